@@ -1,0 +1,44 @@
+#pragma once
+#include "ops/affine_sample.h"
+#include "ops/blend.h"
+#include "ops/compose_affine.h"
+#include "ops/composite.h"
+#include "ops/conv2d.h"
+#include "ops/flow_warp.h"
+#include "ops/frame_distance.h"
+#include "ops/gauss_newton.h"
+#include "ops/linear.h"
+#include "ops/masked_correlation.h"
+#include "ops/nonlocal_attention.h"
+#include "ops/normalize.h"
+#include "ops/pack_frame.h"
+#include "ops/resize.h"
+#include "ops/temporal_pool.h"
+#include "ops/unshuffle.h"
+
+namespace aa {
+
+// A backend's operations: the CPU has one table per instruction set, a GPU has one.
+struct Operations {
+  const char* name;  // instruction set or architecture, for people
+  size_t (*conv2d_packed_size)(int out, int in);
+  void (*conv2d_pack)(Context&, const Conv2dPack&);
+  void (*conv2d)(Context&, const Conv2d&);
+  void (*linear)(Context&, const Linear&);
+  void (*resize)(Context&, const Resize&);
+  void (*unshuffle)(Context&, const Unshuffle&);
+  void (*normalize)(Context&, const Normalize&);
+  void (*compose_affine)(Context&, const ComposeAffine&);
+  void (*pack_frame)(Context&, const PackFrame&);
+  void (*masked_correlation)(Context&, const MaskedCorrelation&);
+  void (*gauss_newton)(Context&, const GaussNewton&);
+  void (*affine_sample)(Context&, const AffineSample&);
+  void (*frame_distance)(Context&, const FrameDistance&);
+  void (*temporal_pool)(Context&, const TemporalPool&);
+  void (*nonlocal_attention)(Context&, const NonlocalAttention&);
+  void (*flow_warp)(Context&, const FlowWarp&);
+  void (*blend)(Context&, const Blend&);
+  void (*composite)(Context&, const Composite&);
+};
+
+}  // namespace aa
