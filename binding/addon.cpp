@@ -1,0 +1,264 @@
+// What lib/addon.ts sees: devices, tensors, enqueue, read. Everything here runs on the JavaScript thread, except the body of a
+// stream's task and its `done`.
+#include <napi.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "ops.h"
+#include "state.h"
+#include "tensor.h"
+
+namespace aa {
+
+namespace {
+
+Napi::Error js_error(Napi::Env env, const Error& error) {
+  Napi::Error thrown = Napi::Error::New(env, error.what());
+  thrown.Set("code", Napi::String::New(env, error.code));
+  thrown.Set("op", Napi::String::New(env, error.op));
+  return thrown;
+}
+
+// Runs body and throws its Error into JavaScript.
+template <class Body>
+Napi::Value guarded(Napi::Env env, const char* op, Body body) {
+  try {
+    return body();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    throw js_error(env, current_error(op));
+  }
+}
+
+std::vector<int> read_shape(Napi::Value value) {
+  auto array = value.As<Napi::Array>();
+  std::vector<int> shape;
+  for (uint32_t i = 0; i < array.Length(); ++i) shape.push_back(array.Get(i).As<Napi::Number>().Int32Value());
+  return shape;
+}
+
+// A read in flight: the promise, and the array that the stream's thread fills.
+struct Read {
+  Napi::Promise::Deferred deferred;
+  Napi::Reference<Napi::TypedArray> array;
+  std::optional<Error> error;
+};
+
+// The reads of one device. Shared with the calls that settle them, which may come after the device is gone.
+struct Reads {
+  Napi::ThreadSafeFunction settle;
+  std::set<Read*> open;
+  bool closed = false;
+
+  void finish(Napi::Env env, Read* read) {
+    if (!open.erase(read)) return;
+    std::unique_ptr<Read> owned(read);
+    if (open.empty() && !closed) settle.Unref(env);
+    if (read->error) {
+      read->deferred.Reject(js_error(env, *read->error).Value());
+    } else {
+      read->deferred.Resolve(read->array.Value());
+    }
+  }
+};
+
+class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeDevice",
+                       {InstanceMethod<&NativeDevice::upload>("upload"), InstanceMethod<&NativeDevice::enqueue>("enqueue"),
+                        InstanceMethod<&NativeDevice::read>("read"), InstanceMethod<&NativeDevice::info>("info"),
+                        InstanceMethod<&NativeDevice::trim>("trim"),
+                        InstanceMethod<&NativeDevice::packed_size>("packedSize"),
+                        InstanceMethod<&NativeDevice::fail_after>("failAfter"),
+                        InstanceMethod<&NativeDevice::dispose>("dispose")});
+  }
+
+  // (name, threads, memory limit in bytes, poison)
+  explicit NativeDevice(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeDevice>(info) {
+    guarded(info.Env(), "Device", [&] {
+      device_ = create_device(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Int32Value(),
+                              size_t(info[2].As<Napi::Number>().DoubleValue()));
+      device_->poison = info[3].ToBoolean();
+      reads_ = std::make_shared<Reads>();
+      reads_->settle = Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
+      reads_->settle.Unref(info.Env());
+      // Runs before the environment goes: at exit, when a worker thread ends, or when a module is unloaded.
+      napi_add_env_cleanup_hook(info.Env(), cleanup, this);
+      return info.Env().Undefined();
+    });
+  }
+  ~NativeDevice() override { close(); }
+
+ private:
+  static void cleanup(void* self) { static_cast<NativeDevice*>(self)->close(true); }
+
+  void close(bool environment_ends = false) {
+    if (!device_) return;
+    if (!environment_ends) napi_remove_env_cleanup_hook(Env(), cleanup, this);
+    device_->stop();
+    device_.reset();
+    reads_->closed = true;
+    reads_->settle.Release();
+    if (environment_ends) {
+      for (Read* read : std::exchange(reads_->open, {})) {
+        read->array.SuppressDestruct();
+        delete read;
+      }
+    }
+  }
+
+  // Usable, and its stream not poisoned.
+  std::shared_ptr<Device> usable(const char* op) {
+    if (!device_) throw Error("ERR_DISPOSED", op, "expected a device in use, got one that was disposed of");
+    if (auto error = device_->stream().error()) throw *error;
+    return device_;
+  }
+
+  // (shape, 'f32' | 'u8') -> tensor; with data (a typed array): copied now, arrives in stream order.
+  Napi::Value upload(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), "upload", [&]() -> Napi::Value {
+      auto device = usable("upload");
+      auto data = info[0].As<Napi::TypedArray>();
+      Type type = info[2].As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
+      Napi::Object object = Tensor::create(info.Env(), device, read_shape(info[1]), type);
+      const Tensor* tensor = Tensor::Unwrap(object);
+      size_t bytes = tensor->bytes();
+      auto from = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
+      std::shared_ptr<char[]> staging(new char[bytes]);
+      std::copy(from, from + bytes, staging.get());
+      device->stream().push({"upload",
+                             [staging, to = tensor->data(), bytes, device = device.get()] {
+                               device->copy(to, staging.get(), bytes);
+                             },
+                             nullptr});
+      return object;
+    });
+  }
+
+  // (op, inputs, outputs [shape, type, shape, type, ...], params) -> tensors
+  Napi::Value enqueue(const Napi::CallbackInfo& info) {
+    std::string op = info[0].As<Napi::String>().Utf8Value();
+    return guarded(info.Env(), op.c_str(), [&]() -> Napi::Value {
+      auto device = usable(op.c_str());
+      auto wanted = info[2].As<Napi::Array>();
+      auto outputs = Napi::Array::New(info.Env());
+      try {
+        for (uint32_t i = 0; i + 1 < wanted.Length(); i += 2) {
+          Type type = wanted.Get(i + 1).As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
+          outputs.Set(i / 2, Tensor::create(info.Env(), device, read_shape(wanted.Get(i)), type));
+        }
+      } catch (...) {  // what was made goes back now, not when it is collected
+        for (uint32_t i = 0; i < outputs.Length(); ++i) {
+          Tensor::Unwrap(outputs.Get(i).As<Napi::Object>())->release();
+        }
+        throw;
+      }
+      aa::enqueue(op, device, info[1].As<Napi::Array>(), outputs, info[3].As<Napi::Object>());
+      return outputs;
+    });
+  }
+
+  // (tensor, typed array to fill) -> promise of the array
+  Napi::Value read(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    return guarded(env, "read", [&]() -> Napi::Value {
+      if (!device_) throw Error("ERR_DISPOSED", "read", "expected a device in use, got one that was disposed of");
+      const Tensor* tensor = Tensor::Unwrap(info[0].As<Napi::Object>());
+      auto array = info[1].As<Napi::TypedArray>();
+      auto read = new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt};
+      Napi::Promise promise = read->deferred.Promise();
+      if (reads_->open.empty()) reads_->settle.Ref(env);
+      reads_->open.insert(read);
+      void* to = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+      device_->stream().push(
+          {"read",
+           [to, from = tensor->data(), bytes = tensor->bytes(), device = device_.get()] { device->copy(to, from, bytes); },
+           [reads = reads_, read](const Error* error) {
+             if (error) read->error.emplace(*error);
+             reads->settle.NonBlockingCall([reads, read](Napi::Env env, Napi::Function) { reads->finish(env, read); });
+           }});
+      return promise;
+    });
+  }
+
+  Napi::Value info(const Napi::CallbackInfo& info) {
+    auto object = Napi::Object::New(info.Env());
+    auto set = [&](const char* name, double value) { object.Set(name, value); };
+    set("threads", device_ ? device_->threads() : 0);
+    set("used", device_ ? double(device_->used()) : 0);
+    set("reserved", device_ ? double(device_->budget().reserved()) : 0);
+    set("peak", device_ ? double(device_->budget().peak()) : 0);
+    set("limit", device_ ? double(device_->budget().limit()) : 0);
+    object.Set("instructionSet", device_ ? device_->operations().name : "");
+    return object;
+  }
+
+  Napi::Value trim(const Napi::CallbackInfo& info) {
+    if (device_) device_->trim();
+    return info.Env().Undefined();
+  }
+
+  Napi::Value packed_size(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), "packedSize", [&]() -> Napi::Value {
+      return Napi::Number::New(info.Env(), double(usable("packedSize")->operations().conv2d_packed_size(
+                                               info[0].As<Napi::Number>().Int32Value(),
+                                               info[1].As<Napi::Number>().Int32Value())));
+    });
+  }
+
+  Napi::Value fail_after(const Napi::CallbackInfo& info) {
+    if (device_) device_->budget().fail_after(info[0].As<Napi::Number>().Int32Value());
+    return info.Env().Undefined();
+  }
+
+  // Pending reads reject: their work is dropped.
+  Napi::Value dispose(const Napi::CallbackInfo& info) {
+    Napi::Env env = info.Env();
+    if (!device_) return env.Undefined();
+    close();
+    Error error("ERR_DISPOSED", "read", "expected a device in use, got one that was disposed of");
+    for (Read* read : std::exchange(reads_->open, {})) {
+      read->deferred.Reject(js_error(env, error).Value());
+      delete read;
+    }
+    return env.Undefined();
+  }
+
+  std::shared_ptr<Device> device_;
+  std::shared_ptr<Reads> reads_;
+};
+
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  auto list = Napi::Array::New(info.Env());
+  for (const DeviceInfo& device : list_devices()) {
+    auto row = Napi::Object::New(info.Env());
+    row.Set("name", device.name);
+    row.Set("kind", device.kind);
+    row.Set("usable", device.usable);
+    row.Set("reason", device.reason);
+    list.Set(list.Length(), row);
+  }
+  return list;
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  auto state = new State;
+  env.SetInstanceData(state);
+  state->tensor = Napi::Persistent(Tensor::define(env));
+  exports.Set("NativeDevice", NativeDevice::define(env));
+  exports.Set("devices", Napi::Function::New(env, devices, "devices"));
+  exports.Set("version", AA_VERSION);
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace aa
+
+using aa::initialise;
+NODE_API_MODULE(align_and_attend, initialise)

@@ -1,0 +1,128 @@
+// The CPU as a device: an instruction set chosen at load, a pool of threads, memory straight from the system.
+#include "../device.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "workers.h"
+
+namespace aa::cpu {
+
+namespace baseline {
+extern const Operations operations;
+}
+#ifdef AA_X86
+namespace avx2 {
+extern const Operations operations;
+}
+namespace avx512 {
+extern const Operations operations;
+}
+#endif
+
+namespace {
+
+// AA_INSTRUCTION_SET picks a lower set than the machine has, for tests and comparisons.
+const Operations& choose() {
+  const char* wanted = std::getenv("AA_INSTRUCTION_SET");
+  auto allowed = [&](const char* name) { return !wanted || !*wanted || std::strcmp(wanted, name) == 0; };
+#ifdef AA_X86
+  __builtin_cpu_init();
+  if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+    return avx512::operations;
+  }
+  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::operations;
+#endif
+  (void)allowed;
+  return baseline::operations;
+}
+
+const Operations& operations() {
+  static const Operations& chosen = choose();
+  return chosen;
+}
+
+// Pages of their own, so that what is given back leaves the process.
+class PageSource : public MemorySource {
+ public:
+  void* map(size_t bytes) override {
+    void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return data == MAP_FAILED ? nullptr : data;
+  }
+  void unmap(void* data, size_t bytes) override { munmap(data, bytes); }
+};
+
+PageSource pages;
+
+class CpuContext final : public Context {
+ public:
+  CpuContext(int threads, Budget& budget) : workers_(threads), budget_(budget), slots_(threads + 1) {}
+  ~CpuContext() {
+    for (Slot& slot : slots_) free(slot);
+  }
+  void parallel(int tasks, void (*body)(void*, int, int), void* argument) override {
+    workers_.run(tasks, body, argument);
+  }
+  int workers() const override { return workers_.count(); }
+  void* scratch(int slot, size_t bytes) override {
+    Slot& mine = slots_[slot];
+    if (mine.bytes >= bytes) return mine.data;
+    free(mine);
+    size_t size = (bytes + 65535) / 65536 * 65536;
+    if (!budget_.take(size)) {
+      throw Error("ERR_OUT_OF_MEMORY", "",
+                  "expected " + std::to_string(size) + " bytes of scratch memory more, got none: " +
+                      std::to_string(budget_.reserved()) + " of " + std::to_string(budget_.limit()) + " are in use");
+    }
+    mine.data = pages.map(size);
+    if (!mine.data) {
+      budget_.give(size);
+      throw std::bad_alloc();
+    }
+    mine.bytes = size;
+    return mine.data;
+  }
+
+ private:
+  struct Slot {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  void free(Slot& slot) {
+    if (slot.data) pages.unmap(slot.data, slot.bytes);
+    budget_.give(slot.bytes);
+    slot = {};
+  }
+  Workers workers_;
+  Budget& budget_;
+  std::vector<Slot> slots_;
+};
+
+class CpuDevice final : public Device {
+ public:
+  CpuDevice(int threads, size_t limit) : Device(pages, limit), context_(threads, budget_) {}
+  ~CpuDevice() override { stop(); }
+  const Operations& operations() const override { return cpu::operations(); }
+  int threads() const override { return context_.workers(); }
+  Context& context() override { return context_; }
+  void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void fill(void* data, int byte, size_t bytes) override { std::memset(data, byte, bytes); }
+
+ private:
+  CpuContext context_;
+};
+
+}  // namespace
+
+std::string instruction_set() { return operations().name; }
+
+std::shared_ptr<Device> create_device(int threads, size_t memory_limit) {
+  int available = std::max(1u, std::thread::hardware_concurrency());
+  return std::make_shared<CpuDevice>(threads > 0 ? threads : available, memory_limit);
+}
+
+}  // namespace aa::cpu

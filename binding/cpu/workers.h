@@ -1,0 +1,73 @@
+#pragma once
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace aa::cpu {
+
+// A small pool: the calling thread is worker 0, the others sleep between jobs. Tasks are taken one by one from a counter.
+class Workers {
+ public:
+  explicit Workers(int count) {
+    for (int i = 1; i < count; ++i) threads_.emplace_back([this, i] { work(i); });
+  }
+  ~Workers() {
+    stopping_ = true;
+    ++job_;
+    job_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  int count() const { return int(threads_.size()) + 1; }
+
+  void run(int tasks, void (*body)(void*, int, int), void* argument) {
+    if (tasks <= 1 || threads_.empty()) {
+      for (int task = 0; task < tasks; ++task) body(argument, task, 0);
+      return;
+    }
+    tasks_ = tasks;
+    body_ = body;
+    argument_ = argument;
+    next_ = 0;
+    busy_ = int(threads_.size());
+    ++job_;
+    job_.notify_all();
+    take(0);
+    for (int busy; (busy = busy_) != 0;) busy_.wait(busy);
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  void take(int worker) {
+    try {
+      for (int task; (task = next_++) < tasks_;) body_(argument_, task, worker);
+    } catch (...) {
+      next_ = tasks_;
+      std::lock_guard lock(error_mutex_);
+      if (!error_) error_ = std::current_exception();
+    }
+  }
+  void work(int worker) {
+    for (unsigned seen = 0;;) {
+      job_.wait(seen);
+      seen = job_;
+      if (stopping_) return;
+      take(worker);
+      if (--busy_ == 0) busy_.notify_one();
+    }
+  }
+
+  std::vector<std::thread> threads_;
+  std::atomic<unsigned> job_{0};
+  std::atomic<int> next_{0}, busy_{0};
+  std::atomic<bool> stopping_{false};
+  int tasks_ = 0;
+  void (*body_)(void*, int, int) = nullptr;
+  void* argument_ = nullptr;
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
+};
+
+}  // namespace aa::cpu

@@ -1,0 +1,269 @@
+// The operations by name: how each one's parameters are read. The parameters themselves are documented in lib/ops.
+#include "ops.h"
+
+#include <unordered_map>
+
+namespace aa {
+
+Napi::Value Call::value(const std::string& name) const {
+  Napi::Value value = params_.Get(name);
+  if (value.IsUndefined()) throw Error("ERR_DEVICE", op, "expected a parameter " + name + ", got none");
+  return value;
+}
+
+int Call::integer(const std::string& name, size_t i) const {
+  return value(name).As<Napi::Array>().Get(uint32_t(i)).As<Napi::Number>().Int32Value();
+}
+
+Window Call::window(size_t i, const std::string& name) const {
+  if (!input(i)) return {};
+  const Tensor& t = *in[i];
+  return {input(i), t.dim(1), t.dim(2), t.dim(3), integer(name + "Y"), integer(name + "X")};
+}
+
+Region Call::region(size_t i) const { return {out[i]->dim(1), out[i]->dim(2), integer("outY"), integer("outX")}; }
+
+void Call::push_task(std::function<void()> run) {
+  if (device->poison) {
+    std::vector<std::pair<void*, size_t>> outputs;
+    for (Tensor* tensor : out) outputs.emplace_back(tensor->data(), tensor->bytes());
+    run = [outputs, run = std::move(run), device = device.get()] {
+      for (auto [data, bytes] : outputs) device->fill(data, 0xff, bytes);
+      run();
+    };
+  }
+  device->stream().push({op, std::move(run), nullptr});
+}
+
+namespace {
+
+// Fills `count` pointers from inputs first, first + 1, ...
+template <class T>
+void references(const Call& call, size_t first, int count, const T* (&to)[max_references]) {
+  for (int i = 0; i < count; ++i) to[i] = call.input<T>(first + i);
+}
+
+void conv2d(Call& call, const Operations& on) {
+  Conv2d p{};
+  p.input_count = call.integer("inputCount");
+  for (int i = 0; i < p.input_count; ++i) {
+    const Tensor& t = *call.in[3 + i];
+    p.inputs[i] = {call.input(3 + i), t.dim(1), t.dim(2), t.dim(3), call.integer("inputY", i), call.integer("inputX", i)};
+  }
+  p.n = call.out[0]->dim(0);
+  p.out = call.region(0);
+  p.out_c = call.out[0]->dim(3);
+  p.kernel = call.integer("kernel");
+  p.stride = call.integer("stride");
+  p.dilation = call.integer("dilation");
+  p.upsample = call.flag("upsample");
+  p.activation = Activation(call.integer("activation"));
+  p.residual = call.window(2, "residual");
+  p.weights = call.input(0);
+  p.bias = call.input(1);
+  p.output = call.output(0);
+  call.push(on.conv2d, p);
+}
+
+void conv2d_pack(Call& call, const Operations& on) {
+  call.push(on.conv2d_pack, {call.integer("out"), call.integer("in"), call.input(0), call.output(0)});
+}
+
+void linear(Call& call, const Operations& on) {
+  call.push(on.linear, {call.in[0]->dim(0), call.in[0]->dim(1), call.out[0]->dim(1), call.input(0), call.input(1),
+                        call.input(2), call.output(0)});
+}
+
+void resize(Call& call, const Operations& on) {
+  Resize p{};
+  p.n = call.in[0]->dim(0);
+  p.input = call.window(0, "input");
+  p.input_extent = call.extent("inputExtent");
+  p.out = call.region(0);
+  p.output_extent = call.extent("outputExtent");
+  p.mode = ResizeMode(call.integer("mode"));
+  p.threshold = Threshold(call.integer("threshold"));
+  p.limit = call.number("limit");
+  p.output = call.output(0);
+  call.push(on.resize, p);
+}
+
+void unshuffle(Call& call, const Operations& on) {
+  Unshuffle p{};
+  p.n = call.out[0]->dim(0);
+  p.h = call.out[0]->dim(1);
+  p.w = call.out[0]->dim(2);
+  p.factor = call.integer("factor");
+  p.input_count = int(call.in.size());
+  for (int i = 0; i < p.input_count; ++i) {
+    p.inputs[i] = call.input(i);
+    p.channels[i] = call.in[i]->dim(3);
+  }
+  p.output = call.output(0);
+  call.push(on.unshuffle, p);
+}
+
+void normalize(Call& call, const Operations& on) {
+  const int c = call.in[0]->dim(3);
+  call.push(on.normalize, {int(call.in[0]->elements() / c), c, call.input(0), call.output(0)});
+}
+
+void compose_affine(Call& call, const Operations& on) {
+  call.push(on.compose_affine, {call.in[1]->dim(0), call.input(0), call.input(1), call.output(0)});
+}
+
+void pack_frame(Call& call, const Operations& on) {
+  const Tensor& frame = *call.in[0];
+  const Tensor& plane = *call.out[0];
+  call.push(on.pack_frame,
+            {frame.dim(1), frame.dim(2), frame.dim(3), call.integer("scaledH"), call.integer("scaledW"), plane.dim(1),
+             plane.dim(2), call.integer("dilate"), call.input<uint8_t>(0), call.input<uint8_t>(1), call.output(0),
+             call.output(1), call.output(2), call.output(3), call.output<uint8_t>(4)});
+}
+
+void masked_correlation(Call& call, const Operations& on) {
+  MaskedCorrelation p{};
+  p.r = call.integer("r");
+  p.h = call.in[0]->dim(1);
+  p.w = call.in[0]->dim(2);
+  p.c = call.in[0]->dim(3);
+  p.scale = call.number("scale");
+  p.target = call.input(0);
+  p.target_seen = call.input(1);
+  if (call.flag("stacked")) {
+    for (int i = 0; i < p.r; ++i) {
+      p.reference[i] = call.input(2) + size_t(i) * p.h * p.w * p.c;
+      p.reference_seen[i] = call.input(3) + size_t(i) * p.h * p.w;
+    }
+  } else {
+    references(call, 2, p.r, p.reference);
+    references(call, 2 + p.r, p.r, p.reference_seen);
+  }
+  p.output = call.output(0);
+  call.push(on.masked_correlation, p);
+}
+
+void gauss_newton(Call& call, const Operations& on) {
+  GaussNewton p{};
+  p.r = call.in[0]->dim(0);
+  p.h = call.in[1]->dim(1);
+  p.w = call.in[1]->dim(2);
+  p.steps = call.integer("steps");
+  p.theta = call.input(0);
+  p.target = call.input(1);
+  p.target_seen = call.input(2);
+  references(call, 3, p.r, p.reference);
+  references(call, 3 + p.r, p.r, p.reference_seen);
+  p.output = call.output(0);
+  call.push(on.gauss_newton, p);
+}
+
+void affine_sample(Call& call, const Operations& on) {
+  AffineSample p{};
+  p.r = call.in[0]->dim(0);
+  p.c = call.out[0]->dim(3);
+  const Tensor& source = *call.in[1];
+  p.source_h = source.dim(1);
+  p.source_w = source.dim(2);
+  p.source_c = source.dim(3);
+  p.bytes = source.type() == Type::u8;
+  p.out = call.region(0);
+  p.extent = call.extent("extent");
+  p.theta = call.input(0);
+  references<void>(call, 1, p.r, p.source);
+  references<void>(call, 1 + p.r, p.r, p.source_seen);
+  p.output = call.output(0);
+  p.seen = call.output(1);
+  call.push(on.affine_sample, p);
+}
+
+void frame_distance(Call& call, const Operations& on) {
+  const Tensor& aligned = *call.in[0];
+  call.push(on.frame_distance,
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.input(0), call.input(1),
+             call.input(2), call.input(3), call.output(0), call.output(1)});
+}
+
+void temporal_pool(Call& call, const Operations& on) {
+  const Tensor& aligned = *call.in[0];
+  call.push(on.temporal_pool,
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"), call.input(0),
+             call.input(1), call.input(2), call.input(3), call.input(4), call.input(5), call.output(0),
+             call.output(1), call.output(2)});
+}
+
+void nonlocal_attention(Call& call, const Operations& on) {
+  NonlocalAttention p{};
+  p.r = int(call.in.size() - 2) / 2;
+  p.c = call.in[0]->dim(3);
+  p.cells = int(call.in[0]->elements() / p.c);
+  p.scale = call.number("scale");
+  p.x = call.input(0);
+  p.query = call.input(1);
+  references(call, 2, p.r, p.reference);
+  references(call, 2 + p.r, p.r, p.reference_seen);
+  p.output = call.output(0);
+  call.push(on.nonlocal_attention, p);
+}
+
+void flow_warp(Call& call, const Operations& on) {
+  const Tensor& source = *call.in[0];
+  call.push(on.flow_warp,
+            {source.dim(1), source.dim(2), source.dim(3), call.out[0]->dim(3), source.type() == Type::u8,
+             call.input<void>(0), call.input(1), call.in[1]->dim(3), call.number("scaleY"), call.number("scaleX"),
+             call.region(0), call.output(0)});
+}
+
+void blend(Call& call, const Operations& on) {
+  call.push(on.blend, {call.region(0), call.window(0, "decoded"), call.window(1, "coarse"), call.window(2, "known"),
+                       call.window(3, "previous"), call.window(4, "motion"), call.output(0)});
+}
+
+void composite(Call& call, const Operations& on) {
+  const Tensor& frame = *call.in[2];
+  call.push(on.composite,
+            {frame.dim(1), frame.dim(2), frame.dim(3), frame.type() == Type::u8, call.window(0, "y"),
+             call.window(1, "known"), call.input<void>(2), call.input<void>(3), call.output<void>(0), call.output(1)});
+}
+
+using Row = void (*)(Call&, const Operations&);
+
+const std::unordered_map<std::string, Row> table = {
+    {"affine_sample", affine_sample},
+    {"blend", blend},
+    {"compose_affine", compose_affine},
+    {"composite", composite},
+    {"conv2d", conv2d},
+    {"conv2d_pack", conv2d_pack},
+    {"flow_warp", flow_warp},
+    {"frame_distance", frame_distance},
+    {"gauss_newton", gauss_newton},
+    {"linear", linear},
+    {"masked_correlation", masked_correlation},
+    {"nonlocal_attention", nonlocal_attention},
+    {"normalize", normalize},
+    {"pack_frame", pack_frame},
+    {"resize", resize},
+    {"temporal_pool", temporal_pool},
+    {"unshuffle", unshuffle},
+};
+
+}  // namespace
+
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs, Napi::Array outputs,
+             Napi::Object params) {
+  auto row = table.find(op);
+  if (row == table.end()) throw Error("ERR_DEVICE", op, "expected an operation of this addon");
+  auto tensors = [](Napi::Array from, std::vector<Tensor*>& to) {
+    for (uint32_t i = 0; i < from.Length(); ++i) {
+      Napi::Value value = from.Get(i);
+      to.push_back(value.IsObject() ? Tensor::Unwrap(value.As<Napi::Object>()) : nullptr);
+    }
+  };
+  Call call(row->first.c_str(), device, params);
+  tensors(inputs, call.in);
+  tensors(outputs, call.out);
+  row->second(call, device->operations());
+}
+
+}  // namespace aa

@@ -1,0 +1,59 @@
+#pragma once
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "device.h"
+#include "tensor.h"
+
+namespace aa {
+
+// An operation as JavaScript asks for it: its tensors and its parameters by name. Arguments were judged in lib/ops.
+class Call {
+ public:
+  Call(const char* op, std::shared_ptr<Device> device, Napi::Object params)
+      : op(op), device(std::move(device)), params_(params) {}
+
+  const char* op;
+  std::shared_ptr<Device> device;
+  std::vector<Tensor*> in;  // null where an optional input is absent
+  std::vector<Tensor*> out;
+
+  int integer(const std::string& name) const { return value(name).As<Napi::Number>().Int32Value(); }
+  float number(const std::string& name) const { return value(name).As<Napi::Number>().FloatValue(); }
+  bool flag(const std::string& name) const { return value(name).As<Napi::Boolean>().Value(); }
+  int integer(const std::string& name, size_t i) const;  // of an array
+
+  template <class T = float>
+  const T* input(size_t i) const {
+    return i < in.size() && in[i] ? static_cast<const T*>(in[i]->data()) : nullptr;
+  }
+  template <class T = float>
+  T* output(size_t i) const {
+    return static_cast<T*>(out[i]->data());
+  }
+  // Input i at nameY, nameX; empty where absent.
+  Window window(size_t i, const std::string& name) const;
+  // An output's size, at outY, outX.
+  Region region(size_t i) const;
+  Extent extent(const std::string& name) const { return {number(name + "H"), number(name + "W")}; }
+
+  // Queues function(parameters) on the device's stream.
+  template <class Parameters>
+  void push(void (*function)(Context&, const Parameters&), const Parameters& parameters) {
+    push_task([function, parameters, device = device.get()] { function(device->context(), parameters); });
+  }
+
+ private:
+  Napi::Value value(const std::string& name) const;
+  void push_task(std::function<void()> run);
+  Napi::Object params_;
+};
+
+// Queues the operation of that name.
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs, Napi::Array outputs,
+             Napi::Object params);
+
+}  // namespace aa

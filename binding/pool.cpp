@@ -1,0 +1,124 @@
+#include "pool.h"
+
+#include <algorithm>
+#include <string>
+
+#include "error.h"
+
+namespace aa {
+
+namespace {
+// A cache line, and what the widest vector load wants.
+constexpr size_t alignment = 64;
+// Large enough that a frame's small tensors share a few segments, small enough that giving one back matters.
+constexpr size_t segment_bytes = size_t(16) << 20;
+constexpr size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+}  // namespace
+
+bool Budget::take(size_t bytes) {
+  if (fail_after_ >= 0 && fail_after_-- == 0) {
+    fail_after_ = 0;
+    return false;
+  }
+  size_t now = reserved_ += bytes;
+  if (now > limit_) {
+    reserved_ -= bytes;
+    return false;
+  }
+  size_t peak = peak_;
+  while (now > peak && !peak_.compare_exchange_weak(peak, now)) {
+  }
+  return true;
+}
+
+void Pool::clear() {
+  for (auto& [data, segment] : segments_) {
+    source_.unmap(data, segment.bytes);
+    budget_.give(segment.bytes);
+  }
+  segments_.clear();
+  free_.clear();
+  blocks_.clear();
+  used_ = 0;
+}
+
+void Pool::add_segment(size_t bytes) {
+  size_t sizes[] = {std::max(bytes, segment_bytes), round_up(bytes, 4096)};
+  for (bool trimmed : {false, true}) {
+    if (trimmed && completed_) trim(*completed_);
+    for (size_t size : sizes) {
+      if (!budget_.take(size)) continue;
+      auto data = static_cast<char*>(source_.map(size));
+      if (!data) {
+        budget_.give(size);
+        continue;
+      }
+      Segment& segment = segments_[data] = {data, size};
+      Block& block = blocks_[data] = {&segment, data, size, true};
+      free_.insert(&block);
+      return;
+    }
+  }
+  throw Error("ERR_OUT_OF_MEMORY", "",
+              "expected " + std::to_string(bytes) + " bytes more, got none: " + std::to_string(budget_.reserved()) +
+                  " of " + std::to_string(budget_.limit()) + " are in use");
+}
+
+void* Pool::allocate(size_t bytes) {
+  bytes = round_up(std::max<size_t>(bytes, 1), alignment);
+  auto found = free_.lower_bound(bytes);
+  if (found == free_.end()) {
+    add_segment(bytes);
+    found = free_.lower_bound(bytes);
+  }
+  Block& block = **found;
+  free_.erase(found);
+  block.free = false;
+  if (block.bytes > bytes) {
+    Block& rest = blocks_[block.data + bytes] = {block.segment, block.data + bytes, block.bytes - bytes, true};
+    block.bytes = bytes;
+    free_.insert(&rest);
+  }
+  used_ += bytes;
+  return block.data;
+}
+
+void Pool::release(void* data, size_t ticket) {
+  auto at = blocks_.find(static_cast<char*>(data));
+  Block* block = &at->second;
+  used_ -= block->bytes;
+  block->segment->ticket = ticket;
+  block->free = true;
+  if (auto next = std::next(at); next != blocks_.end() && next->second.free && next->second.segment == block->segment) {
+    free_.erase(&next->second);
+    block->bytes += next->second.bytes;
+    blocks_.erase(next);
+  }
+  if (at != blocks_.begin()) {
+    auto before = std::prev(at);
+    if (before->second.free && before->second.segment == block->segment) {
+      free_.erase(&before->second);
+      before->second.bytes += block->bytes;
+      blocks_.erase(at);
+      block = &before->second;
+    }
+  }
+  free_.insert(block);
+}
+
+void Pool::trim(size_t completed) {
+  for (auto at = segments_.begin(); at != segments_.end();) {
+    auto block = blocks_.find(at->first);
+    if (!block->second.free || block->second.bytes != at->second.bytes || at->second.ticket > completed) {
+      ++at;
+      continue;
+    }
+    free_.erase(&block->second);
+    blocks_.erase(block);
+    source_.unmap(at->first, at->second.bytes);
+    budget_.give(at->second.bytes);
+    at = segments_.erase(at);
+  }
+}
+
+}  // namespace aa

@@ -1,0 +1,86 @@
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <set>
+
+namespace aa {
+
+// Where a device's memory comes from.
+class MemorySource {
+ public:
+  virtual ~MemorySource() = default;
+  virtual void* map(size_t bytes) = 0;  // null when there is none
+  virtual void unmap(void* data, size_t bytes) = 0;
+};
+
+// Counts what a device holds and refuses what would pass the limit. Shared by the pool and the kernels' scratch memory.
+class Budget {
+ public:
+  explicit Budget(size_t limit) : limit_(limit) {}
+  bool take(size_t bytes);  // false: refused
+  void give(size_t bytes) { reserved_ -= bytes; }
+  size_t reserved() const { return reserved_; }
+  size_t peak() const { return peak_; }
+  size_t limit() const { return limit_; }
+
+  // The n-th request from now is refused, and all that follow it (0: the next one); negative: none. For tests.
+  void fail_after(int n) { fail_after_ = n; }
+
+ private:
+  std::atomic<size_t> reserved_{0}, peak_{0};
+  std::atomic<int> fail_after_{-1};
+  size_t limit_;
+};
+
+// Stream-ordered memory: a block released by the thread that enqueues may be handed out again at once, although queued work
+// still uses it, because whatever uses it next is queued behind that work. Best fit; neighbours that are free are joined, so
+// a steady sequence of requests settles on the same blocks. Used by one thread only.
+class Pool {
+ public:
+  Pool(MemorySource& source, Budget& budget) : source_(source), budget_(budget) {}
+  ~Pool() { clear(); }
+  void* allocate(size_t bytes);  // throws Error ERR_OUT_OF_MEMORY
+  void release(void* data, size_t ticket);
+  // Gives segments back to the system that are free and whose last use, by ticket, is behind `completed`.
+  void trim(size_t completed);
+  void set_completed(const std::atomic<size_t>* completed) { completed_ = completed; }
+  // Gives everything back; blocks that are still out dangle.
+  void clear();
+  size_t used() const { return used_; }
+
+ private:
+  struct Segment;
+  struct Block {
+    Segment* segment;
+    char* data;
+    size_t bytes;
+    bool free;
+  };
+  struct Segment {
+    char* data;
+    size_t bytes;
+    size_t ticket = 0;  // of the last work that may use it
+  };
+  using Blocks = std::map<char*, Block>;
+  struct BySize {
+    bool operator()(const Block* a, const Block* b) const {
+      return a->bytes != b->bytes ? a->bytes < b->bytes : a->data < b->data;
+    }
+    using is_transparent = void;
+    bool operator()(const Block* a, size_t bytes) const { return a->bytes < bytes; }
+    bool operator()(size_t bytes, const Block* a) const { return bytes < a->bytes; }
+  };
+  void add_segment(size_t bytes);
+
+  MemorySource& source_;
+  Budget& budget_;
+  Blocks blocks_;
+  std::set<Block*, BySize> free_;
+  std::map<char*, Segment> segments_;
+  const std::atomic<size_t>* completed_ = nullptr;
+  size_t used_ = 0;
+};
+
+}  // namespace aa

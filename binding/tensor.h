@@ -1,0 +1,36 @@
+#pragma once
+#include <napi.h>
+
+#include <memory>
+
+#include "device.h"
+
+namespace aa {
+
+enum class Type { f32, u8 };
+
+// The handle behind lib/tensor.ts: memory of a device and its shape. Disposing it returns the memory to the pool at once.
+class Tensor : public Napi::ObjectWrap<Tensor> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  static Napi::Object create(Napi::Env env, std::shared_ptr<Device> device, const std::vector<int>& shape, Type type);
+  explicit Tensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor>(info) {}
+  ~Tensor() override { release(); }
+
+  void* data() const { return data_; }
+  size_t elements() const;
+  size_t bytes() const { return elements() * (type_ == Type::f32 ? 4 : 1); }
+  Type type() const { return type_; }
+  int rank() const { return int(shape_.size()); }
+  int dim(int i) const { return shape_[i]; }
+  void release();
+
+ private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  std::shared_ptr<Device> device_;
+  void* data_ = nullptr;
+  std::vector<int> shape_;
+  Type type_ = Type::f32;
+};
+
+}  // namespace aa

@@ -1,0 +1,92 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { InpaintError } from './errors.js';
+
+/** @internal The addon's tensor: memory of a device. */
+export interface NativeTensor {
+  dispose(): void;
+}
+
+/** @internal The addon's device; see binding/addon.cpp. */
+export interface NativeDevice {
+  upload(data: ArrayBufferView, shape: readonly number[], type: string): NativeTensor;
+  enqueue(
+    op: string,
+    inputs: readonly (NativeTensor | undefined)[],
+    outputs: readonly unknown[],
+    params: object,
+  ): NativeTensor[];
+  read<T extends ArrayBufferView>(tensor: NativeTensor, into: T): Promise<T>;
+  info(): {
+    threads: number;
+    instructionSet: string;
+    used: number;
+    reserved: number;
+    peak: number;
+    limit: number;
+  };
+  trim(): void;
+  packedSize(out: number, inputs: number): number;
+  failAfter(requests: number): void;
+  dispose(): void;
+}
+
+/** What {@link devices} says of a device: whether it can be used, and why or why not. */
+export interface DeviceInfo {
+  readonly name: string;
+  readonly kind: 'cpu' | 'cuda';
+  readonly usable: boolean;
+  readonly reason: string;
+}
+
+/** @internal The native addon. */
+export interface Addon {
+  readonly NativeDevice: new (
+    name: string,
+    threads: number,
+    memoryLimit: number,
+    poison: boolean,
+  ) => NativeDevice;
+  devices(): DeviceInfo[];
+  readonly version: string;
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * @internal The addon: built here (build/Release), or one that came with the package (prebuilds).
+ * @throws InpaintError ERR_ADDON when there is none for this machine.
+ */
+export function addon(): Addon {
+  if (loaded) return loaded;
+  try {
+    const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon;
+    loaded = load(fileURLToPath(new URL('..', import.meta.url)));
+  } catch (cause) {
+    throw new InpaintError(
+      'ERR_ADDON',
+      'align-and-attend',
+      `expected the native addon for ${process.platform}-${process.arch}, got none; with CMake and a C++20 compiler, ` +
+        `'npx cmake-js compile' in the package's folder builds it (${(cause as Error).message.split('\n')[0]})`,
+      { cause },
+    );
+  }
+  return loaded;
+}
+
+/** @internal Runs body and turns what the addon throws into an InpaintError with the caller's stack. */
+export function native<T>(op: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw fromNative(op, error);
+  }
+}
+
+/** @internal The addon's error as an InpaintError. */
+export function fromNative(op: string, error: unknown): unknown {
+  if (error instanceof InpaintError) return error;
+  const { code, op: at, message } = error as { code?: string; op?: string; message?: string };
+  if (typeof code !== 'string' || !code.startsWith('ERR_')) return error;
+  return new InpaintError(code as InpaintError['code'], at || op, message ?? '', { cause: error });
+}

@@ -1,0 +1,82 @@
+import { InpaintError } from './errors.js';
+import { type DType, Tensor } from './tensor.js';
+
+const shown = (value: unknown): string =>
+  typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
+
+/** @internal A tensor in use, of a type. */
+export function expectTensor(op: string, name: string, value: unknown, dtype: DType = 'f32'): Tensor {
+  if (!(value instanceof Tensor)) {
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to be a Tensor, got ${shown(value)}`);
+  }
+  value.handle(op);
+  if (value.dtype !== dtype) {
+    throw new InpaintError('ERR_DTYPE', op, `expected ${name} to be ${dtype}, got ${value.dtype}`);
+  }
+  return value;
+}
+
+type Sides<P extends string> = P extends `${infer First} ${infer Rest}` ? First | Sides<Rest> : P;
+
+/**
+ * @internal Checks a tensor against a pattern such as `'r h w 3'` and returns the sides its letters stand for.
+ *
+ * @param known sides that letters must have
+ */
+export function expectShape<P extends string>(
+  op: string,
+  name: string,
+  value: unknown,
+  pattern: P,
+  known: Readonly<Record<string, number>> = {},
+  dtype: DType = 'f32',
+): Record<Sides<P>, number> {
+  const { shape } = expectTensor(op, name, value, dtype);
+  const sides: Record<string, number> = {};
+  const parts = pattern.split(' ');
+  const fits =
+    shape.length === parts.length &&
+    parts.every((part, i) => {
+      const side = shape[i] as number;
+      const wanted = /^\d+$/.test(part) ? Number(part) : (known[part] ?? sides[part]);
+      if (wanted === undefined) sides[part] = side;
+      return wanted === undefined || wanted === side;
+    });
+  if (!fits) {
+    const wanted = parts.map((part) => (known[part] === undefined ? part : `${part}=${known[part]}`));
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected ${name} to have shape [${wanted.join(', ')}], got [${shape.join(', ')}]`,
+    );
+  }
+  return { ...known, ...sides } as Record<Sides<P>, number>;
+}
+
+/** @internal An integer from min to max. */
+export function expectInteger(op: string, name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be an integer from ${min} to ${max}, got ${shown(value)}`,
+  );
+}
+
+/** @internal A finite number from min to max. */
+export function expectNumber(op: string, name: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && value >= min && value <= max) return value;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be a number from ${min} to ${max}, got ${shown(value)}`,
+  );
+}
+
+/** @internal All tensors on one device. */
+export function expectSameDevice(op: string, tensors: readonly (Tensor | undefined)[]): void {
+  const devices = new Set(tensors.flatMap((tensor) => (tensor ? [tensor.device] : [])));
+  if (devices.size > 1) {
+    throw new InpaintError('ERR_ARGUMENT', op, 'expected tensors of one device, got tensors of several');
+  }
+}

@@ -1,0 +1,91 @@
+import { fromNative, type NativeTensor, native } from './addon.js';
+import type { Device } from './device.js';
+import { InpaintError } from './errors.js';
+import { register } from './scope.js';
+
+/** The type of a tensor's values. */
+export type DType = 'f32' | 'u8';
+
+/**
+ * Values on a device, row major; maps are `n h w c`, channels last. Made by operations and by {@link Device.upload}.
+ *
+ * Work that is queued keeps its inputs, so a tensor may be disposed of right after use.
+ */
+export class Tensor implements Disposable {
+  readonly device: Device;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  #handle: NativeTensor | undefined;
+
+  /** @internal */
+  constructor(device: Device, handle: NativeTensor, shape: readonly number[], dtype: DType) {
+    this.device = device;
+    this.#handle = handle;
+    this.shape = Object.freeze([...shape]);
+    this.dtype = dtype;
+    register(this);
+  }
+
+  /** Number of values. */
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  get disposed(): boolean {
+    return this.#handle === undefined;
+  }
+
+  /** @internal The addon's handle, for operation `op`. */
+  handle(op: string): NativeTensor {
+    if (this.#handle) return this.#handle;
+    throw new InpaintError('ERR_DISPOSED', op, 'expected a tensor in use, got one that was disposed of');
+  }
+
+  /**
+   * Waits for the work that makes this tensor and returns a copy of its values.
+   *
+   * @throws InpaintError (rejects) ERR_DISPOSED, or what went wrong on the device, with the operation's name
+   */
+  async read(): Promise<Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
+    const handle = this.handle('read');
+    const into = this.dtype === 'f32' ? new Float32Array(this.size) : new Uint8Array(this.size);
+    const { device } = this; // kept alive until the read settles
+    try {
+      return await device.handle.read(handle, into);
+    } catch (error) {
+      throw fromNative('read', error);
+    }
+  }
+
+  /** Returns the memory to the device. May be called twice. */
+  dispose(): void {
+    this.#handle?.dispose();
+    this.#handle = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * @internal Queues an operation. Arguments have been judged by the caller.
+ *
+ * @param inputs undefined where an optional input is absent; at least one is a tensor, whose device runs the operation
+ */
+export function enqueue(
+  op: string,
+  inputs: readonly (Tensor | undefined)[],
+  outputs: readonly { readonly shape: readonly number[]; readonly dtype?: DType }[],
+  params: Readonly<Record<string, number | boolean | readonly number[]>>,
+): Tensor[] {
+  const device = (inputs.find((input) => input !== undefined) as Tensor).device;
+  const handles = inputs.map((input) => input?.handle(op));
+  const wanted = outputs.flatMap(({ shape, dtype = 'f32' }) => [shape, dtype]);
+  return native(op, () => {
+    const made = device.handle.enqueue(op, handles, wanted, params);
+    return outputs.map(
+      ({ shape, dtype = 'f32' }, i) => new Tensor(device, made[i] as NativeTensor, shape, dtype),
+    );
+  });
+}
