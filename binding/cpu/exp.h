@@ -1,0 +1,34 @@
+#pragma once
+#include "simd.h"
+
+namespace aa::cpu::AA_ISA {
+
+// exp(x), within 2 units in the last place for x in [-87, 88]; beyond, the value at the end of that range. NaN stays NaN.
+static inline Vec exp(Vec x) {
+  x = x < -87.f ? splat(-87.f) : x;
+  x = x > 88.f ? splat(88.f) : x;
+  // x = n ln 2 + r; adding 1.5 * 2^23 rounds to a whole number, which then lies in the low bits.
+  const Vec magic = splat(12582912.f);
+  const Vec rounded = x * 1.44269504f + magic;
+  const Vec n = rounded - magic;
+  const Vec r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Vec p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.f;
+  IVec bits;
+  __builtin_memcpy(&bits, &rounded, sizeof bits);
+  bits = (bits << 23) + (127 << 23);  // the bits of magic itself are shifted out
+  Vec power;
+  __builtin_memcpy(&power, &bits, sizeof power);
+  return p * power;
+}
+
+static inline Vec sigmoid(Vec x) { return 1.f / (1.f + exp(-x)); }
+
+static inline Vec tanh(Vec x) { return 1.f - 2.f / (exp(2.f * x) + 1.f); }
+
+}  // namespace aa::cpu::AA_ISA
