@@ -1,0 +1,216 @@
+import { Device, type DeviceName } from './device.js';
+import { InpaintError } from './errors.js';
+import { expectInteger } from './expect.js';
+import { loadNetwork, type Network } from './network/network.js';
+import { Completion, type CompletionOptions } from './video/completion.js';
+import type { FramePair } from './video/image.js';
+import { lookAhead } from './video/references.js';
+import { FrameWindow } from './video/window.js';
+
+/** What an {@link Inpainter} is made with; everything may be left out. */
+export interface InpainterOptions {
+  /** Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link Inpainter.device}. */
+  readonly device?: DeviceName;
+  /** Threads of the CPU device, by default as many as it has cores. */
+  readonly threads?: number;
+  /**
+   * Most bytes to hold, frames and device together, by default no limit. References are given up until a video fits; one that
+   * fits not even with a single reference fails with ERR_OUT_OF_MEMORY.
+   */
+  readonly memoryLimit?: number;
+  /** Path of the weights, by default those that come with the package. */
+  readonly weights?: string;
+  /** Longer side, in pixels, at which the network runs, 16 to 4096, default 512. What is borrowed keeps the frame's own detail. */
+  readonly workSize?: number;
+  /** Pixels, at working size, by which holes grow, 0 to 64, default 4. */
+  readonly dilate?: number;
+  /** Most reference frames of a target, 1 to 64, default 16. */
+  readonly maxReferences?: number;
+  /** Every how many frames there is a reference, 1 to 1000, default 10. */
+  readonly referenceStride?: number;
+  /** Told what a user may want to know: references given up for memory, and the like. */
+  readonly logger?: (message: string) => void;
+}
+
+/** How far a video is. */
+export interface Progress {
+  /** Frames done. */
+  readonly frame: number;
+  /** Frames in all, when known. */
+  readonly frames: number | undefined;
+  /** Frames a second since the first. */
+  readonly fps: number;
+  /** Of the latest frame, see {@link InpaintedFrame.coverage}. */
+  readonly coverage: number;
+}
+
+/** How one video is inpainted; everything may be left out. */
+export interface InpaintOptions {
+  /** Ends the work with ERR_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Frames in all, for `onProgress`; known without it when the source is an array. */
+  readonly frames?: number | undefined;
+}
+
+/** A completed frame. The data is the caller's. */
+export interface InpaintedFrame {
+  /** Rows packed; outside the dilated mask the input's own bytes. */
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly width: number;
+  readonly height: number;
+  /** As the input's; alpha passes through. */
+  readonly channels: 3 | 4;
+  /** Number of the frame, from 0. */
+  readonly index: number;
+  /** Share of the hole's pixels that some reference shows, 0 to 1; the rest is made up. 1 when there is no hole. */
+  readonly coverage: number;
+}
+
+/** Waits for a promise, or for the signal, whichever comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted', { cause: signal.reason }));
+    };
+  });
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Removes objects from video: Align-and-Attend (Woo, Kim, Park, Lee, Kweon, arXiv 1905.13066).
+ *
+ * ```ts
+ * await using inpainter = await Inpainter.create();
+ * for await (const { data } of inpainter.inpaint(source)) sink.write(data);
+ * ```
+ */
+export class Inpainter implements AsyncDisposable {
+  /** The device in use. */
+  readonly device: Device;
+  readonly #network: Network;
+  readonly #options: CompletionOptions;
+
+  private constructor(device: Device, network: Network, options: CompletionOptions) {
+    this.device = device;
+    this.#network = network;
+    this.#options = options;
+  }
+
+  /**
+   * Opens the device and loads the weights.
+   *
+   * @throws InpaintError (rejects) ERR_ARGUMENT, ERR_DEVICE, ERR_WEIGHTS, ERR_ADDON, ERR_OUT_OF_MEMORY
+   */
+  static async create(options: InpainterOptions = {}): Promise<Inpainter> {
+    const op = 'Inpainter.create';
+    const { device: name, threads, memoryLimit, weights, logger } = options;
+    const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
+    expectInteger(op, 'workSize', workSize, 16, 4096);
+    expectInteger(op, 'dilate', dilate, 0, 64);
+    expectInteger(op, 'maxReferences', maxReferences, 1, 64);
+    expectInteger(op, 'referenceStride', referenceStride, 1, 1000);
+    if (weights !== undefined && typeof weights !== 'string') {
+      throw new InpaintError('ERR_ARGUMENT', op, `expected weights to be a path, got ${typeof weights}`);
+    }
+    if (logger !== undefined && typeof logger !== 'function') {
+      throw new InpaintError('ERR_ARGUMENT', op, `expected logger to be a function, got ${typeof logger}`);
+    }
+    const device = Device.create(name, {
+      ...(threads === undefined ? {} : { threads }),
+      ...(memoryLimit === undefined ? {} : { memoryLimit }),
+    });
+    try {
+      const network = await loadNetwork(device, weights);
+      return new Inpainter(device, network, {
+        workSize,
+        dilate,
+        maxReferences,
+        referenceStride,
+        memoryLimit: memoryLimit ?? Number.POSITIVE_INFINITY,
+        logger: logger ?? (() => {}),
+      });
+    } catch (error) {
+      device.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Completes a video, frame by frame, in order.
+   *
+   * The source is pulled ahead by half the reference window. Its frames have one size; they are copied as they come. Leaving the loop
+   * early closes the source and frees everything. Several videos may be inpainted at once; they share the device.
+   *
+   * @param source frames with their masks: any non-zero pixel of a mask is hole. An {@link Image}, sharp's `{ data, info }` and
+   *   ImageData are taken
+   * @throws InpaintError ERR_ARGUMENT at the call; while it runs ERR_ARGUMENT, ERR_SHAPE (a frame), ERR_OUT_OF_MEMORY, ERR_DEVICE,
+   *   ERR_ABORTED, ERR_DISPOSED, and whatever the source throws
+   */
+  inpaint(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    options: InpaintOptions = {},
+  ): AsyncGenerator<InpaintedFrame, void, void> {
+    const { signal, onProgress, frames = Array.isArray(source) ? source.length : undefined } = options;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected signal to be an AbortSignal, got ${typeof signal}`);
+    }
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected onProgress to be a function, got ${typeof onProgress}`);
+    }
+    if (frames !== undefined) expectInteger('inpaint', 'frames', frames, 0, Number.MAX_SAFE_INTEGER);
+    if (this.device.disposed) {
+      throw new InpaintError('ERR_DISPOSED', 'inpaint', 'expected an inpainter in use, got one that was disposed of');
+    }
+    return this.#run(new FrameWindow(source), signal, onProgress, frames);
+  }
+
+  async *#run(
+    window: FrameWindow,
+    signal: AbortSignal | undefined,
+    onProgress: InpaintOptions['onProgress'],
+    frames: number | undefined,
+  ): AsyncGenerator<InpaintedFrame, void, void> {
+    const completion = new Completion(this.device, this.#network, window, this.#options);
+    const started = performance.now();
+    try {
+      for (let index = 0; ; ++index) {
+        await orAborted(window.pull(index + 1), signal);
+        const held = window.get(index);
+        if (!held) break;
+        const { maxReferences } = completion.plan(held);
+        const ahead = lookAhead(this.#options.referenceStride, maxReferences);
+        await orAborted(window.pull(index + 1 + ahead), signal);
+        const { data, coverage } = await orAborted(completion.complete(held), signal);
+        const { width, height, channels } = held.frame;
+        const fps = ((index + 1) * 1000) / (performance.now() - started);
+        onProgress?.({ frame: index + 1, frames, fps, coverage });
+        yield { data, width, height, channels: channels as 3 | 4, index, coverage };
+      }
+    } finally {
+      completion.dispose();
+      const closed = window.close();
+      // A source that hangs must not keep an abort waiting.
+      if (signal?.aborted) closed.catch(() => {});
+      else await closed;
+    }
+  }
+
+  /** Ends work in hand (it fails with ERR_DISPOSED) and frees everything. May be called twice. */
+  async dispose(): Promise<void> {
+    this.#network.dispose();
+    this.device.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+}
