@@ -1,12 +1,14 @@
-// Two-dimensional convolution, channels last, with all it is fused with.   Contract: lib/ops/conv2d.ts
+// Two-dimensional convolution, channels last, with all it is fused with.   Contract:
+// lib/ops/conv2d.ts
 //
 //   output[y, x, o] = residual[y, x, o] + activation(bias[o] + sum over ky, kx, c of
-//                     input[y * stride + ky * dilation - pad, x * stride + kx * dilation - pad, c] weight[o, ky, kx, c])
+//                     input[y * stride + ky * dilation - pad, x * stride + kx * dilation - pad, c]
+//                     weight[o, ky, kx, c])
 //
-// A task makes one tile of pixels. It first copies what the tile reads into a patch, where inputs lie concatenated, enlarged
-// and framed with zeros; there a row of taps of one pixel is one contiguous run, and the tile is a matrix product of
-// kernel runs. Tiles of a dilated layer take every dilation-th pixel, so that their patches stay as small as any.
-// Bound by arithmetic.
+// A task makes one tile of pixels. It first copies what the tile reads into a patch, where inputs
+// lie concatenated, enlarged and framed with zeros; there a row of taps of one pixel is one
+// contiguous run, and the tile is a matrix product of kernel runs. Tiles of a dilated layer take
+// every dilation-th pixel, so that their patches stay as small as any. Bound by arithmetic.
 #include "exp.h"
 #include "gemm.h"
 
@@ -15,17 +17,20 @@ namespace aa::cpu::AA_ISA {
 namespace {
 
 constexpr int tile_pixels = 192;  // patch, output and a panel of weights stay in 512 KiB of L2
-constexpr int block_depth = 320;  // rows of a panel of weights that stay in L1 while they meet all pixels of the tile
+constexpr int block_depth =
+    320;  // rows of a panel of weights that stay in L1 while they meet all pixels of the tile
 constexpr int max_kernel = 15;
 
-// Geometry shared by all tasks. A phase is one of the step x step interleaved images that a dilated layer falls into.
+// Geometry shared by all tasks. A phase is one of the step x step interleaved images that a dilated
+// layer falls into.
 struct Plan {
   const Conv2d& p;
-  int c = 0, depth = 0;                // channels of all inputs; kernel * kernel * c
-  int step = 1, dilation = 1;          // distance of a tile's neighbours in the output; dilation between them
-  int tile_h = 0, tile_w = 0;          // pixels
-  int tiles_y = 0, tiles_x = 0;        // of a phase
-  int groups = 1, group_columns = 0;   // of output channels
+  int c = 0, depth = 0;  // channels of all inputs; kernel * kernel * c
+  int step = 1,
+      dilation = 1;  // distance of a tile's neighbours in the output; dilation between them
+  int tile_h = 0, tile_w = 0;         // pixels
+  int tiles_y = 0, tiles_x = 0;       // of a phase
+  int groups = 1, group_columns = 0;  // of output channels
   int patch_h = 0, patch_w = 0;
 };
 
@@ -77,7 +82,8 @@ void make_tile(const Plan& plan, int task, float* patch) {
   const int image = task / (plan.step * plan.step);
 
   // Rows and columns of the region that the tile starts at.
-  const int y = tile_y * plan.tile_h * plan.step + phase_y, x = tile_x * plan.tile_w * plan.step + phase_x;
+  const int y = tile_y * plan.tile_h * plan.step + phase_y,
+            x = tile_x * plan.tile_w * plan.step + phase_x;
   const int h = min(plan.tile_h, ceil_divide(p.out.h - y, plan.step));
   const int w = min(plan.tile_w, ceil_divide(p.out.w - x, plan.step));
   if (h <= 0 || w <= 0) return;
@@ -92,8 +98,12 @@ void make_tile(const Plan& plan, int task, float* patch) {
       pixels[m] = patch + ((long)row * plan.patch_w + column) * p.stride * plan.c;
       positions[m] = (((long)image * p.out.h + at_y) * p.out.w + at_x) * p.out_c;
       const int r_y = p.out.y + at_y - p.residual.y, r_x = p.out.x + at_x - p.residual.x;
-      const bool inside = p.residual.data && r_y >= 0 && r_y < p.residual.h && r_x >= 0 && r_x < p.residual.w;
-      residuals[m] = inside ? p.residual.data + (((long)image * p.residual.h + r_y) * p.residual.w + r_x) * p.out_c : nullptr;
+      const bool inside =
+          p.residual.data && r_y >= 0 && r_y < p.residual.h && r_x >= 0 && r_x < p.residual.w;
+      residuals[m] = inside
+                         ? p.residual.data +
+                               (((long)image * p.residual.h + r_y) * p.residual.w + r_x) * p.out_c
+                         : nullptr;
     }
 
   Run runs[max_kernel * max_kernel];
@@ -119,7 +129,8 @@ void make_tile(const Plan& plan, int task, float* patch) {
       }
       store_part(p.output + positions[m] + column, sum, p.out_c - column);
     };
-    multiply_panels(pixels, h * w, runs + run, next - run, p.weights, plan.depth, k, first, last, start, finish);
+    multiply_panels(pixels, h * w, runs + run, next - run, p.weights, plan.depth, k, first, last,
+                    start, finish);
     k += (next - run) * run_length;
     run = next;
   }
@@ -155,7 +166,9 @@ void conv2d(Context& context, const Conv2d& p) {
   plan.patch_w = (plan.tile_w - 1) * p.stride + (p.kernel - 1) * plan.dilation + 1;
   const int tasks = p.n * plan.step * plan.step * plan.tiles_y * plan.tiles_x * plan.groups;
   const size_t bytes = sizeof(float) * plan.patch_h * plan.patch_w * plan.c;
-  parallel(context, tasks, [&](int task, int worker) { make_tile(plan, task, (float*)context.scratch(worker, bytes)); });
+  parallel(context, tasks, [&](int task, int worker) {
+    make_tile(plan, task, (float*)context.scratch(worker, bytes));
+  });
 }
 
 }  // namespace aa::cpu::AA_ISA

@@ -3,7 +3,8 @@
 
 namespace aa::cpu::AA_ISA {
 
-// exp(x), within 2 units in the last place for x in [-87, 88]; beyond, the value at the end of that range. NaN stays NaN.
+// exp(x), within 2 units in the last place for x in [-87, 88]; beyond, the value at the end of that
+// range. NaN stays NaN.
 static inline Vec exp(Vec x) {
   x = x < -87.f ? splat(-87.f) : x;
   x = x > 88.f ? splat(88.f) : x;

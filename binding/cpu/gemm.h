@@ -1,10 +1,11 @@
 #pragma once
 
-// The matrix kernel that convolution, linear, correlation and attention share: C[m, n] = sum over k of A[m, k] B[k, n].
+// The matrix kernel that convolution, linear, correlation and attention share: C[m, n] = sum over k
+// of A[m, k] B[k, n].
 //
-// A tile of C lives in registers while k runs: tile_rows rows, read through one pointer each, times a panel of B, two vectors
-// wide. A row need not be contiguous: it is a list of runs, the same for all rows, each at its offset from the row's pointer.
-// B is packed, see pack().
+// A tile of C lives in registers while k runs: tile_rows rows, read through one pointer each, times
+// a panel of B, two vectors wide. A row need not be contiguous: it is a list of runs, the same for
+// all rows, each at its offset from the row's pointer. B is packed, see pack().
 #include "simd.h"
 
 namespace aa::cpu::AA_ISA {
@@ -13,16 +14,19 @@ namespace aa::cpu::AA_ISA {
 constexpr int tile_rows = lanes == 16 ? 14 : 6;
 constexpr int panel = 2 * lanes;  // columns
 
-// Note [packing]. B [k, n] is stored in panels of `panel` columns, each [k][panel]; the last one is as wide as its columns
-// need in whole vectors, filled up with zeros.
+// Note [packing]. B [k, n] is stored in panels of `panel` columns, each [k][panel]; the last one is
+// as wide as its columns need in whole vectors, filled up with zeros.
 static inline int padded_columns(int n) { return (n + lanes - 1) / lanes * lanes; }
 
-// Packs `count` columns of B, at most a panel, each contiguous over k, times a factor of its own if there are factors.
-static inline void pack_panel(const float* const* columns, const float* factors, int count, int depth, float* packed) {
+// Packs `count` columns of B, at most a panel, each contiguous over k, times a factor of its own if
+// there are factors.
+static inline void pack_panel(const float* const* columns, const float* factors, int count,
+                              int depth, float* packed) {
   const int width = padded_columns(count);
   for (int j = 0; j < width; j++) {
     const float factor = factors && j < count ? factors[j] : 1.f;
-    for (int k = 0; k < depth; k++) packed[(long)k * width + j] = j < count ? columns[j][k] * factor : 0.f;
+    for (int k = 0; k < depth; k++)
+      packed[(long)k * width + j] = j < count ? columns[j][k] * factor : 0.f;
   }
 }
 
@@ -60,7 +64,8 @@ static inline void store_part(float* p, Vec v, int count) {
 }
 
 template <int N>
-__attribute__((always_inline)) static inline void accumulate(Vec (&sum)[tile_rows][N], const float* const (&a)[tile_rows],
+__attribute__((always_inline)) static inline void accumulate(Vec (&sum)[tile_rows][N],
+                                                             const float* const (&a)[tile_rows],
                                                              int length, const float* b) {
   for (int k = 0; k < length; k++, b += N * lanes) {
     Vec column[N];
@@ -75,11 +80,13 @@ __attribute__((always_inline)) static inline void accumulate(Vec (&sum)[tile_row
   }
 }
 
-// One panel, N vectors wide, against all rows. start(m, j) gives the sum that vector j of row m begins with, finish(m, j, sum)
-// takes it.
+// One panel, N vectors wide, against all rows. start(m, j) gives the sum that vector j of row m
+// begins with, finish(m, j, sum) takes it.
 template <int N, class Start, class Finish>
-__attribute__((always_inline)) static inline void multiply(const float* const* a, int rows, const Run* runs, int run_count,
-                                                           const float* b, Start&& start, Finish&& finish) {
+__attribute__((always_inline)) static inline void multiply(const float* const* a, int rows,
+                                                           const Run* runs, int run_count,
+                                                           const float* b, Start&& start,
+                                                           Finish&& finish) {
   for (int m = 0; m < rows; m += tile_rows) {
     Vec sum[tile_rows][N];
     // Rows past the end repeat the last one.
@@ -104,12 +111,15 @@ __attribute__((always_inline)) static inline void multiply(const float* const* a
   }
 }
 
-// Columns [first, last) of C, first a multiple of `panel`, from rows [k, k + the runs' length) of the packed B, which has `depth`
-// rows. start(m, column) and finish(m, column, sum) are called for every vector of C.
+// Columns [first, last) of C, first a multiple of `panel`, from rows [k, k + the runs' length) of
+// the packed B, which has `depth` rows. start(m, column) and finish(m, column, sum) are called for
+// every vector of C.
 template <class Start, class Finish>
-__attribute__((always_inline)) static inline void multiply_panels(const float* const* a, int rows, const Run* runs,
-                                                                  int run_count, const float* b, int depth, int k,
-                                                                  int first, int last, Start&& start, Finish&& finish) {
+__attribute__((always_inline)) static inline void multiply_panels(const float* const* a, int rows,
+                                                                  const Run* runs, int run_count,
+                                                                  const float* b, int depth, int k,
+                                                                  int first, int last,
+                                                                  Start&& start, Finish&& finish) {
   for (int column = first; column < last; column += panel) {
     const float* begin = b + (long)column * depth;
     const auto start_at = [&](int m, int j) { return start(m, column + j * lanes); };

@@ -1,7 +1,8 @@
-// Cosine similarity of every target cell with every reference cell, and its softmax over the reference's visible cells.
-// Contract: lib/ops/masked_correlation.ts
+// Cosine similarity of every target cell with every reference cell, and its softmax over the
+// reference's visible cells. Contract: lib/ops/masked_correlation.ts
 //
-//   output[r, j, i] = softmax over visible i of  scale <unit reference[r, i], unit target[j]>;   0 where i or j is hidden
+//   output[r, j, i] = softmax over visible i of  scale <unit reference[r, i], unit target[j]>;   0
+//   where i or j is hidden
 //
 // A task makes one reference: a matrix product, then a pass over each row while it is in cache.
 #include "exp.h"
@@ -11,7 +12,8 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-// In place; the padding of the row up to whole vectors is at least -1e30 on entry, `seen` has the same padding with zeros.
+// In place; the padding of the row up to whole vectors is at least -1e30 on entry, `seen` has the
+// same padding with zeros.
 void softmax(float* row, const float* seen, int count) {
   float largest = -3e38f;
   for (int i = 0; i < count; i++)
@@ -61,7 +63,9 @@ void masked_correlation(Context& context, const MaskedCorrelation& p) {
       float* out = p.output + ((long)r * cells + j) * cells;
       multiply_panels(
           rows, count, &run, 1, keys, p.c, 0, 0, cells, [](int, int) { return Vec{}; },
-          [&](int m, int column, Vec sum) { store_part(out + (long)m * cells + column, sum, cells - column); });
+          [&](int m, int column, Vec sum) {
+            store_part(out + (long)m * cells + column, sum, cells - column);
+          });
       for (int m = 0; m < count; m++) {
         float* row = out + (long)m * cells;
         if (p.target_seen[j + m] > .5f)

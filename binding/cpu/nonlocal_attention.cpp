@@ -1,10 +1,12 @@
 // Attention from the cells that ask to every visible cell of every reference, added to x.
 // Contract: lib/ops/nonlocal_attention.ts
 //
-//   output[q] = x[q] + sum over k of softmax_k(scale <unit x[q], unit key[k]>) key[k]   where query[q], else x[q]
+//   output[q] = x[q] + sum over k of softmax_k(scale <unit x[q], unit key[k]>) key[k]   where
+//   query[q], else x[q]
 //
-// A task makes a block of queries. It meets the visible cells in blocks that it packs as it goes, with a running maximum, sum and
-// weighted sum for each query, so that the matrix of scores never exists. Bound by arithmetic: 4 c operations a pair.
+// A task makes a block of queries. It meets the visible cells in blocks that it packs as it goes,
+// with a running maximum, sum and weighted sum for each query, so that the matrix of scores never
+// exists. Bound by arithmetic: 4 c operations a pair.
 #include "exp.h"
 #include "gemm.h"
 
@@ -12,7 +14,7 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-constexpr int key_block = 128;             // 64 KiB of keys and of values at 128 channels: they stay in L2
+constexpr int key_block = 128;  // 64 KiB of keys and of values at 128 channels: they stay in L2
 constexpr int score_rows = 8 * tile_rows;  // scores of that many queries and a panel stay in L1
 constexpr int most_queries = 576;          // of a task; enough to make little of packing the keys
 
@@ -35,9 +37,9 @@ struct Keys {
 
 // What a worker holds.
 struct Work {
-  float *queries, *sums;  // [most_queries][c], [most_queries][padded c]
-  float *keys, *values;   // packed
-  float* scores;          // [score_rows][key_block]
+  float *queries, *sums;   // [most_queries][c], [most_queries][padded c]
+  float *keys, *values;    // packed
+  float* scores;           // [score_rows][key_block]
   float *largest, *total;  // [most_queries]
   const float* rows[most_queries];
 };
@@ -95,7 +97,8 @@ void make_block(const NonlocalAttention& p, const int* cells, int count, Work& w
       const int width = min(panel, columns - column);
       float* to = work.values + (long)column * n;
       for (int i = 0; i < n; i++, to += width)
-        for (int j = 0; j < width; j += lanes) store(to + j, load_part(key[i] + column + j, p.c - column - j));
+        for (int j = 0; j < width; j += lanes)
+          store(to + j, load_part(key[i] + column + j, p.c - column - j));
     }
     for (int q = 0; q < count; q += score_rows) {
       const int rows = min(score_rows, count - q);
@@ -105,8 +108,8 @@ void make_block(const NonlocalAttention& p, const int* cells, int count, Work& w
           work.rows, rows, &query_run, 1, work.keys, p.c, 0, 0, n, [](int, int) { return Vec{}; },
           [&](int m, int column, Vec sum) { store(work.scores + m * key_block + column, sum); });
       for (int m = 0; m < rows; m++) {
-        weigh(work.scores + m * key_block, n, work.largest + q + m, work.total + q + m, work.sums + (long)(q + m) * columns,
-              columns);
+        weigh(work.scores + m * key_block, n, work.largest + q + m, work.total + q + m,
+              work.sums + (long)(q + m) * columns, columns);
         work.rows[m] = work.scores + m * key_block;
       }
       const Run score_run = {0, n};
@@ -146,8 +149,9 @@ void nonlocal_attention(Context& context, const NonlocalAttention& p) {
   const int rounds = (count + most_queries * workers - 1) / (most_queries * workers);
   const int block = (count + rounds * workers - 1) / (rounds * workers);
   const long columns = padded_columns(p.c);
-  const long sizes[] = {block * (long)p.c,       block * columns,        key_block * (long)p.c,   key_block * columns,
-                        score_rows * key_block, most_queries, most_queries};
+  const long sizes[] = {block * (long)p.c,   block * columns,        key_block * (long)p.c,
+                        key_block * columns, score_rows * key_block, most_queries,
+                        most_queries};
   size_t bytes = 0;
   for (const long size : sizes) bytes += sizeof(float) * ((size + 15) / 16 * 16);
   parallel(context, (count + block - 1) / block, [&](int task, int worker) {
