@@ -16,7 +16,8 @@ export function expectTensor(op: string, name: string, value: unknown, dtype: DT
   return value;
 }
 
-type Sides<P extends string> = P extends `${infer First} ${infer Rest}` ? First | Sides<Rest> : P;
+/** @internal The letters and numbers of a pattern. */
+export type Sides<P extends string> = P extends `${infer First} ${infer Rest}` ? First | Sides<Rest> : P;
 
 /**
  * @internal Checks a tensor against a pattern such as `'r h w 3'` and returns the sides its letters stand for.

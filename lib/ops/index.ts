@@ -1,0 +1,17 @@
+export * from './affine_sample.js';
+export * from './blend.js';
+export * from './compose_affine.js';
+export * from './composite.js';
+export { type Conv2dOptions, conv2d, type PackedConv, packConv2d } from './conv2d.js';
+export * from './flow_warp.js';
+export * from './frame_distance.js';
+export * from './gauss_newton.js';
+export { linear, type PackedLinear, packLinear } from './linear.js';
+export * from './masked_correlation.js';
+export * from './nonlocal_attention.js';
+export * from './normalize.js';
+export * from './pack_frame.js';
+export * from './resize.js';
+export * from './temporal_pool.js';
+export * from './unshuffle.js';
+export type { Region, Size, Window, Windowed } from './window.js';

@@ -1,0 +1,117 @@
+import { InpaintError } from '../errors.js';
+import { expectInteger, expectShape, type Sides } from '../expect.js';
+import type { DType, Tensor } from '../tensor.js';
+
+/**
+ * The part of a plane that a tensor holds: its first row is row `y` of the plane, its first column is column `x`.
+ * See Note [windows] in binding/ops/window.h.
+ */
+export interface Window {
+  readonly tensor: Tensor;
+  readonly y: number;
+  readonly x: number;
+}
+
+/** A map: a plain tensor is the whole plane, or lies at 0, 0 of it. */
+export type Windowed = Tensor | Window;
+
+/** Height and width, in pixels. */
+export interface Size {
+  readonly h: number;
+  readonly w: number;
+}
+
+/** Where in its plane an operation's output lies. */
+export interface Region extends Size {
+  readonly y: number;
+  readonly x: number;
+}
+
+/** The most references an operation takes at once. */
+export const maxReferences = 64;
+
+/** The longest side a plane may have. */
+export const maxSide = 65536;
+
+/** @internal Checks a map and where it lies; the pattern is that of expectShape. */
+export function expectWindow<P extends string>(
+  op: string,
+  name: string,
+  value: Windowed,
+  pattern: P,
+  known?: Readonly<Record<string, number>>,
+): Window & { readonly sides: Record<Sides<P>, number> } {
+  const given = typeof value === 'object' && value !== null && 'tensor' in value;
+  const { tensor, y, x } = given ? value : { tensor: value, y: 0, x: 0 };
+  const sides = expectShape(op, name, tensor, pattern, known);
+  expectInteger(op, `${name}.y`, y, 0, maxSide);
+  expectInteger(op, `${name}.x`, x, 0, maxSide);
+  return { tensor, y, x, sides };
+}
+
+/** @internal Checks a region; the answer holds its numbers as the parameters outH, outW, outY, outX. */
+export function expectRegion(op: string, name: string, { y, x, h, w }: Region): Record<string, number> {
+  expectInteger(op, `${name}.y`, y, 0, maxSide);
+  expectInteger(op, `${name}.x`, x, 0, maxSide);
+  expectInteger(op, `${name}.h`, h, 1, maxSide);
+  expectInteger(op, `${name}.w`, w, 1, maxSide);
+  return { outH: h, outW: w, outY: y, outX: x };
+}
+
+/** @internal Checks that a window holds all of a region. */
+export function expectCover(op: string, name: string, { tensor, y, x }: Window, region: Region): void {
+  const [, h = 0, w = 0] = tensor.shape;
+  const inside = y <= region.y && x <= region.x && y + h >= region.y + region.h && x + w >= region.x + region.w;
+  if (inside) return;
+  const text = (top: number, left: number, rows: number, columns: number) =>
+    `rows ${top} to ${top + rows - 1} and columns ${left} to ${left + columns - 1}`;
+  throw new InpaintError(
+    'ERR_SHAPE',
+    op,
+    `expected ${name} to cover ${text(region.y, region.x, region.h, region.w)}, got ${text(y, x, h, w)}`,
+  );
+}
+
+/** @internal Checks that tensors are 1 to `limit` in number and of one shape; the answer is their sides. */
+export function expectList<P extends string>(
+  op: string,
+  name: string,
+  list: readonly Tensor[],
+  limit: number,
+  pattern: P,
+  known: Readonly<Record<string, number>> = {},
+  dtype?: DType,
+): Record<Sides<P>, number> {
+  if (!Array.isArray(list) || list.length < 1 || list.length > limit) {
+    const got = Array.isArray(list) ? list.length : typeof list;
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to hold 1 to ${limit} tensors, got ${got}`);
+  }
+  let sides: Record<string, number> = known;
+  list.forEach((tensor, i) => {
+    sides = expectShape(op, `${name}[${i}]`, tensor, pattern, sides, dtype);
+  });
+  return sides as Record<Sides<P>, number>;
+}
+
+/** @internal Checks the visibility of each map of a list. */
+export function expectSeen(
+  op: string,
+  name: string,
+  list: readonly Tensor[],
+  count: number,
+  size: Size,
+  dtype?: DType,
+): void {
+  if (!Array.isArray(list) || list.length !== count) {
+    const got = Array.isArray(list) ? list.length : typeof list;
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to hold ${count} tensors, got ${got}`);
+  }
+  expectList(op, name, list, count, '1 h w 1', { h: size.h, w: size.w }, dtype);
+}
+
+/** @internal Checks a word against those allowed; the answer is its place among them, as the native enumeration counts. */
+export function expectWord(op: string, name: string, value: string, words: readonly string[]): number {
+  const place = words.indexOf(value);
+  if (place >= 0) return place;
+  throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to be one of ${words.join(', ')}, got ${value}`);
+}
