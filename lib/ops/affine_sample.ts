@@ -1,7 +1,15 @@
 import { InpaintError } from '../errors.js';
 import { expectNumber, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
-import { expectList, expectRegion, expectSeen, maxReferences, maxSide, type Region, type Size } from './window.js';
+import {
+  expectList,
+  expectRegion,
+  expectSeen,
+  maxReferences,
+  maxSide,
+  type Region,
+  type Size,
+} from './window.js';
 
 /** Which part {@link affineSample} makes; everything may be left out. */
 export interface AffineSampleOptions {
@@ -45,7 +53,11 @@ export function affineSample(
   const dtype = Array.isArray(sources) && sources[0]?.dtype === 'u8' ? 'u8' : 'f32';
   const { h, w, c } = expectList(op, 'sources', sources, maxReferences, '1 h w c', {}, dtype);
   if (dtype === 'u8' && c !== 3 && c !== 4) {
-    throw new InpaintError('ERR_SHAPE', op, `expected sources of bytes to have 3 or 4 channels, got ${c}`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected sources of bytes to have 3 or 4 channels, got ${c}`,
+    );
   }
   const r = sources.length;
   expectSeen(op, 'seen', seen, r, { h, w }, dtype);

@@ -35,7 +35,11 @@ export function blend(from: BlendInputs): Tensor {
   const { region } = from;
   const out = expectRegion(op, 'region', region);
   if (!from.previous !== !from.motion) {
-    throw new InpaintError('ERR_ARGUMENT', op, 'expected previous and motion together, got one of them');
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      'expected previous and motion together, got one of them',
+    );
   }
   const channels = { decoded: 4, coarse: 3, known: 1, previous: 3, motion: 3 } as const;
   const inputs: (Tensor | undefined)[] = [];

@@ -28,7 +28,8 @@ export function composite(y: Windowed, known: Windowed, frame: Tensor, seen: Ten
   const op = 'composite';
   const dtype = frame?.dtype === 'u8' ? 'u8' : 'f32';
   const { h, w, c } = expectShape(op, 'frame', frame, '1 h w c', {}, dtype);
-  if (c !== 3 && c !== 4) throw new InpaintError('ERR_SHAPE', op, `expected frame to have 3 or 4 channels, got ${c}`);
+  if (c !== 3 && c !== 4)
+    throw new InpaintError('ERR_SHAPE', op, `expected frame to have 3 or 4 channels, got ${c}`);
   expectShape(op, 'seen', seen, '1 h w 1', { h, w }, dtype);
   const output = expectWindow(op, 'y', y, '1 yh yw 3');
   const certain = expectWindow(op, 'known', known, '1 kh kw 1');

@@ -3,6 +3,7 @@ import { InpaintError } from '../errors.js';
 import { expectInteger, expectSameDevice } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import {
+  expectCount,
   expectCover,
   expectRegion,
   expectWindow,
@@ -45,7 +46,12 @@ export interface Conv2dOptions {
 }
 
 /** @internal Arranges a matrix [out, columns] for the device's matrix kernel. */
-export function packMatrix(device: Device, matrix: Float32Array, out: number, columns: number): Tensor {
+export function packMatrix(
+  device: Device,
+  matrix: Float32Array,
+  out: number,
+  columns: number,
+): Tensor {
   const source = device.upload(matrix, [out, columns]);
   const shape = [device.packedSize(out, columns)];
   const packed = enqueue('conv2d_pack', [source], [{ shape }], { out, in: columns });
@@ -54,11 +60,20 @@ export function packMatrix(device: Device, matrix: Float32Array, out: number, co
 }
 
 /** @internal Checks that an array fills a shape. */
-export function expectFilled(op: string, name: string, data: Float32Array, shape: readonly number[]): void {
+export function expectFilled(
+  op: string,
+  name: string,
+  data: Float32Array,
+  shape: readonly number[],
+): void {
   const count = shape.reduce((product, side) => product * side, 1);
   if (data instanceof Float32Array && data.length === count) return;
   const got = data instanceof Float32Array ? `${data.length}` : 'no Float32Array';
-  throw new InpaintError('ERR_SHAPE', op, `expected ${name} to hold ${count} values for [${shape.join(', ')}], got ${got}`);
+  throw new InpaintError(
+    'ERR_SHAPE',
+    op,
+    `expected ${name} to hold ${count} values for [${shape.join(', ')}], got ${got}`,
+  );
 }
 
 /**
@@ -77,7 +92,11 @@ export function packConv2d(
   const op = 'packConv2d';
   const [o = 0, i = 0, k = 0, kw = 0] = shape;
   if (shape.length !== 4 || k !== kw) {
-    throw new InpaintError('ERR_SHAPE', op, `expected shape to be [o, i, k, k], got [${shape.join(', ')}]`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected shape to be [o, i, k, k], got [${shape.join(', ')}]`,
+    );
   }
   expectInteger(op, 'shape[0]', o, 1, maxSide);
   expectInteger(op, 'shape[1]', i, 1, maxSide);
@@ -89,7 +108,8 @@ export function packConv2d(
   const matrix = new Float32Array(weight.length);
   for (let row = 0, read = 0; row < o; row++) {
     for (let channel = 0; channel < i; channel++) {
-      for (let tap = 0; tap < taps; tap++) matrix[(row * taps + tap) * i + channel] = weight[read++] as number;
+      for (let tap = 0; tap < taps; tap++)
+        matrix[(row * taps + tap) * i + channel] = weight[read++] as number;
     }
   }
   const weights = packMatrix(device, matrix, o, taps * i);
@@ -130,9 +150,7 @@ export function conv2d(
 ): Tensor {
   const op = 'conv2d';
   const list: readonly Windowed[] = Array.isArray(inputs) ? inputs : [inputs];
-  if (list.length < 1 || list.length > 8) {
-    throw new InpaintError('ERR_ARGUMENT', op, `expected inputs to hold 1 to 8 tensors, got ${list.length}`);
-  }
+  expectCount(op, 'inputs', list, 1, 8);
   const { stride = 1, dilation = 1, upsample = false, activation = 'none', residual } = options;
   const { o, i, k } = conv;
   expectInteger(op, 'stride', stride, 1, 8);
@@ -140,16 +158,28 @@ export function conv2d(
 
   const first = expectWindow(op, 'inputs[0]', list[0] as Windowed, 'n h w c');
   const { n, h, w } = first.sides;
-  const rest = list.slice(1).map((it, j) => expectWindow(op, `inputs[${j + 1}]`, it, 'n h w c', { n }));
+  const rest = list
+    .slice(1)
+    .map((it, j) => expectWindow(op, `inputs[${j + 1}]`, it, 'n h w c', { n }));
   const windows = [first, ...rest];
   const channels = windows.reduce((sum, { sides }) => sum + sides.c, 0);
   if (channels !== i) {
-    throw new InpaintError('ERR_SHAPE', op, `expected inputs to have ${i} channels together, got ${channels}`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected inputs to have ${i} channels together, got ${channels}`,
+    );
   }
 
-  const whole = windows.every(({ y, x, sides }) => y === 0 && x === 0 && sides.h === h && sides.w === w);
+  const whole = windows.every(
+    ({ y, x, sides }) => y === 0 && x === 0 && sides.h === h && sides.w === w,
+  );
   if (!options.region && !whole) {
-    throw new InpaintError('ERR_ARGUMENT', op, 'expected region to be given with windows, got undefined');
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      'expected region to be given with windows, got undefined',
+    );
   }
   const extent = (side: number) => Math.floor((side * (upsample ? 2 : 1) - 1) / stride) + 1;
   const region = options.region ?? { y: 0, x: 0, h: extent(h), w: extent(w) };

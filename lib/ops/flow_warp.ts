@@ -36,10 +36,15 @@ export function flowWarp(source: Tensor, flow: Tensor, options: FlowWarpOptions)
   const dtype = source?.dtype === 'u8' ? 'u8' : 'f32';
   const { c } = expectShape(op, 'source', source, '1 sh sw c', {}, dtype);
   if (dtype === 'u8' && c !== 3 && c !== 4) {
-    throw new InpaintError('ERR_SHAPE', op, `expected source of bytes to have 3 or 4 channels, got ${c}`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected source of bytes to have 3 or 4 channels, got ${c}`,
+    );
   }
   const { h, w, f } = expectShape(op, 'flow', flow, '1 h w f');
-  if (f < 2) throw new InpaintError('ERR_SHAPE', op, `expected flow to have 2 or more channels, got ${f}`);
+  if (f < 2)
+    throw new InpaintError('ERR_SHAPE', op, `expected flow to have 2 or more channels, got ${f}`);
   expectNumber(op, 'scaleX', scaleX, -maxSide, maxSide);
   expectNumber(op, 'scaleY', scaleY, -maxSide, maxSide);
   expectInteger(op, 'y', y, 0, maxSide);

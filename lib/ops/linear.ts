@@ -33,7 +33,11 @@ export function packLinear(
   const op = 'packLinear';
   const [o = 0, i = 0] = shape;
   if (shape.length !== 2) {
-    throw new InpaintError('ERR_SHAPE', op, `expected shape to be [o, i], got [${shape.join(', ')}]`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected shape to be [o, i], got [${shape.join(', ')}]`,
+    );
   }
   expectInteger(op, 'shape[0]', o, 1, maxSide);
   expectInteger(op, 'shape[1]', i, 1, 1 << 24);
@@ -72,6 +76,8 @@ export function linear(x: Tensor, packed: PackedLinear): Tensor {
       `expected x to have shape [n, i=${packed.i}] or [n, h, w, c] of as many values, got [${shape.join(', ')}]`,
     );
   }
-  const [output] = enqueue('linear', [x, packed.weights, packed.bias], [{ shape: [n, packed.o] }], {});
+  const inputs = [x, packed.weights, packed.bias];
+  expectSameDevice(op, inputs);
+  const [output] = enqueue(op, inputs, [{ shape: [n, packed.o] }], {});
   return output as Tensor;
 }

@@ -45,7 +45,8 @@ export function packFrame(frame: Tensor, mask: Tensor, options: PackFrameOptions
   const op = 'packFrame';
   const { dilate, scaled, plane } = options;
   const { h, w, c } = expectShape(op, 'frame', frame, '1 h w c', {}, 'u8');
-  if (c !== 3 && c !== 4) throw new InpaintError('ERR_SHAPE', op, `expected frame to have 3 or 4 channels, got ${c}`);
+  if (c !== 3 && c !== 4)
+    throw new InpaintError('ERR_SHAPE', op, `expected frame to have 3 or 4 channels, got ${c}`);
   expectShape(op, 'mask', mask, '1 h w 1', { h, w }, 'u8');
   expectSameDevice(op, [frame, mask]);
   expectInteger(op, 'dilate', dilate, 0, 256);

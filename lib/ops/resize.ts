@@ -1,7 +1,14 @@
 import { InpaintError } from '../errors.js';
 import { expectNumber } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
-import { expectRegion, expectWindow, expectWord, maxSide, type Size, type Windowed } from './window.js';
+import {
+  expectRegion,
+  expectWindow,
+  expectWord,
+  maxSide,
+  type Size,
+  type Windowed,
+} from './window.js';
 
 const modes = ['bilinear', 'area', 'nearest'] as const;
 
@@ -49,7 +56,11 @@ export function resize(input: Windowed, options: ResizeOptions): Tensor {
   const out = expectRegion(op, 'output', { y, x, h, w });
   const code = expectWord(op, 'mode', mode, modes);
   if (mode === 'area' && (window.y || window.x || y || x || inputExtent || outputExtent)) {
-    throw new InpaintError('ERR_ARGUMENT', op, 'expected mode area to be asked of whole planes, got a window');
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      'expected mode area to be asked of whole planes, got a window',
+    );
   }
   if (below !== undefined && atLeast !== undefined) {
     throw new InpaintError('ERR_ARGUMENT', op, 'expected one of below and atLeast, got both');
@@ -58,7 +69,10 @@ export function resize(input: Windowed, options: ResizeOptions): Tensor {
   expectNumber(op, below === undefined ? 'atLeast' : 'below', limit, -1e6, 1e6);
   const from = inputExtent ?? window.sides;
   const to = outputExtent ?? { h, w };
-  for (const [name, size] of [['inputExtent', from], ['outputExtent', to]] as const) {
+  for (const [name, size] of [
+    ['inputExtent', from],
+    ['outputExtent', to],
+  ] as const) {
     expectNumber(op, `${name}.h`, size.h, 1, maxSide);
     expectNumber(op, `${name}.w`, size.w, 1, maxSide);
   }

@@ -53,7 +53,11 @@ export function temporalPool(from: TemporalPoolInputs): TemporalPooled {
   expectNumber(op, 'scale', scale, 0, 1e6);
   if (offset) expectShape(op, 'offset', offset, 'r c', { r, c });
   if (!target !== !targetSeen) {
-    throw new InpaintError('ERR_ARGUMENT', op, 'expected target and targetSeen together, got one of them');
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      'expected target and targetSeen together, got one of them',
+    );
   }
   if (target) expectShape(op, 'target', target, '1 h w c', { h, w, c });
   if (targetSeen) expectShape(op, 'targetSeen', targetSeen, '1 h w 1', { h, w });

@@ -1,6 +1,7 @@
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
+import { expectCount } from './window.js';
 
 /**
  * Moves factor x factor pixels into channels:
@@ -18,17 +19,18 @@ import { enqueue, type Tensor } from '../tensor.js';
 export function unshuffle(inputs: readonly Tensor[], factor: number): Tensor {
   const op = 'unshuffle';
   expectInteger(op, 'factor', factor, 1, 16);
-  if (!Array.isArray(inputs) || inputs.length < 1 || inputs.length > 4) {
-    const got = Array.isArray(inputs) ? inputs.length : typeof inputs;
-    throw new InpaintError('ERR_ARGUMENT', op, `expected inputs to hold 1 to 4 tensors, got ${got}`);
-  }
+  expectCount(op, 'inputs', inputs, 1, 4);
   const { n, h, w } = expectShape(op, 'inputs[0]', inputs[0], 'n h w c');
   inputs.forEach((input, i) => {
     expectShape(op, `inputs[${i}]`, input, 'n h w c', { n, h, w });
   });
   expectSameDevice(op, inputs);
   if (h % factor || w % factor) {
-    throw new InpaintError('ERR_SHAPE', op, `expected h and w to be multiples of ${factor}, got ${h} and ${w}`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected h and w to be multiples of ${factor}, got ${h} and ${w}`,
+    );
   }
   const channels = inputs.reduce((sum, { shape }) => sum + (shape[3] as number), 0);
   const shape = [n, h / factor, w / factor, channels * factor * factor];

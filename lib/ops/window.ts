@@ -50,7 +50,11 @@ export function expectWindow<P extends string>(
 }
 
 /** @internal Checks a region; the answer holds its numbers as the parameters outH, outW, outY, outX. */
-export function expectRegion(op: string, name: string, { y, x, h, w }: Region): Record<string, number> {
+export function expectRegion(
+  op: string,
+  name: string,
+  { y, x, h, w }: Region,
+): Record<string, number> {
   expectInteger(op, `${name}.y`, y, 0, maxSide);
   expectInteger(op, `${name}.x`, x, 0, maxSide);
   expectInteger(op, `${name}.h`, h, 1, maxSide);
@@ -59,9 +63,15 @@ export function expectRegion(op: string, name: string, { y, x, h, w }: Region): 
 }
 
 /** @internal Checks that a window holds all of a region. */
-export function expectCover(op: string, name: string, { tensor, y, x }: Window, region: Region): void {
+export function expectCover(
+  op: string,
+  name: string,
+  { tensor, y, x }: Window,
+  region: Region,
+): void {
   const [, h = 0, w = 0] = tensor.shape;
-  const inside = y <= region.y && x <= region.x && y + h >= region.y + region.h && x + w >= region.x + region.w;
+  const inside =
+    y <= region.y && x <= region.x && y + h >= region.y + region.h && x + w >= region.x + region.w;
   if (inside) return;
   const text = (top: number, left: number, rows: number, columns: number) =>
     `rows ${top} to ${top + rows - 1} and columns ${left} to ${left + columns - 1}`;
@@ -72,20 +82,35 @@ export function expectCover(op: string, name: string, { tensor, y, x }: Window, 
   );
 }
 
-/** @internal Checks that tensors are 1 to `limit` in number and of one shape; the answer is their sides. */
+/** @internal Checks how many tensors a list holds. */
+export function expectCount(
+  op: string,
+  name: string,
+  list: unknown,
+  min: number,
+  max: number,
+): void {
+  const count = Array.isArray(list) ? list.length : undefined;
+  if (count !== undefined && count >= min && count <= max) return;
+  const wanted = min === max ? min : `${min} to ${max}`;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to hold ${wanted} tensors, got ${count ?? typeof list}`,
+  );
+}
+
+/** @internal Checks that tensors are 1 to `max` in number and of one shape; the answer is their sides. */
 export function expectList<P extends string>(
   op: string,
   name: string,
   list: readonly Tensor[],
-  limit: number,
+  max: number,
   pattern: P,
   known: Readonly<Record<string, number>> = {},
   dtype?: DType,
 ): Record<Sides<P>, number> {
-  if (!Array.isArray(list) || list.length < 1 || list.length > limit) {
-    const got = Array.isArray(list) ? list.length : typeof list;
-    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to hold 1 to ${limit} tensors, got ${got}`);
-  }
+  expectCount(op, name, list, 1, max);
   let sides: Record<string, number> = known;
   list.forEach((tensor, i) => {
     sides = expectShape(op, `${name}[${i}]`, tensor, pattern, sides, dtype);
@@ -93,25 +118,31 @@ export function expectList<P extends string>(
   return sides as Record<Sides<P>, number>;
 }
 
-/** @internal Checks the visibility of each map of a list. */
+/** @internal Checks the visibility of `count` maps. */
 export function expectSeen(
   op: string,
   name: string,
   list: readonly Tensor[],
   count: number,
-  size: Size,
+  { h, w }: Size,
   dtype?: DType,
 ): void {
-  if (!Array.isArray(list) || list.length !== count) {
-    const got = Array.isArray(list) ? list.length : typeof list;
-    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to hold ${count} tensors, got ${got}`);
-  }
-  expectList(op, name, list, count, '1 h w 1', { h: size.h, w: size.w }, dtype);
+  expectCount(op, name, list, count, count);
+  expectList(op, name, list, count, '1 h w 1', { h, w }, dtype);
 }
 
 /** @internal Checks a word against those allowed; the answer is its place among them, as the native enumeration counts. */
-export function expectWord(op: string, name: string, value: string, words: readonly string[]): number {
+export function expectWord(
+  op: string,
+  name: string,
+  value: string,
+  words: readonly string[],
+): number {
   const place = words.indexOf(value);
   if (place >= 0) return place;
-  throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to be one of ${words.join(', ')}, got ${value}`);
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be one of ${words.join(', ')}, got ${value}`,
+  );
 }
