@@ -67,12 +67,13 @@ export function packLinear(
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_DISPOSED
  */
 export function linear(x: Tensor, packed: PackedLinear): Tensor {
-  const { shape } = expectTensor('linear', 'x', x);
+  const op = 'linear';
+  const { shape } = expectTensor(op, 'x', x);
   const [n = 0] = shape;
   if ((shape.length !== 2 && shape.length !== 4) || x.size !== n * packed.i) {
     throw new InpaintError(
       'ERR_SHAPE',
-      'linear',
+      op,
       `expected x to have shape [n, i=${packed.i}] or [n, h, w, c] of as many values, got [${shape.join(', ')}]`,
     );
   }
