@@ -70,7 +70,8 @@ void conv2d_pack(Call& call, const Operations& on) {
 }
 
 void linear(Call& call, const Operations& on) {
-  call.push(on.linear, {call.in[0]->dim(0), call.in[0]->dim(1), call.out[0]->dim(1), call.input(0), call.input(1),
+  const int n = call.in[0]->dim(0);
+  call.push(on.linear, {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.input(0), call.input(1),
                         call.input(2), call.output(0)});
 }
 

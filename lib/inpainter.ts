@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
 import { expectInteger } from './expect.js';
-import { loadNetwork, type Network } from './network/network.js';
+import { Network } from './network/network.js';
 import { Completion, type CompletionOptions } from './video/completion.js';
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
@@ -67,6 +68,9 @@ export interface InpaintedFrame {
   readonly coverage: number;
 }
 
+/** The weights that come with the package. */
+export const defaultWeights: string = fileURLToPath(new URL('../weights/align-and-attend.safetensors', import.meta.url));
+
 /** Waits for a promise, or for the signal, whichever comes first. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
@@ -129,7 +133,7 @@ export class Inpainter implements AsyncDisposable {
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
     try {
-      const network = await loadNetwork(device, weights);
+      const network = await Network.load(device, weights ?? defaultWeights);
       return new Inpainter(device, network, {
         workSize,
         dilate,
@@ -189,7 +193,9 @@ export class Inpainter implements AsyncDisposable {
         const { maxReferences } = completion.plan(held);
         const ahead = lookAhead(this.#options.referenceStride, maxReferences);
         await orAborted(window.pull(index + 1 + ahead), signal);
-        const { data, coverage } = await orAborted(completion.complete(held), signal);
+        // The source is read on while the device works.
+        const work = Promise.all([completion.complete(held), window.pull(index + 2 + ahead)]);
+        const [{ data, coverage }] = await orAborted(work, signal);
         const { width, height, channels } = held.frame;
         const fps = ((index + 1) * 1000) / (performance.now() - started);
         onProgress?.({ frame: index + 1, frames, fps, coverage });

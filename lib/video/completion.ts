@@ -2,7 +2,8 @@ import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { paintNative } from '../network/native.js';
 import type { Encoded, Network, Packed } from '../network/network.js';
-import type { Region, Size } from '../ops/index.js';
+import { grow } from '../network/region.js';
+import { composite, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { chooseReferences, lookAhead, oldestReference } from './references.js';
@@ -32,19 +33,27 @@ interface Sizes {
   readonly dilate: number;
 }
 
-/** A frame on the device. */
+/** A frame on the device; `packed` until it is encoded. */
 interface Loaded {
   readonly frame: Tensor;
-  readonly packed: Packed;
+  packed: Packed | undefined;
   encoded: Encoded | undefined;
 }
 
-/** What the next frames of a shot get of this one. */
+/** What the next frames of a shot get of a frame. */
 interface Output {
-  /** At working size, float. */
+  /** [1 h w 3] at working size, float. */
   readonly working: Tensor;
-  /** At the frame's own size, uint8; undefined when that is the working size. */
-  readonly native: Tensor | undefined;
+  /** At the frame's own size, uint8. */
+  readonly native: Tensor;
+  /** Whether the tensors are its own, or those of a frame that passed through. */
+  readonly owned: boolean;
+}
+
+/** A completed frame: its bytes, and the share of its hole that some reference shows. */
+export interface CompletedFrame {
+  readonly data: Uint8Array<ArrayBuffer>;
+  readonly coverage: number;
 }
 
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
@@ -57,6 +66,18 @@ export function workingSizes(height: number, width: number, workSize: number, di
   const plane = { h: multiple(scaled.h), w: multiple(scaled.w) };
   const extent = { h: (plane.h * native.h) / scaled.h, w: (plane.w * native.w) / scaled.w };
   return { native, scaled, plane, extent, dilate: Math.round(dilate / scale) };
+}
+
+/** The part of the working plane that bounds of the frame's own pixels lie on; at the frame's edge with the padding behind it. */
+export function workingBounds({ y, x, h, w }: Region, { native, scaled, plane }: Sizes): Region {
+  const span = (at: number, length: number, own: number, work: number, padded: number) => {
+    const first = Math.floor((at * work) / own);
+    const end = at + length === own ? padded : Math.ceil(((at + length) * work) / own);
+    return [first, end - first] as const;
+  };
+  const [top, height] = span(y, h, native.h, scaled.h, plane.h);
+  const [left, width] = span(x, w, native.w, scaled.w, plane.w);
+  return { y: top, x: left, h: height, w: width };
 }
 
 /** Bytes that a video with `references` references takes at most, frames and device together. */
@@ -82,7 +103,7 @@ export class Completion {
   readonly #window: FrameWindow;
   readonly #options: CompletionOptions;
   readonly #loaded = new Map<number, Loaded>();
-  #outputs: Output[] = []; // latest first
+  readonly #outputs: Output[] = []; // latest first
   #shot = -1;
   #plan: { readonly sizes: Sizes; readonly maxReferences: number } | undefined;
 
@@ -117,64 +138,137 @@ export class Completion {
     return this.#plan;
   }
 
-  /** Completes the next frame. */
-  async complete(held: HeldFrame): Promise<{ data: Uint8Array<ArrayBuffer>; coverage: number }> {
-    const { maxReferences } = this.plan(held);
-    const { referenceStride: stride } = this.#options;
+  /**
+   * Completes the next frame. What it needs is queued, and what is no longer needed freed, before the promise is returned.
+   */
+  complete(held: HeldFrame): Promise<CompletedFrame> {
     const { index, shot } = held;
     if (shot !== this.#shot) {
       this.#forget();
       this.#shot = shot;
     }
     const target = this.#load(held);
-    const chosen = chooseReferences(index, shot, this.#window.shotEnd(held), stride, maxReferences);
-    const { data, coverage } = await (held.bounds
-      ? this.#paint(held, target, chosen)
-      : this.#passThrough(held, target));
+    const result = held.bounds ? this.#paint(held, held.bounds, target) : this.#passThrough(held, target);
 
-    const oldest = oldestReference(index + 1, shot, stride, maxReferences);
-    const isReference = (frame: number, first: number) => (frame - first) % stride === 0;
+    const { referenceStride: stride } = this.#options;
+    const oldest = oldestReference(index + 1, shot, stride, this.plan(held).maxReferences);
     for (const [at, loaded] of this.#loaded) {
-      if (at > index || (at >= oldest && isReference(at, shot))) continue;
-      this.#unload(loaded);
-      this.#loaded.delete(at);
+      const reference = (at - shot) % stride === 0 && at >= oldest;
+      const output = at > index - 2; // when it passed through
+      if (!reference && !output) this.#unload(at, loaded);
     }
     this.#window.drop((frame) => frame.index > index);
-    return { data, coverage };
+    return result;
   }
 
-  async #passThrough(held: HeldFrame, target: Loaded): Promise<{ data: Uint8Array<ArrayBuffer>; coverage: number }> {
-    this.#push(scope(() => this.#network.passThrough(target.packed)), target.frame);
-    return { data: Uint8Array.from(held.frame.data), coverage: 1 };
+  /** A frame without a hole: its own output. */
+  async #passThrough({ frame }: HeldFrame, target: Loaded): Promise<CompletedFrame> {
+    const { colour } = (target.encoded ?? target.packed) as Encoded | Packed;
+    this.#push({ working: colour, native: target.frame, owned: false });
+    return { data: Uint8Array.from(frame.data), coverage: 1 };
   }
 
-  async #paint(held: HeldFrame, target: Loaded, chosen: readonly number[]) {
-    return { data: Uint8Array.from(held.frame.data), coverage: 1 };
+  async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<CompletedFrame> {
+    const { sizes, maxReferences } = this.plan(held);
+    const { native, scaled, plane, extent, dilate } = sizes;
+    const { referenceStride } = this.#options;
+    const end = this.#window.shotEnd(held);
+    const references = chooseReferences(held.index, held.shot, end, referenceStride, maxReferences).map((at) =>
+      this.#load(this.#window.get(at) ?? at),
+    );
+    const bounds = grow(hole, dilate, native);
+    const window = workingBounds(bounds, sizes);
+    const [latest, before = latest] = this.#outputs;
+    const previous = latest && before && { y1: latest.working, y2: before.working };
+
+    const encoded = this.#encode(target);
+    const lenders = references.map((reference) => this.#encode(reference));
+    const painted = scope(() => {
+      const theta = this.#network.homography(encoded, lenders);
+      const completion = this.#network.complete({ target: encoded, references: lenders, theta, previous, window });
+      const finished = this.#network.finish(completion, { target: encoded, previous, window });
+      const same = scaled.h === native.h && scaled.w === native.w;
+      const { frame, counts } = same
+        ? composite(finished.y, completion.known, target.frame, encoded.seenNative)
+        : paintNative({
+              target: { frame: target.frame, seen: encoded.seenNative },
+              references: (references.length ? references : [target]).map(({ frame }, i) => ({
+                frame,
+                seen: (lenders[i] ?? encoded).seenNative,
+              })),
+              theta,
+              distance: completion.distance,
+              exposure: completion.difference,
+              poolScale: this.#network.poolScale,
+              bounds,
+              plane,
+              extent,
+              decoded: completion.decoded,
+              motion: completion.motion,
+              previous: latest?.native,
+            });
+      return { working: finished.frame, frame, counts: [counts].flat() };
+    });
+    this.#push({ working: painted.working, native: painted.frame, owned: true });
+    const reads = [painted.frame.read(), ...painted.counts.map((counts) => counts.read())];
+    for (const counts of painted.counts) counts.dispose();
+    const [data, ...counts] = await Promise.all(reads);
+    const hidden = counts[0]?.[0] ?? 0;
+    const shown = counts.reduce((sum, [, known = 0]) => sum + known, 0);
+    return { data: data as Uint8Array<ArrayBuffer>, coverage: hidden ? shown / hidden : 1 };
   }
 
-  #load(held: HeldFrame): Loaded {
-    const known = this.#loaded.get(held.index);
+  /** A frame's tensors; a number stands for a frame that has left the window and was loaded before. */
+  #load(from: HeldFrame | number): Loaded {
+    const index = typeof from === 'number' ? from : from.index;
+    const known = this.#loaded.get(index);
     if (known) return known;
+    const held = from as HeldFrame;
     const { sizes } = this.plan(held);
-    const loaded = scope(() => {
-      const { data, width, height, channels } = held.frame;
+    const { data, width, height, channels } = held.frame;
+    const loaded = scope((): Loaded => {
       const frame = this.#device.upload(data, [1, height, width, channels]);
       const mask = this.#device.upload(held.mask.data, [1, height, width, 1]);
       return { frame, packed: this.#network.pack(frame, mask, sizes), encoded: undefined };
     });
-    this.#loaded.set(held.index, loaded);
+    this.#loaded.set(index, loaded);
     return loaded;
   }
 
-  #unload({ frame, packed, encoded }: Loaded): void {
+  #encode(loaded: Loaded): Encoded {
+    if (loaded.packed) {
+      loaded.encoded = this.#network.encode(loaded.packed);
+      loaded.packed = undefined;
+    }
+    return loaded.encoded as Encoded;
   }
 
-  #push(working: Tensor, native: Tensor): void {
+  #unload(index: number, { frame, packed, encoded }: Loaded): void {
+    frame.dispose();
+    packed?.dispose();
+    encoded?.dispose();
+    this.#loaded.delete(index);
   }
 
+  /** Makes `output` the latest; two are kept. */
+  #push(output: Output): void {
+    this.#outputs.unshift(output);
+    for (const old of this.#outputs.splice(2)) this.#release(old);
+  }
+
+  #release({ working, native, owned }: Output): void {
+    if (!owned) return;
+    working.dispose();
+    native.dispose();
+  }
+
+  /** Frees everything of the shot so far. */
   #forget(): void {
+    for (const output of this.#outputs.splice(0)) this.#release(output);
+    for (const [index, loaded] of this.#loaded) this.#unload(index, loaded);
   }
 
+  /** Frees everything. */
   dispose(): void {
     this.#forget();
   }

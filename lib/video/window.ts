@@ -62,11 +62,11 @@ export class FrameWindow {
 
   constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
     const given = source as Partial<AsyncIterable<FramePair> & Iterable<FramePair>> | null | undefined;
-    const start = given?.[Symbol.asyncIterator] ?? given?.[Symbol.iterator];
-    if (typeof start !== 'function') {
+    const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
+    if (!iterator) {
       throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected an iterable source of { frame, mask }, got ${typeof source}`);
     }
-    this.#source = start.call(given) as AsyncIterator<FramePair>;
+    this.#source = iterator;
   }
 
   /** Frames pulled so far. */
