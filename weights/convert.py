@@ -1,0 +1,62 @@
+"""Writes the state dicts of a homography and an inpainter as one safetensors file in float16.
+
+    python3 weights/convert.py homography.pt inpainter.pt out.safetensors "where they come from"
+"""
+import json
+import struct
+import sys
+
+import torch
+
+
+def write_safetensors(path, tensors, metadata):
+    """Length of the header (8 bytes, little endian), header in JSON, values in its order."""
+    names = {torch.float16: 'F16', torch.float32: 'F32'}
+    header, data = {'__metadata__': metadata}, b''
+    for name, tensor in tensors.items():
+        raw = tensor.contiguous().numpy().tobytes()
+        header[name] = {'dtype': names[tensor.dtype], 'shape': list(tensor.shape),
+                        'data_offsets': [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header, separators=(',', ':')).encode()
+    text += b' ' * (-len(text) % 8)
+    with open(path, 'wb') as file:
+        file.write(struct.pack('<Q', len(text)) + text + data)
+
+
+def config(homography, inpainter):
+    """Sizes of the network, read off the weights, and the constants they were trained with."""
+    return {
+        'homography': {
+            'width': len(homography['encoder.layers.0.weight']),
+            'hidden': len(homography['r0.weight']),
+            'size': 128,
+            'grid': int(homography['r0.weight'].shape[1] ** .5),
+            'iterations': 2,
+            'levels': [[32, 4], [64, 4], [128, 3]],
+        },
+        'inpainter': {
+            'width': len(inpainter['encoder.layers.0.weight']),
+            'flow_width': len(inpainter['flow_encoder.layers.0.weight']),
+        },
+    }
+
+
+def half(homography, inpainter):
+    """All tensors under the names of the file, in float16."""
+    parts = {'homography': homography, 'inpainter': inpainter}
+    tensors = {f'{part}.{name}': value.half()
+               for part, state in parts.items() for name, value in state.items()}
+    for name, value in tensors.items():
+        assert torch.isfinite(value).all(), f'{name} does not fit float16'
+    return tensors
+
+
+def metadata(sizes, provenance):
+    return {'format': 'align-and-attend', 'format_version': '1', 'config': json.dumps(sizes),
+            'provenance': provenance}
+
+
+if __name__ == '__main__':
+    states = [torch.load(path, map_location='cpu') for path in sys.argv[1:3]]
+    write_safetensors(sys.argv[3], half(*states), metadata(config(*states), sys.argv[4]))
