@@ -1,0 +1,305 @@
+import type { Device } from '../device.js';
+import { blend } from '../ops/blend.js';
+import { composite } from '../ops/composite.js';
+import { flowWarp } from '../ops/flow_warp.js';
+import { type PackedFrame, type PackFrameOptions, packFrame } from '../ops/pack_frame.js';
+import { resize } from '../ops/resize.js';
+import { unshuffle } from '../ops/unshuffle.js';
+import type { Region, Size, Window } from '../ops/window.js';
+import { Safetensors } from '../safetensors.js';
+import { scope } from '../scope.js';
+import { Tensor } from '../tensor.js';
+import { type Aligned, align } from './align.js';
+import { attend } from './attend.js';
+import { type NetworkConfig, readConfig } from './config.js';
+import { Decoder } from './decoder.js';
+import { Encoder } from './encoder.js';
+import { Flow, flowScale } from './flow.js';
+import { type Cells, Homography, type Level } from './homography.js';
+import { grow } from './region.js';
+import { Weights } from './weights.js';
+
+/** Frees the tensors it holds. */
+export interface Owner extends Disposable {
+  dispose(): void;
+}
+
+/** A frame at the working size. Owns its tensors. */
+export type Packed = PackedFrame & Owner;
+
+/** Everything that is kept of a frame at the working size. Owns its tensors. */
+export interface Encoded extends Aligned, Owner {
+  /** As {@link PackedFrame.seenNative}. */
+  readonly seenNative: Tensor;
+  /** [1 h/4 w/4 1]: 1 - featuresSeen. */
+  readonly hidden: Tensor;
+  /** For the matching. */
+  readonly cells: Cells;
+  /** For the refinement. */
+  readonly levels: readonly Level[];
+}
+
+/** The two last outputs, composited; on a shot's second frame both are its only one. */
+export interface Previous {
+  /** [1 h w 3] Y[t-1] */
+  readonly y1: Tensor;
+  /** [1 h w 3] Y[t-2] */
+  readonly y2: Tensor;
+}
+
+/** What {@link Network.complete} is given. */
+export interface CompleteOptions {
+  readonly target: Encoded;
+  /** None when the shot has no other frame. */
+  readonly references: readonly Encoded[];
+  /** From {@link Network.homography}, for the same references. */
+  readonly theta: Tensor;
+  /** Absent on the first frame of a shot. */
+  readonly previous?: Previous | undefined;
+  /** Bounds of the target's hole. */
+  readonly window: Region;
+}
+
+/** What the network makes of a target. Owns its tensors. */
+export interface Completion extends Owner {
+  /**
+   * The hole's window and {@link margin} pixels around it, [1 h w 4]: colours, and the gate that
+   * copies from `coarse`.
+   */
+  readonly decoded: Window;
+  /** [1 h w 3] the target, its hole filled from the references. */
+  readonly coarse: Tensor;
+  /** [1 h w 1]: 1 where the target or a reference shows something. */
+  readonly known: Tensor;
+  /** [1 h/4 w/4 3] see {@link flowScale}; absent without previous outputs. */
+  readonly motion: Tensor | undefined;
+  /** [r] how far each reference is from the target. */
+  readonly distance: Tensor;
+  /** [r 3] exposure of each reference against the target. */
+  readonly difference: Tensor;
+}
+
+/** What {@link Network.finish} makes. Owns its tensors. */
+export interface Finished extends Owner {
+  /** The hole's window of Y, not clamped. */
+  readonly y: Window;
+  /** [1 h w 3] Y clamped and put into the frame's hole: a previous output of the frames to come. */
+  readonly frame: Tensor;
+}
+
+/** How many pixels around the hole's window are decoded, so that the window can be resized. */
+export const margin = 2;
+
+function tensorsOf(value: unknown): Tensor[] {
+  if (value instanceof Tensor) return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(tensorsOf) : [];
+}
+
+function owner<T extends object>(parts: T): T & Owner {
+  const dispose = () => {
+    for (const tensor of tensorsOf(parts)) tensor.dispose();
+  };
+  return { ...parts, dispose, [Symbol.dispose]: dispose };
+}
+
+function planeOf({ shape: [, h = 0, w = 0] }: Tensor): Size {
+  return { h, w };
+}
+
+/**
+ * The Align-and-Attend Network, one frame at a time. Everything is queued on the device; nothing is
+ * read back.
+ *
+ * Source: Woo, Kim, Park, Lee, Kweon: Align-and-Attend Network for Globally and Locally Coherent
+ * Video Inpainting, arXiv 1905.13066.
+ */
+export class Network implements Owner {
+  /** Sizes, from the file of weights. */
+  readonly config: NetworkConfig;
+  /** Inverse temperature of the pooling over references, for whoever pools at another size. */
+  readonly poolScale: number;
+  /** Inverse temperature of the attention over positions. */
+  readonly attentionScale: number;
+  /** @internal The parts, for tests. */
+  readonly parts: {
+    readonly homography: Homography;
+    readonly encoder: Encoder;
+    readonly flow: Flow;
+    readonly decoder: Decoder;
+  };
+  readonly #device: Device;
+  readonly #weights: Weights;
+
+  private constructor(device: Device, file: Safetensors) {
+    this.config = readConfig(file);
+    this.#device = device;
+    this.#weights = new Weights(device, file);
+    const { homography, inpainter } = this.config;
+    try {
+      this.poolScale = this.#weights.scalar('inpainter.pool_scale');
+      this.attentionScale = this.#weights.scalar('inpainter.attention_scale');
+      this.parts = {
+        homography: new Homography(this.#weights, homography),
+        encoder: new Encoder(this.#weights, 'inpainter.encoder', 4, inpainter.width),
+        flow: new Flow(this.#weights, inpainter),
+        decoder: new Decoder(this.#weights, inpainter),
+      };
+    } catch (error) {
+      this.#weights.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Loads a network from a safetensors file.
+   *
+   * @throws InpaintError (rejects) ERR_WEIGHTS, which names the file and what is wrong with it
+   */
+  static async load(device: Device, file: string): Promise<Network> {
+    return new Network(device, await Safetensors.open(file));
+  }
+
+  /**
+   * Brings an 8-bit frame and its mask to the working size, see {@link packFrame}.
+   *
+   * @param options plane: height and width have to be multiples of 16
+   */
+  pack(frame: Tensor, mask: Tensor, options: PackFrameOptions): Packed {
+    return owner(packFrame(frame, mask, options));
+  }
+
+  /**
+   * Computes what is kept of a frame. Takes `packed` over: the answer owns what is still of use of
+   * it, the rest is freed.
+   */
+  encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
+    const { homography, encoder } = this.parts;
+    const parts = scope(() => {
+      const features = encoder.encode([input]);
+      const quarter = { ...planeOf(features), mode: 'area' } as const;
+      return {
+        features,
+        featuresSeen: resize(hole, { ...quarter, below: 0.01 }),
+        hidden: resize(hole, { ...quarter, atLeast: 0.01 }),
+        cells: homography.encode(input, hole),
+        levels: homography.levels(colour, hole),
+      };
+    });
+    input.dispose();
+    hole.dispose();
+    return owner({ colour, seen, seenNative, ...parts });
+  }
+
+  /**
+   * The affine transforms from the target to its references, refined: [r 2 3]. Without references,
+   * the identity, [1 2 3]: a frame that is alone is its own reference, and lends itself nothing
+   * that it lacks.
+   */
+  homography(target: Encoded, references: readonly Encoded[]): Tensor {
+    if (references.length === 0)
+      return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0]), [1, 2, 3]);
+    const { homography } = this.parts;
+    return scope(() => {
+      const theta = homography.estimate(
+        target.cells,
+        references.map((it) => it.cells),
+      );
+      return homography.refine(
+        theta,
+        target.levels,
+        references.map((it) => it.levels),
+      );
+    });
+  }
+
+  /** Completes the target's hole. */
+  complete({ target, references, theta, previous, window }: CompleteOptions): Completion {
+    const { flow, decoder } = this.parts;
+    const lenders = references.length === 0 ? [target] : references;
+    return scope(() => {
+      const coarse = align(target, lenders, theta, this.poolScale);
+      const attended = attend(coarse, lenders, this.attentionScale);
+      const motion = previous && flow.estimate(target.features, previous.y1, previous.y2);
+      const region = grow(window, margin, planeOf(target.colour));
+      const decoded = decoder.decode(
+        {
+          target: target.features,
+          attended,
+          previous: motion
+            ? this.#warp(motion.features, motion.motion)
+            : this.#zeros(planeOf(target.features)),
+          borrowed: coarse.borrowed,
+          hidden: target.hidden,
+          copy: unshuffle([coarse.frame, coarse.known], 4),
+          frame: coarse.frame,
+          known: coarse.known,
+        },
+        region,
+      );
+      return owner({
+        decoded: { tensor: decoded, y: region.y, x: region.x },
+        coarse: coarse.frame,
+        known: coarse.known,
+        motion: motion?.motion,
+        distance: coarse.distance,
+        difference: coarse.difference,
+      });
+    });
+  }
+
+  /**
+   * Blends a completion with the previous output and puts it into the target's hole, at the working
+   * size.
+   */
+  finish(
+    completion: Completion,
+    { target, previous, window }: Pick<CompleteOptions, 'target' | 'previous' | 'window'>,
+  ): Finished {
+    const { decoded, coarse, known, motion } = completion;
+    const { y, x } = window;
+    return scope(() => {
+      const local =
+        motion &&
+        resize(motion, {
+          ...window,
+          mode: 'bilinear',
+          inputExtent: planeOf(motion),
+          outputExtent: planeOf(coarse),
+        });
+      const { pixels } = flowScale;
+      const warped =
+        previous && local && flowWarp(previous.y1, local, { scaleX: pixels, scaleY: pixels, y, x });
+      const tensor = blend({
+        decoded,
+        coarse,
+        known,
+        previous: warped && { tensor: warped, y, x },
+        motion: local && { tensor: local, y, x },
+        region: window,
+      });
+      const result = { tensor, y, x };
+      return owner({
+        y: result,
+        frame: composite(result, known, target.colour, target.seen).frame,
+      });
+    });
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    this.#weights.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #warp(features: Tensor, motion: Tensor): Tensor {
+    return flowWarp(features, motion, { scaleX: flowScale.cells, scaleY: flowScale.cells });
+  }
+
+  #zeros({ h, w }: Size): Tensor {
+    const c = this.parts.flow.channels;
+    return this.#device.upload(new Float32Array(h * w * c), [1, h, w, c]);
+  }
+}
