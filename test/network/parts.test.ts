@@ -1,0 +1,162 @@
+// Each part of the network alone, with narrow random weights, against the reference in PyTorch. A
+// part is given what the reference gave it, so differences do not add up.
+import { expect, test } from 'vitest';
+import { align } from '../../lib/network/align.js';
+import { attend } from '../../lib/network/attend.js';
+import { type Encoded, Network } from '../../lib/network/network.js';
+import { composeAffine } from '../../lib/ops/compose_affine.js';
+import type { Region } from '../../lib/ops/window.js';
+import type { Tensor } from '../../lib/tensor.js';
+import { describeBackends } from '../backends.js';
+import {
+  boundsOf,
+  encodeShot,
+  Fixture,
+  fixturePath,
+  readShot,
+  relativeDifference,
+} from './fixtures.js';
+
+const fixture = await Fixture.open('parts.safetensors');
+const shot = readShot(fixture, 'shot');
+
+describeBackends('parts of the network', (backend) => {
+  const recorded = (name: string, index?: number) => fixture.tensor(backend.device, name, index);
+
+  /** Compares tensors with the recorded ones of the same name; `name/2` is that of frame 2. */
+  async function expectRecorded(
+    body: (network: Network, encoded: readonly Encoded[]) => Record<string, Tensor>,
+  ): Promise<void> {
+    using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
+    const made = await backend.run(() => body(network, encodeShot(network, backend.device, shot)));
+    for (const [key, actual] of Object.entries(made)) {
+      const [name = '', index] = key.split('/');
+      const expected = fixture.values(name, index === undefined ? undefined : Number(index));
+      expect(relativeDifference(actual, expected), key).toBeLessThanOrEqual(1e-4);
+    }
+  }
+
+  const byFrame = (name: string, tensors: readonly Tensor[]) =>
+    Object.fromEntries(tensors.map((tensor, i) => [`${name}/${i}`, tensor]));
+
+  /** What the reference made of a frame for the matching. */
+  const cells = (index: number) => ({
+    unit: recorded('homography.unit', index),
+    seen: recorded('homography.seen', index),
+  });
+
+  const matched = () => {
+    const references = [1, 2, 3].map(cells);
+    return [cells(0), references.map((it) => it.unit), references.map((it) => it.seen)] as const;
+  };
+
+  /** A frame with the features that the reference made. */
+  const withFeatures = (frame: Encoded, index: number): Encoded => ({
+    ...frame,
+    features: recorded('inpainter.features', index),
+    featuresSeen: recorded('inpainter.seen', index),
+  });
+
+  test('homography: encoder', () =>
+    expectRecorded((_, encoded) => ({
+      ...byFrame(
+        'homography.unit',
+        encoded.map(({ cells }) => cells.unit),
+      ),
+      ...byFrame(
+        'homography.seen',
+        encoded.map(({ cells }) => cells.seen),
+      ),
+    })));
+
+  test('homography: masked matching', () =>
+    expectRecorded(({ parts }) => ({ 'homography.match': parts.homography.match(...matched()) })));
+
+  test('homography: estimator', () =>
+    expectRecorded(({ parts }) => ({
+      'homography.regress': composeAffine(undefined, parts.homography.regress(...matched())),
+    })));
+
+  test('homography: iterated', () =>
+    expectRecorded(({ parts }) => ({
+      'homography.estimate': parts.homography.estimate(cells(0), [1, 2, 3].map(cells)),
+    })));
+
+  test('homography: refinement', () =>
+    expectRecorded(({ parts }, encoded) => {
+      const [target = [], ...references] = encoded.map(({ levels }) => levels);
+      return {
+        'refine.refined': parts.homography.refine(recorded('refine.theta'), target, references),
+      };
+    }));
+
+  test('inpainter: encoder', () =>
+    expectRecorded((_, encoded) => ({
+      ...byFrame(
+        'inpainter.features',
+        encoded.map(({ features }) => features),
+      ),
+      ...byFrame(
+        'inpainter.seen',
+        encoded.map(({ featuresSeen }) => featuresSeen),
+      ),
+    })));
+
+  test('inpainter: what is hidden is what is not seen', async () => {
+    using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
+    const { seen, hidden } = await backend.run(() => {
+      const [{ featuresSeen, hidden }] = encodeShot(network, backend.device, shot) as [Encoded];
+      return { seen: featuresSeen, hidden };
+    });
+    expect(hidden).toEqual(seen.map((value) => 1 - value));
+  });
+
+  test('align', () =>
+    expectRecorded((network, encoded) => {
+      const [target, ...references] = encoded.map(withFeatures) as [Encoded, ...Encoded[]];
+      const coarse = align(target, references, recorded('align.theta'), network.poolScale);
+      return {
+        'align.features': coarse.features,
+        'align.borrowed': coarse.borrowed,
+        'align.frame': coarse.frame,
+        'align.known': coarse.known,
+      };
+    }));
+
+  test('attend', () =>
+    expectRecorded((network, encoded) => {
+      const coarse = { features: recorded('align.features'), borrowed: recorded('align.borrowed') };
+      const references = encoded.map(withFeatures).slice(1);
+      return { 'attend.features': attend(coarse, references, network.attentionScale) };
+    }));
+
+  test('residual pathway', () =>
+    expectRecorded(({ parts }) => {
+      const features = recorded('inpainter.features', 0);
+      const [, h = 0, w = 0] = features.shape;
+      return { 'residual.features': parts.decoder.residual(features, { y: 0, x: 0, h, w }).tensor };
+    }));
+
+  test('flow', () =>
+    expectRecorded(({ parts }, [, y1, y2]) => {
+      const target = recorded('inpainter.features', 0);
+      const { motion, features } = parts.flow.estimate(
+        target,
+        y1?.colour as Tensor,
+        y2?.colour as Tensor,
+      );
+      return { 'flow.motion': motion, 'flow.features': features };
+    }));
+
+  test.each(['first', 'later'])('decoder and output: %s frame of a shot', (name) =>
+    expectRecorded((network, encoded) => {
+      const [target, ...references] = encoded.map(withFeatures) as [Encoded, Encoded, Encoded];
+      const [y1, y2] = references;
+      const previous = name === 'later' ? { y1: y1.colour, y2: y2.colour } : undefined;
+      const window = boundsOf(shot.masks[0] as Uint8Array, shot.w) as Region;
+      const theta = recorded('align.theta');
+      const completion = network.complete({ target, references, theta, previous, window });
+      return { [`${name}.frame`]: network.finish(completion, { target, previous, window }).frame };
+    }),
+  );
+});
