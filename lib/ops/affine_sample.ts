@@ -15,7 +15,10 @@ import {
 export interface AffineSampleOptions {
   /** The part of the plane to make, default the sources' own size. */
   readonly region?: Region;
-  /** What [-1, 1] spans, in pixels, in both planes; may be fractional; default the sources' own size. */
+  /**
+   * What [-1, 1] spans, in pixels, in both planes; may be fractional; default the sources' own
+   * size.
+   */
   readonly extent?: Size;
 }
 
@@ -30,11 +33,11 @@ export interface AffineSampled {
 /**
  * Samples each source under its affine transform, bilinear, with zeros outside.
  *
- * Output pixel (x, y) of the plane is at X = (x + 0.5) 2 / extent.w - 1, Y likewise (Note [corners] in
- * binding/ops/window.h); the source is read at theta[r] (X, Y, 1), brought back to pixels by the same rule. `seen` is
- * sampled likewise and is 1 where the result is above 0.99, so where all that was read is visible. Bytes are read as
- * value / 127.5 - 1, and only their first three channels; their `seen` is 0 or 1. A position that is not a number lies
- * outside.
+ * Output pixel (x, y) of the plane is at X = (x + 0.5) 2 / extent.w - 1, Y likewise (Note [corners]
+ * in binding/ops/window.h); the source is read at theta[r] (X, Y, 1), brought back to pixels by the
+ * same rule. `seen` is sampled likewise and is 1 where the result is above 0.99, so where all that
+ * was read is visible. Bytes are read as value / 127.5 - 1, and only their first three channels;
+ * their `seen` is 0 or 1. A position that is not a number lies outside.
  *
  * Source: align, paper 3.1.2, `sample` of the reference; on pixels it is ours.
  *

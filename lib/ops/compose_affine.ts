@@ -2,8 +2,9 @@ import { expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 
 /**
- * Puts affine transforms after each other: output = outer o (identity + delta), per reference; without outer,
- * identity + delta. A transform [[a, b, c], [d, e, f]] takes (x, y) to (a x + b y + c, d x + e y + f).
+ * Puts affine transforms after each other: output = outer o (identity + delta), per reference;
+ * without outer, identity + delta. A transform [[a, b, c], [d, e, f]] takes (x, y) to (a x + b y +
+ * c, d x + e y + f).
  *
  * Source: theta = I + T(C), iterated twice, paper 3.1.1 and `compose` of the reference (ours).
  *

@@ -12,9 +12,10 @@ export interface Composited {
 }
 
 /**
- * Puts an output into the frame's hole: where `seen` is 0 and y's window has the pixel, colour becomes y clamped to
- * [-1, 1], for bytes round((y + 1) 127.5). Everything else, alpha too, is the frame's own bit for bit. A pixel of the hole
- * counts as known where y's window has it and `known` is above 0.5; outside its own window `known` is 0.
+ * Puts an output into the frame's hole: where `seen` is 0 and y's window has the pixel, colour
+ * becomes y clamped to [-1, 1], for bytes round((y + 1) 127.5). Everything else, alpha too, is the
+ * frame's own bit for bit. A pixel of the hole counts as known where y's window has it and `known`
+ * is above 0.5; outside its own window `known` is 0.
  *
  * Source: `composite` of the reference.
  *

@@ -37,7 +37,9 @@ export interface Conv2dOptions {
   readonly dilation?: number;
   /** Read the inputs as if enlarged twice, nearest. */
   readonly upsample?: boolean;
-  /** `leaky_relu` has slope 0.2; `rgb_gate` is 1.1 tanh of channels 0 to 2 and sigmoid of channel 3. */
+  /**
+   * `leaky_relu` has slope 0.2; `rgb_gate` is 1.1 tanh of channels 0 to 2 and sigmoid of channel 3.
+   */
   readonly activation?: (typeof activations)[number];
   /** [n h w o], added after the activation; it has to cover the region. */
   readonly residual?: Windowed;
@@ -130,14 +132,16 @@ export function packConv2d(
 /**
  * Convolution with zeros around the plane.
  *
- *   output[n, y, x, o] = f(bias[o] + sum over dy, dx, i of
- *     weight[o, i, dy, dx] input[n, y stride + dy dilation - p, x stride + dx dilation - p, i]) + residual[n, y, x, o]
+ *   output[n, y, x, o] = residual[n, y, x, o] + f(bias[o] + sum over dy, dx, i of
+ *     weight[o, i, dy, dx] input[n, y stride + dy dilation - p, x stride + dx dilation - p, i])
  *
- * with p = dilation (k - 1) / 2 and dy, dx from 0 to k - 1. Several inputs are read as if concatenated by channel; with
- * `upsample` they are read at y / 2, x / 2 rounded down. What lies outside an input's window counts as zero, so an
- * input that is a window has to hold what the region reads, except beyond the plane's edge.
+ * with p = dilation (k - 1) / 2 and dy, dx from 0 to k - 1. Several inputs are read as if
+ * concatenated by channel; with `upsample` they are read at y / 2, x / 2 rounded down. What lies
+ * outside an input's window counts as zero, so an input that is a window has to hold what the
+ * region reads, except beyond the plane's edge.
  *
- * Source: the layers of the encoders, the regressor, the residual pathway and the decoder, paper 3.1 and 3.2.
+ * Source: the layers of the encoders, the regressor, the residual pathway and the decoder, paper
+ * 3.1 and 3.2.
  *
  * @param inputs one to eight maps [n h w c], their channels adding up to `conv.i`
  * @returns [n h w o], the region

@@ -20,8 +20,8 @@ export interface FlowWarpOptions {
  *
  *   output[p] = source[p + (scaleX flow[p, 0], scaleY flow[p, 1])]
  *
- * Bytes are read as value / 127.5 - 1, and only their first three channels. Further channels of the flow are not read. Where
- * the flow is not a number the output is some pixel of the source.
+ * Bytes are read as value / 127.5 - 1, and only their first three channels. Further channels of the
+ * flow are not read. Where the flow is not a number the output is some pixel of the source.
  *
  * Source: W, paper 3.2; `warp` of the reference.
  *

@@ -11,10 +11,12 @@ export interface FrameDistance {
 }
 
 /**
- * How far each aligned map is from the target where both are seen. With B[r, p] = seen[r, p] targetSeen[p]:
+ * How far each aligned map is from the target where both are seen. With B[r, p] = seen[r, p]
+ * targetSeen[p]:
  *
- *   distance[r] = sqrt(sum over p of B mean over c of (aligned[r, p, c] - target[p, c])^2 / max(1, sum of B) + 1e-8)
- *   difference[r, c] = sum over p of B (aligned[r, p, c] - target[p, c]) / max(1, sum of B)
+ *   n[r] = max(1, sum over p of B),   d[r, p, c] = aligned[r, p, c] - target[p, c]
+ *   distance[r] = sqrt(sum over p of B mean over c of d^2 / n + 1e-8)
+ *   difference[r, c] = sum over p of B d / n
  *
  * Source: similarity D, paper 3.1.2; the difference, an exposure, is ours.
  *

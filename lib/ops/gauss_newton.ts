@@ -3,19 +3,23 @@ import { enqueue, type Tensor } from '../tensor.js';
 import { expectList, expectSeen, maxReferences } from './window.js';
 
 /**
- * Sharpens the affine transform of each reference on the grey levels that both frames show: one level of the refinement.
+ * Sharpens the affine transform of each reference on the grey levels that both frames show: one
+ * level of the refinement.
  *
- * Grey is 0.299 R + 0.587 G + 0.114 B, blurred by 1 4 6 4 1 over 16 in both directions with the border repeated.
- * Coordinates are those of Note [corners] in binding/ops/window.h; the reference is read at theta (x, y, 1), bilinear,
- * zeros outside, its gradients likewise (central differences, zero at the border). A pixel takes part where the target is
- * seen and the sampled visibility is above 0.99. Each of `steps` steps, with the residual R = reference - target less
- * its mean over these pixels, solves
+ * Grey is 0.299 R + 0.587 G + 0.114 B, blurred by 1 4 6 4 1 over 16 in both directions with the
+ * border repeated. Coordinates are those of Note [corners] in binding/ops/window.h; the reference
+ * is read at theta (x, y, 1), bilinear, zeros outside, its gradients likewise (central differences,
+ * zero at the border). A pixel takes part where the target is seen and the sampled visibility is
+ * above 0.99. Each of `steps` steps, with the residual R = reference - target less its mean over
+ * these pixels, solves
  *
- *   (J'WJ + diag(1e-3 J'WJ + 1e-4)) step = J'W R,   W = 1 / (1 + (R / sigma)^2),   sigma = 1.5 mean |R| + 1e-3
+ *   (J'WJ + diag(1e-3 J'WJ + 1e-4)) step = J'W R
+ *   W = 1 / (1 + (R / sigma)^2),   sigma = 1.5 mean |R| + 1e-3
  *
- * and takes off the step, each of its six numbers clamped to [-0.1, 0.1], if more than 5 % of the pixels take part.
- * The outcome is kept, per reference, only where the mismatch falls: the mean of min(|R|, 0.3), plus 0.3 when fewer than
- * 5 % take part. A transform that is not finite is given back as it is.
+ * and takes off the step, each of its six numbers clamped to [-0.1, 0.1], if more than 5 % of the
+ * pixels take part. The outcome is kept, per reference, only where the mismatch falls: the mean of
+ * min(|R|, 0.3), plus 0.3 when fewer than 5 % take part. A transform that is not finite is given
+ * back as it is.
  *
  * Source: `refine`, `gauss_newton` and `mismatch` of the reference (ours).
  *

@@ -74,7 +74,7 @@ export function linear(x: Tensor, packed: PackedLinear): Tensor {
     throw new InpaintError(
       'ERR_SHAPE',
       op,
-      `expected x to have shape [n, i=${packed.i}] or [n, h, w, c] of as many values, got [${shape.join(', ')}]`,
+      `expected x to have shape [n, i=${packed.i}], or [n, h, w, c] alike, got [${shape.join(', ')}]`,
     );
   }
   const inputs = [x, packed.weights, packed.bias];

@@ -5,10 +5,11 @@ import { expectList, expectSeen, maxReferences } from './window.js';
 /**
  * Matches every cell of the target against every cell of each reference:
  *
- *   output[r, j, i] = softmax over visible i of (scale <reference[r, i], target[j]>), 0 where i or j is hidden
+ *   output[r, j, i] = softmax over visible i of (scale <u(reference[r, i]), u(target[j])>)
+ *   0 where i or j is hidden
  *
- * i and j count cells row major; cells are visible where seen is above 0.5. The vectors are taken as they are, so for
- * cosine similarity they have to be unit vectors ({@link normalize}).
+ * i and j count cells row major; u(v) = v / max(|v|, 1e-12); cells are visible where seen is above
+ * 0.5.
  *
  * Source: masked matching, paper 3.1.1; the softmax's scale is ours.
  *

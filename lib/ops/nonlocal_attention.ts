@@ -5,11 +5,11 @@ import { expectList, expectSeen, maxReferences } from './window.js';
 /**
  * Non-local attention from cells of a map to all visible cells of all references, added to the map:
  *
- *   output[p] = x[p] + sum over k of softmax_k(scale <x[p] / |x[p]|, v[k] / |v[k]|>) v[k]   where query[p]
- *   output[p] = x[p]                                                                          elsewhere
+ *   output[p] = x[p] + sum over k of softmax_k(scale <x[p] / |x[p]|, v[k] / |v[k]|>) v[k]
+ *   x[p] where not query[p]
  *
- * k runs over the cells of the references whose seen is above 0.5, p asks where query is above 0.5; lengths are at least
- * 1e-12. With nothing visible the output is x.
+ * k runs over the cells of the references whose seen is above 0.5, p asks where query is above 0.5;
+ * lengths are at least 1e-12. With nothing visible the output is x.
  *
  * Source: attend, paper 3.1.3; the softmax's scale and unit vectors are ours.
  *

@@ -30,10 +30,11 @@ export interface PackedFrame {
 /**
  * Makes the network's input from an 8-bit frame and its mask.
  *
- * The hole is every pixel within `dilate` (dy^2 + dx^2 <= dilate^2) of a non-zero mask pixel. A pixel of the scaled frame
- * covers H / h x W / w pixels of the given one: its colour is their mean, weighted by the area covered, divided by 127.5,
- * less 1; it is hole where it covers any part of a hole pixel. Beyond the scaled frame the working plane repeats its
- * last row and column. Alpha is not read.
+ * The hole is every pixel within `dilate` (dy^2 + dx^2 <= dilate^2) of a non-zero mask pixel. A
+ * pixel of the scaled frame covers H / h x W / w pixels of the given one: its colour is their mean,
+ * weighted by the area covered, divided by 127.5, less 1; it is hole where it covers any part of a
+ * hole pixel. Beyond the scaled frame the working plane repeats its last row and column. Alpha is
+ * not read.
  *
  * Source: X V and M, paper 3.1; scaling, dilation and padding are ours.
  *

@@ -34,15 +34,16 @@ export interface ResizeOptions {
 }
 
 /**
- * Resizes a map. With in and out the extents of the planes, for output row i of its plane (columns alike):
+ * Resizes a map. With in and out the extents of the planes, for output row i of its plane (columns
+ * alike):
  *
- * - `bilinear`: between the two rows around (i + 0.5) in / out - 0.5, clamped to the first and last row there is of the
- *   input (F.interpolate, align_corners false);
+ * - `bilinear`: between the two rows around (i + 0.5) in / out - 0.5, clamped to the first and last
+ *   row there is of the input (F.interpolate, align_corners false);
  * - `area`: the mean of rows floor(i in / out) to ceil((i + 1) in / out) - 1 (adaptive_avg_pool2d);
  * - `nearest`: row floor(i in / out), clamped likewise.
  *
- * Then, if asked, a threshold: 1 or 0. Source: F.interpolate throughout the reference; `below` 0.01 makes the visibility
- * of cells from the mask (ours).
+ * Then, if asked, a threshold: 1 or 0. Source: F.interpolate throughout the reference; `below` 0.01
+ * makes the visibility of cells from the mask (ours).
  *
  * @param input [n h w c]; a window has to hold the rows and columns read, or its edge is repeated
  * @returns [n h w c]

@@ -32,11 +32,13 @@ export interface TemporalPooled {
 }
 
 /**
- * Pools aligned references over time into what the target lacks, weighted by how well each matches the target:
+ * Pools aligned references over time into what the target lacks, weighted by how well each matches
+ * the target:
  *
  *   S[r, p] = softmax over r with seen[r, p] of (-scale distance[r])
  *   borrowed[p] = (1 - targetSeen[p]) (any seen[r, p])
- *   filled[p, c] = targetSeen[p] target[p, c] + borrowed[p] sum over r of S[r, p] (aligned[r, p, c] - offset[r, c])
+ *   filled[p, c] = targetSeen[p] target[p, c] +
+ *     borrowed[p] sum over r of S[r, p] (aligned[r, p, c] - offset[r, c])
  *   known[p] = max(targetSeen[p], borrowed[p])
  *
  * Source: temporal softmax pooling and coarse fill, paper 3.1.2; the offset is ours.

@@ -8,8 +8,8 @@ import { expectCount } from './window.js';
  *
  *   output[n, y, x, (c factor + dy) factor + dx] = input[n, y factor + dy, x factor + dx, c]
  *
- * Several inputs are read as if concatenated by channel. Source: F.pixel_unshuffle, which brings the coarse frame to
- * the decoder's size (ours).
+ * Several inputs are read as if concatenated by channel. Source: F.pixel_unshuffle, which brings
+ * the coarse frame to the decoder's size (ours).
  *
  * @param inputs one to four maps [n h w c], h and w multiples of factor
  * @param factor 1 to 16

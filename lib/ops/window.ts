@@ -3,8 +3,8 @@ import { expectInteger, expectShape, type Sides } from '../expect.js';
 import type { DType, Tensor } from '../tensor.js';
 
 /**
- * The part of a plane that a tensor holds: its first row is row `y` of the plane, its first column is column `x`.
- * See Note [windows] in binding/ops/window.h.
+ * The part of a plane that a tensor holds: its first row is row `y` of the plane, its first column
+ * is column `x`. See Note [windows] in binding/ops/window.h.
  */
 export interface Window {
   readonly tensor: Tensor;
@@ -49,7 +49,9 @@ export function expectWindow<P extends string>(
   return { tensor, y, x, sides };
 }
 
-/** @internal Checks a region; the answer holds its numbers as the parameters outH, outW, outY, outX. */
+/**
+ * @internal Checks a region; the answer holds its numbers as the parameters outH, outW, outY, outX.
+ */
 export function expectRegion(
   op: string,
   name: string,
@@ -100,7 +102,10 @@ export function expectCount(
   );
 }
 
-/** @internal Checks that tensors are 1 to `max` in number and of one shape; the answer is their sides. */
+/**
+ * @internal Checks that tensors are 1 to `max` in number and of one shape; the answer is their
+ * sides.
+ */
 export function expectList<P extends string>(
   op: string,
   name: string,
@@ -131,7 +136,10 @@ export function expectSeen(
   expectList(op, name, list, count, '1 h w 1', { h, w }, dtype);
 }
 
-/** @internal Checks a word against those allowed; the answer is its place among them, as the native enumeration counts. */
+/**
+ * @internal Checks a word against those allowed; the answer is its place among them, as the native
+ * enumeration counts.
+ */
 export function expectWord(
   op: string,
   name: string,

@@ -1,0 +1,77 @@
+import { expect } from 'vitest';
+
+/**
+ * What a reference does to every intermediate number: nothing, which gives the truth in float64, or
+ * rounding to float32, which shows how far plain float32 arithmetic strays from it.
+ */
+export type Round = (x: number) => number;
+
+const exact: Round = (x) => x;
+
+/** A reference run in both precisions, and the error that float32 arithmetic is granted. */
+function judge(reference: (round: Round) => ArrayLike<number>, factor: number) {
+  const truth = reference(exact);
+  const single = reference(Math.fround);
+  let error = 0;
+  let scale = 0;
+  for (let i = 0; i < truth.length; i++) {
+    error = Math.max(error, Math.abs((single[i] as number) - (truth[i] as number)));
+    scale = Math.max(scale, Math.abs(truth[i] as number));
+  }
+  return { truth, tolerance: factor * Math.max(error, 2 ** -23 * scale) };
+}
+
+function fail(i: number, actual: number | undefined, wanted: number | undefined, detail: string) {
+  expect.fail(`value ${i}: got ${actual}, expected ${wanted} ${detail}`);
+}
+
+/**
+ * Every value within a tolerance of the reference in float64: `factor` times the largest error of
+ * the reference run in float32, which adds one by one (or one unit in the last place of the largest
+ * value, if that is more).
+ */
+export function expectClose(
+  actual: ArrayLike<number>,
+  reference: (round: Round) => ArrayLike<number>,
+  factor = 4,
+): void {
+  const { truth, tolerance } = judge(reference, factor);
+  expect(actual.length).toBe(truth.length);
+  for (let i = 0; i < truth.length; i++) {
+    const difference = Math.abs((actual[i] as number) - (truth[i] as number));
+    if (!(difference <= tolerance)) fail(i, actual[i], truth[i], `within ${tolerance}`);
+  }
+}
+
+/**
+ * Values that are steps of a number, such as a threshold or a rounding to bytes: exactly those of
+ * the reference, except where the number is so close to a step (1e-5, or its float32 error) that
+ * rounding decides; of those there may be three, or 1 %.
+ */
+export function expectSteps(
+  actual: ArrayLike<number>,
+  reference: (round: Round) => ArrayLike<number>,
+  step: (value: number) => number,
+): void {
+  const { truth, tolerance } = judge(reference, 4);
+  const margin = Math.max(1e-5, tolerance);
+  let undecided = 0;
+  expect(actual.length).toBe(truth.length);
+  for (let i = 0; i < truth.length; i++) {
+    const value = truth[i] as number;
+    if (actual[i] === step(value)) continue;
+    if (actual[i] !== step(value - margin) && actual[i] !== step(value + margin)) {
+      fail(i, actual[i], step(value), `from ${value}`);
+    }
+    undecided++;
+  }
+  expect(undecided).toBeLessThanOrEqual(Math.max(3, truth.length / 100));
+}
+
+/** Every value the same; for what is only moved. */
+export function expectSame(actual: ArrayLike<number>, wanted: ArrayLike<number>): void {
+  expect(actual.length).toBe(wanted.length);
+  for (let i = 0; i < wanted.length; i++) {
+    if (!Object.is(actual[i], wanted[i])) fail(i, actual[i], wanted[i], 'exactly');
+  }
+}

@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+
+// Operations run once more for each instruction set below the one that the CPU takes by itself.
+const lower = ['avx2', 'baseline'].map((set) => ({
+  extends: true as const,
+  test: { name: set, include: ['test/ops/*.test.ts'], env: { AA_INSTRUCTION_SET: set } },
+}));
+
+export default defineConfig({
+  test: {
+    // A device is native memory and threads: each file has a process to itself.
+    pool: 'forks',
+    globalSetup: 'test/backends.ts',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    projects: [{ extends: true, test: { name: 'all', include: ['test/**/*.test.ts'] } }, ...lower],
+  },
+});
