@@ -9,8 +9,9 @@
 // lie concatenated, enlarged and framed with zeros; there a row of taps of one pixel is one
 // contiguous run, and the tile is a matrix product of kernel runs. Tiles of a dilated layer take
 // every dilation-th pixel, so that their patches stay as small as any. Bound by arithmetic.
-#include "exp.h"
+#include "epilogue.h"
 #include "gemm.h"
+#include "winograd.h"
 
 namespace aa::cpu::AA_ISA {
 
@@ -33,8 +34,6 @@ struct Plan {
   int groups = 1, group_columns = 0;  // of output channels
   int patch_h = 0, patch_w = 0;
 };
-
-int ceil_divide(int a, int b) { return (a + b - 1) / b; }
 
 // Copies what the tile at (y, x) of the output plane reads.
 void copy_patch(const Plan& plan, int image, int y, int x, float* patch) {
@@ -61,17 +60,6 @@ void copy_patch(const Plan& plan, int image, int y, int x, float* patch) {
   }
 }
 
-Vec activate(Activation activation, Vec x, int column) {
-  if (activation == Activation::leaky_relu) return x > 0.f ? x : x * .2f;
-  if (activation == Activation::rgb_gate) {
-    const Vec colour = 1.1f * tanh(x), gate = sigmoid(x);
-    IVec lane;
-    for (int i = 0; i < lanes; i++) lane[i] = column + i;
-    return lane < 3 ? colour : gate;
-  }
-  return x;
-}
-
 void make_tile(const Plan& plan, int task, float* patch) {
   const Conv2d& p = plan.p;
   const int group = task % plan.groups;
@@ -90,20 +78,12 @@ void make_tile(const Plan& plan, int task, float* patch) {
   copy_patch(plan, image, p.out.y + y, p.out.x + x, patch);
 
   const float* pixels[tile_pixels];
-  long positions[tile_pixels];  // of the pixel's output
-  const float* residuals[tile_pixels];
+  Pixel places[tile_pixels];
   for (int row = 0, m = 0; row < h; row++)
     for (int column = 0; column < w; column++, m++) {
       const int at_y = y + row * plan.step, at_x = x + column * plan.step;
       pixels[m] = patch + ((long)row * plan.patch_w + column) * p.stride * plan.c;
-      positions[m] = (((long)image * p.out.h + at_y) * p.out.w + at_x) * p.out_c;
-      const int r_y = p.out.y + at_y - p.residual.y, r_x = p.out.x + at_x - p.residual.x;
-      const bool inside =
-          p.residual.data && r_y >= 0 && r_y < p.residual.h && r_x >= 0 && r_x < p.residual.w;
-      residuals[m] = inside
-                         ? p.residual.data +
-                               (((long)image * p.residual.h + r_y) * p.residual.w + r_x) * p.out_c
-                         : nullptr;
+      places[m] = place(p, image, at_y, at_x);
     }
 
   Run runs[max_kernel * max_kernel];
@@ -119,18 +99,17 @@ void make_tile(const Plan& plan, int task, float* patch) {
     int next = run + 1;
     while (next < run_count && (next + 1 - run) * run_length <= block_depth) next++;
     const auto start = [&](int m, int column) {
-      const float* from = k ? p.output + positions[m] : p.bias;
+      const float* from = k ? places[m].output : p.bias;
       return load_part(from + column, p.out_c - column);
     };
-    const auto finish = [&](int m, int column, Vec sum) {
-      if (next == run_count) {
-        sum = activate(p.activation, sum, column);
-        if (residuals[m]) sum += load_part(residuals[m] + column, p.out_c - column);
-      }
-      store_part(p.output + positions[m] + column, sum, p.out_c - column);
+    const auto finish_sum = [&](int m, int column, Vec sum) {
+      if (next == run_count)
+        finish(p, places[m], column, sum);
+      else
+        store_part(places[m].output + column, sum, p.out_c - column);
     };
     multiply_panels(pixels, h * w, runs + run, next - run, p.weights, plan.depth, k, first, last,
-                    start, finish);
+                    start, finish_sum);
     k += (next - run) * run_length;
     run = next;
   }
@@ -138,7 +117,11 @@ void make_tile(const Plan& plan, int task, float* patch) {
 
 }  // namespace
 
-size_t conv2d_packed_size(int out, int in) { return (size_t)padded_columns(out) * in; }
+// Note [3 x 3]. Whether a matrix will serve a 3 x 3 kernel is not known when it is packed, only that it may: then it is packed in
+// both forms, the transformed one last.
+size_t conv2d_packed_size(int out, int in) {
+  return (size_t)padded_columns(out) * (in + (in % 9 ? 0 : in / 9 * winograd_points));
+}
 
 void conv2d_pack(Context& context, const Conv2dPack& p) {
   parallel(context, ceil_divide(p.out, panel), [&](int task, int) {
@@ -146,6 +129,11 @@ void conv2d_pack(Context& context, const Conv2dPack& p) {
     const int first = task * panel, count = min(panel, p.out - first);
     for (int j = 0; j < count; j++) columns[j] = p.matrix + (long)(first + j) * p.in;
     pack_panel(columns, nullptr, count, p.in, p.packed + (long)first * p.in);
+    if (p.in % 9 == 0) {
+      float* transformed = p.packed + (long)padded_columns(p.out) * p.in;
+      winograd_pack(columns, count, p.in / 9,
+                    transformed + (long)first * (p.in / 9) * winograd_points);
+    }
   });
 }
 
@@ -155,6 +143,9 @@ void conv2d(Context& context, const Conv2d& p) {
   plan.depth = p.kernel * p.kernel * plan.c;
   plan.step = p.stride == 1 ? p.dilation : 1;
   plan.dilation = p.stride == 1 ? 1 : p.dilation;
+  if (p.kernel == 3 && p.stride == 1 && plan.c >= winograd_channels &&
+      (p.dilation == 1 || !p.upsample))
+    return winograd(context, p, plan.c, p.weights + (long)padded_columns(p.out_c) * plan.depth);
   const int h = ceil_divide(p.out.h, plan.step), w = ceil_divide(p.out.w, plan.step);
   plan.tile_w = min(w, 24);
   plan.tile_h = min(h, tile_pixels / plan.tile_w);

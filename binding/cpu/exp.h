@@ -3,11 +3,9 @@
 
 namespace aa::cpu::AA_ISA {
 
-// exp(x), within 2 units in the last place for x in [-87, 88]; beyond, the value at the end of that
-// range. NaN stays NaN.
-static inline Vec exp(Vec x) {
+// exp(x) for x up to 88, within 2 units in the last place; below -87 the value there. NaN stays NaN.
+static inline Vec exp_upto_88(Vec x) {
   x = x < -87.f ? splat(-87.f) : x;
-  x = x > 88.f ? splat(88.f) : x;
   // x = n ln 2 + r; adding 1.5 * 2^23 rounds to a whole number, which then lies in the low bits.
   const Vec magic = splat(12582912.f);
   const Vec rounded = x * 1.44269504f + magic;
@@ -27,6 +25,8 @@ static inline Vec exp(Vec x) {
   __builtin_memcpy(&power, &bits, sizeof power);
   return p * power;
 }
+
+static inline Vec exp(Vec x) { return exp_upto_88(x > 88.f ? splat(88.f) : x); }
 
 static inline Vec sigmoid(Vec x) { return 1.f / (1.f + exp(-x)); }
 

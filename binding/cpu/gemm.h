@@ -10,6 +10,11 @@
 
 namespace aa::cpu::AA_ISA {
 
+static inline int min(int a, int b) { return a < b ? a : b; }
+static inline int max(int a, int b) { return a > b ? a : b; }
+
+static inline int ceil_divide(int a, int b) { return (a + b - 1) / b; }
+
 // 6 x 2 accumulators leave 4 of 16 registers for B and a broadcast of A; 14 x 2 leave 4 of 32.
 constexpr int tile_rows = lanes == 16 ? 14 : 6;
 constexpr int panel = 2 * lanes;  // columns
@@ -18,15 +23,35 @@ constexpr int panel = 2 * lanes;  // columns
 // as wide as its columns need in whole vectors, filled up with zeros.
 static inline int padded_columns(int n) { return (n + lanes - 1) / lanes * lanes; }
 
-// Packs `count` columns of B, at most a panel, each contiguous over k, times a factor of its own if
-// there are factors.
+// Packs `count` columns of B, at most a panel, each contiguous over k, times a factor of its own if there are factors.
 static inline void pack_panel(const float* const* columns, const float* factors, int count,
                               int depth, float* packed) {
+  typedef float Four __attribute__((vector_size(16)));
   const int width = padded_columns(count);
-  for (int j = 0; j < width; j++) {
-    const float factor = factors && j < count ? factors[j] : 1.f;
-    for (int k = 0; k < depth; k++)
-      packed[(long)k * width + j] = j < count ? columns[j][k] * factor : 0.f;
+  for (int j = 0; j < width; j += 4) {
+    const float* from[4];
+    Four factor;
+    for (int i = 0; i < 4; i++) {
+      from[i] = columns[min(j + i, count - 1)];
+      factor[i] = j + i >= count ? 0.f : factors ? factors[j + i] : 1.f;
+    }
+    int k = 0;
+    for (; k + 4 <= depth; k += 4) {
+      Four row[4];
+      for (int i = 0; i < 4; i++) __builtin_memcpy(&row[i], from[i] + k, sizeof(Four));
+      const Four a = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+      const Four b = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+      const Four c = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+      const Four d = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+      const Four turned[] = {__builtin_shufflevector(a, b, 0, 1, 4, 5) * factor,
+                             __builtin_shufflevector(a, b, 2, 3, 6, 7) * factor,
+                             __builtin_shufflevector(c, d, 0, 1, 4, 5) * factor,
+                             __builtin_shufflevector(c, d, 2, 3, 6, 7) * factor};
+      for (int i = 0; i < 4; i++)
+        __builtin_memcpy(packed + (long)(k + i) * width + j, &turned[i], sizeof(Four));
+    }
+    for (; k < depth; k++)
+      for (int i = 0; i < 4; i++) packed[(long)k * width + j + i] = from[i][k] * factor[i];
   }
 }
 
@@ -48,9 +73,6 @@ struct Run {
   int length;
 };
 
-static inline int min(int a, int b) { return a < b ? a : b; }
-static inline int max(int a, int b) { return a > b ? a : b; }
-
 // The first `count` lanes.
 static inline Vec load_part(const float* p, int count) {
   Vec v{};
@@ -63,51 +85,55 @@ static inline void store_part(float* p, Vec v, int count) {
   __builtin_memcpy(p, &v, count * sizeof(float));
 }
 
-template <int N>
-__attribute__((always_inline)) static inline void accumulate(Vec (&sum)[tile_rows][N],
-                                                             const float* const (&a)[tile_rows],
-                                                             int length, const float* b) {
-  for (int k = 0; k < length; k++, b += N * lanes) {
-    Vec column[N];
-#pragma GCC unroll 2
-    for (int j = 0; j < N; j++) column[j] = load(b + j * lanes);
+// sums[tile_rows][N * lanes], rows `stride` apart, = (or, if add, +=) the product of the tile's rows and one panel, N vectors
+// wide. A function of its own, so that the compiler has registers for all pointers.
+template <int N, bool add>
+__attribute__((noinline)) static void multiply_tile(const float* const* a, const Run* runs,
+                                                    int run_count, const float* b, float* sums,
+                                                    long stride) {
+  Vec sum[tile_rows][N];
 #pragma GCC unroll 16
-    for (int i = 0; i < tile_rows; i++) {
-      const Vec value = splat(a[i][k]);
+  for (int i = 0; i < tile_rows; i++)
 #pragma GCC unroll 2
-      for (int j = 0; j < N; j++) sum[i][j] += value * column[j];
+    for (int j = 0; j < N; j++) sum[i][j] = add ? load(sums + i * stride + j * lanes) : Vec{};
+  for (int r = 0; r < run_count; r++) {
+    const float* at[tile_rows];
+#pragma GCC unroll 16
+    for (int i = 0; i < tile_rows; i++) at[i] = a[i] + runs[r].offset;
+    const int length = runs[r].length;
+    for (int k = 0; k < length; k++, b += N * lanes) {
+      Vec column[N];
+#pragma GCC unroll 2
+      for (int j = 0; j < N; j++) column[j] = load(b + j * lanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < tile_rows; i++) {
+        const Vec value = splat(at[i][k]);
+#pragma GCC unroll 2
+        for (int j = 0; j < N; j++) sum[i][j] += value * column[j];
+      }
     }
   }
+#pragma GCC unroll 16
+  for (int i = 0; i < tile_rows; i++)
+#pragma GCC unroll 2
+    for (int j = 0; j < N; j++) store(sums + i * stride + j * lanes, sum[i][j]);
 }
 
-// One panel, N vectors wide, against all rows. start(m, j) gives the sum that vector j of row m
-// begins with, finish(m, j, sum) takes it.
+// One panel, N vectors wide, against all rows. start(m, j) gives the sum that vector j of row m begins
+// with, finish(m, j, sum) takes it.
 template <int N, class Start, class Finish>
-__attribute__((always_inline)) static inline void multiply(const float* const* a, int rows,
-                                                           const Run* runs, int run_count,
-                                                           const float* b, Start&& start,
-                                                           Finish&& finish) {
+static inline void multiply(const float* const* a, int rows, const Run* runs, int run_count,
+                            const float* b, Start&& start, Finish&& finish) {
   for (int m = 0; m < rows; m += tile_rows) {
-    Vec sum[tile_rows][N];
-    // Rows past the end repeat the last one.
-#pragma GCC unroll 16
-    for (int i = 0; i < tile_rows; i++)
-#pragma GCC unroll 2
-      for (int j = 0; j < N; j++) sum[i][j] = start(min(m + i, rows - 1), j);
-    const float* column = b;
-    for (int r = 0; r < run_count; r++) {
-      const float* at[tile_rows];
-#pragma GCC unroll 16
-      for (int i = 0; i < tile_rows; i++) at[i] = a[min(m + i, rows - 1)] + runs[r].offset;
-      accumulate<N>(sum, at, runs[r].length, column);
-      column += (long)runs[r].length * N * lanes;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < tile_rows; i++) {
-      if (m + i >= rows) break;
-#pragma GCC unroll 2
-      for (int j = 0; j < N; j++) finish(m + i, j, sum[i][j]);
-    }
+    alignas(64) float sums[tile_rows * N * lanes];
+    const float* at[tile_rows];
+    const int count = min(tile_rows, rows - m);
+    for (int i = 0; i < tile_rows; i++) at[i] = a[m + min(i, count - 1)];  // the last one repeated
+    for (int i = 0; i < count; i++)
+      for (int j = 0; j < N; j++) store(sums + (i * N + j) * lanes, start(m + i, j));
+    multiply_tile<N, true>(at, runs, run_count, b, sums, N * lanes);
+    for (int i = 0; i < count; i++)
+      for (int j = 0; j < N; j++) finish(m + i, j, load(sums + (i * N + j) * lanes));
   }
 }
 
@@ -115,11 +141,9 @@ __attribute__((always_inline)) static inline void multiply(const float* const* a
 // the packed B, which has `depth` rows. start(m, column) and finish(m, column, sum) are called for
 // every vector of C.
 template <class Start, class Finish>
-__attribute__((always_inline)) static inline void multiply_panels(const float* const* a, int rows,
-                                                                  const Run* runs, int run_count,
-                                                                  const float* b, int depth, int k,
-                                                                  int first, int last,
-                                                                  Start&& start, Finish&& finish) {
+static inline void multiply_panels(const float* const* a, int rows, const Run* runs, int run_count,
+                                   const float* b, int depth, int k, int first, int last,
+                                   Start&& start, Finish&& finish) {
   for (int column = first; column < last; column += panel) {
     const float* begin = b + (long)column * depth;
     const auto start_at = [&](int m, int j) { return start(m, column + j * lanes); };
@@ -129,6 +153,23 @@ __attribute__((always_inline)) static inline void multiply_panels(const float* c
     else
       multiply<1>(a, rows, runs, run_count, begin + (long)k * lanes, start_at, finish_at);
   }
+}
+
+// The same for sums that lie in scratch, rows `stride` apart: all columns, in whole vectors, and whole tiles of rows, for which
+// `a` repeats its last row.
+template <bool add>
+static inline void multiply_block(const float* const* a, int rows, const Run* runs, int run_count,
+                                  const float* b, int depth, int columns, float* sums,
+                                  long stride) {
+  for (int column = 0; column < columns; column += panel)
+    for (int m = 0; m < rows; m += tile_rows) {
+      float* to = sums + m * stride + column;
+      const float* begin = b + (long)column * depth;
+      if (columns - column > lanes)
+        multiply_tile<2, add>(a + m, runs, run_count, begin, to, stride);
+      else
+        multiply_tile<1, add>(a + m, runs, run_count, begin, to, stride);
+    }
 }
 
 }  // namespace aa::cpu::AA_ISA

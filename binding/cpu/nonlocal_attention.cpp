@@ -37,11 +37,11 @@ struct Keys {
 
 // What a worker holds.
 struct Work {
-  float *queries, *sums;   // [most_queries][c], [most_queries][padded c]
+  float *queries, *sums;   // [queries][c], [queries in whole tiles][padded c]
   float *keys, *values;    // packed
   float* scores;           // [score_rows][key_block]
   float *largest, *total;  // [most_queries]
-  const float* rows[most_queries];
+  const float* rows[score_rows];
 };
 
 float exp_of(float x) { return exp(splat(x))[0]; }
@@ -65,7 +65,7 @@ void weigh(float* row, int count, float* largest, float* total, float* sum, int 
   }
   Vec added{};
   for (int i = 0; i < padded; i += lanes) {
-    const Vec e = exp(load(row + i) - high);
+    const Vec e = exp_upto_88(load(row + i) - high);
     added += e;
     store(row + i, e);
   }
@@ -101,23 +101,20 @@ void make_block(const NonlocalAttention& p, const int* cells, int count, Work& w
           store(to + j, load_part(key[i] + column + j, p.c - column - j));
     }
     for (int q = 0; q < count; q += score_rows) {
-      const int rows = min(score_rows, count - q);
-      for (int m = 0; m < rows; m++) work.rows[m] = work.queries + (long)(q + m) * p.c;
+      const int rows = min(score_rows, count - q),
+                padded = ceil_divide(rows, tile_rows) * tile_rows;
+      for (int m = 0; m < padded; m++)
+        work.rows[m] = work.queries + (long)min(q + m, count - 1) * p.c;
       const Run query_run = {0, p.c};
-      multiply_panels(
-          work.rows, rows, &query_run, 1, work.keys, p.c, 0, 0, n, [](int, int) { return Vec{}; },
-          [&](int m, int column, Vec sum) { store(work.scores + m * key_block + column, sum); });
-      for (int m = 0; m < rows; m++) {
-        weigh(work.scores + m * key_block, n, work.largest + q + m, work.total + q + m,
-              work.sums + (long)(q + m) * columns, columns);
-        work.rows[m] = work.scores + m * key_block;
-      }
-      const Run score_run = {0, n};
+      multiply_block<false>(work.rows, rows, &query_run, 1, work.keys, p.c, n, work.scores,
+                            key_block);
+      for (int m = 0; m < padded; m++) work.rows[m] = work.scores + min(m, rows - 1) * key_block;
       float* sums = work.sums + (long)q * columns;
-      multiply_panels(
-          work.rows, rows, &score_run, 1, work.values, n, 0, 0, p.c,
-          [&](int m, int column) { return load(sums + (long)m * columns + column); },
-          [&](int m, int column, Vec sum) { store(sums + (long)m * columns + column, sum); });
+      for (int m = 0; m < rows; m++)
+        weigh(work.scores + m * key_block, n, work.largest + q + m, work.total + q + m,
+              sums + m * columns, columns);
+      const Run score_run = {0, n};
+      multiply_block<true>(work.rows, rows, &score_run, 1, work.values, n, p.c, sums, columns);
     }
   }
   for (int q = 0; q < count; q++) {
@@ -149,8 +146,8 @@ void nonlocal_attention(Context& context, const NonlocalAttention& p) {
   const int rounds = (count + most_queries * workers - 1) / (most_queries * workers);
   const int block = (count + rounds * workers - 1) / (rounds * workers);
   const long columns = padded_columns(p.c);
-  const long sizes[] = {block * (long)p.c,   block * columns,        key_block * (long)p.c,
-                        key_block * columns, score_rows * key_block, most_queries,
+  const long sizes[] = {block * (long)p.c,   (block + tile_rows) * columns, key_block * (long)p.c,
+                        key_block * columns, score_rows * key_block,        most_queries,
                         most_queries};
   size_t bytes = 0;
   for (const long size : sizes) bytes += sizeof(float) * ((size + 15) / 16 * 16);
