@@ -14,31 +14,122 @@ static inline Quad quad(const float* p) {
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
+// The second and third byte come 256 and 65536 times too large, the fourth is lost: three
+// operations on any instruction set, where unpacking takes more. What is mixed from them is put
+// right by `rgb`.
 static inline Quad quad(const uint8_t* p) {
-  typedef uint8_t Bytes __attribute__((vector_size(4)));
-  Bytes v;
+  typedef int Ints __attribute__((vector_size(16)));
+  int v;
   __builtin_memcpy(&v, p, sizeof v);
-  return __builtin_convertvector(v, Quad);
+  return __builtin_convertvector((v - Ints{}) & Ints{0xff, 0xff00, 0xff0000, 0}, Quad);
+}
+// A mix of pixels, with weights that add up to 1, as colours in [-1, 1].
+static inline Quad rgb(Quad mixed, const float*) { return mixed; }
+static inline Quad rgb(Quad mixed, const uint8_t*) {
+  constexpr float step = 1 / 127.5f;
+  return mixed * Quad{step, step / 256, step / 65536, 0} - 1;
 }
 
-// The four pixels around a position, as indices into a plane, and their weights.
+static inline void store_rgb(float* p, Quad v) {
+  __builtin_memcpy(p, &v, 8);
+  p[2] = v[2];
+}
+
+// Where output pixel x, y lies in a plane, one axis, in pixels: start + across * x + down * y.
+struct Place {
+  double across, down, start;
+};
+
+// One row of theta [2, 3], see Note [corners], in pixels: ((u + 1) * along - 1) / 2, u in [-1, 1],
+// written so that the identity is exact. Output pixel 0, 0 lies at x, y of the plane; along is the
+// extent of the axis that the row yields.
+static inline Place place_of(const float* theta, bool vertical, double along, double other, int x,
+                             int y) {
+  const double across = theta[0] * (vertical ? along / other : 1);
+  const double down = theta[1] * (vertical ? 1 : along / other);
+  const double shift = (1.0 - theta[0] - theta[1] + theta[2]) * along / 2;
+  return {across, down, across * (x + .5) + down * (y + .5) + shift - .5};
+}
+
+// Pixels in a row are weighed together: of each the index of its upper left pixel in the plane (the
+// others are right of it, below it and below right of it) and the weights of the four.
+constexpr int block = 16;
+static_assert(block % lanes == 0);
+struct Taps {
+  int at[block];
+  float weight[4][block];
+};
+
+static inline void set_taps(Taps& taps, int i, IVec at, Vec fx, Vec fy) {
+  __builtin_memcpy(taps.at + i, &at, sizeof at);
+  const Vec right = fx * (1 - fy), below_right = fx * fy;
+  store(taps.weight[0] + i, (1 - fx) - (fy - below_right));
+  store(taps.weight[1] + i, right);
+  store(taps.weight[2] + i, fy - below_right);
+  store(taps.weight[3] + i, below_right);
+}
+
+static inline Vec ramp(int from) {
+  Vec v = {};
+  for (int k = 0; k < lanes; ++k) v[k] = float(from + k);
+  return v;
+}
+
+// The taps of output pixels x to x + n - 1 of row y, n at most `block`. False, with nothing done,
+// unless all their pixels lie inside the plane and none is its last, so that three channels can be
+// read as four.
+static inline bool affine_taps(const Place& px, const Place& py, int x, int y, int n, int h, int w,
+                               Taps& taps) {
+  const double bx = px.start + px.across * x + px.down * y, ex = bx + px.across * (n - 1);
+  const double by = py.start + py.across * x + py.down * y, ey = by + py.across * (n - 1);
+  const double left = bx < ex ? bx : ex, right = bx < ex ? ex : bx, top = by < ey ? by : ey,
+               bottom = by < ey ? ey : by;
+  // The margin is for what rounding may add to a pixel's place.
+  constexpr double margin = 1e-3;
+  if (!(left >= 0 && right < w - 1 - margin && top >= 0 && bottom < h - 1 - margin)) return false;
+  if (right >= w - 2 - margin && bottom >= h - 2 - margin) return false;
+  const int x0 = int(left), y0 = int(top);
+  const float fx = float(bx - x0), fy = float(by - y0), dx = float(px.across),
+              dy = float(py.across);
+  for (int i = 0; i < block; i += lanes) {
+    const Vec step = ramp(i), k = step < float(n) ? step : Vec{}, u = fx + k * dx, v = fy + k * dy;
+    const IVec iu = __builtin_convertvector(u, IVec), iv = __builtin_convertvector(v, IVec);
+    set_taps(taps, i, (iv + y0) * w + (iu + x0), u - __builtin_convertvector(iu, Vec),
+             v - __builtin_convertvector(iv, Vec));
+  }
+  return true;
+}
+
+// The taps of any positions, for a plane of at least 2 by 2 pixels whose border is repeated; what
+// is no number is taken as 0.
+static inline void border_taps(const float* x, const float* y, int h, int w, Taps& taps) {
+  for (int i = 0; i < block; i += lanes) {
+    Vec u = load(x + i), v = load(y + i);
+    u = u > 0 ? u : Vec{};
+    v = v > 0 ? v : Vec{};
+    u = u < float(w - 1) ? u : splat(float(w - 1));
+    v = v < float(h - 1) ? v : splat(float(h - 1));
+    IVec iu = __builtin_convertvector(u, IVec), iv = __builtin_convertvector(v, IVec);
+    iu = iu < w - 2 ? iu : IVec{} + (w - 2);
+    iv = iv < h - 2 ? iv : IVec{} + (h - 2);
+    set_taps(taps, i, iv * w + iu, u - __builtin_convertvector(iu, Vec),
+             v - __builtin_convertvector(iv, Vec));
+  }
+}
+
+// Pixels of C channels, C 3 or 4, in a plane w wide.
+template <int C, class T>
+static inline Quad mix_quad(const Taps& taps, int i, const T* plane, int w) {
+  const T *p = plane + size_t(taps.at[i]) * C, *q = p + size_t(w) * C;
+  return (taps.weight[0][i] * quad(p) + taps.weight[1][i] * quad(p + C)) +
+         (taps.weight[2][i] * quad(q) + taps.weight[3][i] * quad(q + C));
+}
+
+// A single position, where blocks do not fit: the four pixels as indices, and their weights.
 struct Tap {
   int at[4];
   float weight[4];
 };
-
-static inline void place(Tap& tap, int x0, int y0, int x1, int y1, int w) {
-  tap.at[0] = y0 * w + x0;
-  tap.at[1] = y0 * w + x1;
-  tap.at[2] = y1 * w + x0;
-  tap.at[3] = y1 * w + x1;
-}
-static inline void weigh(Tap& tap, float left, float right, float top, float bottom) {
-  tap.weight[0] = top * left;
-  tap.weight[1] = top * right;
-  tap.weight[2] = bottom * left;
-  tap.weight[3] = bottom * right;
-}
 
 // Around x, y in a plane with zeros outside: a pixel outside has weight 0 and repeats its
 // neighbour's index, so that it can be read. False where no pixel counts, a position that is no
@@ -48,54 +139,33 @@ static inline bool tap_zeros(double x, double y, int h, int w, Tap& tap) {
   const int x0 = int(x) - (x < 0), y0 = int(y) - (y < 0);
   const float fx = float(x - x0), fy = float(y - y0);
   const bool in_left = x0 >= 0, in_right = x0 + 1 < w, in_top = y0 >= 0, in_bottom = y0 + 1 < h;
-  place(tap, in_left ? x0 : 0, in_top ? y0 : 0, in_right ? x0 + 1 : w - 1,
-        in_bottom ? y0 + 1 : h - 1, w);
-  weigh(tap, in_left ? 1 - fx : 0, in_right ? fx : 0, in_top ? 1 - fy : 0, in_bottom ? fy : 0);
+  const int left = in_left ? x0 : 0, right = in_right ? x0 + 1 : w - 1;
+  const int top = (in_top ? y0 : 0) * w, bottom = (in_bottom ? y0 + 1 : h - 1) * w;
+  const float l = in_left ? 1 - fx : 0, r = in_right ? fx : 0, t = in_top ? 1 - fy : 0,
+              b = in_bottom ? fy : 0;
+  tap = {{top + left, top + right, bottom + left, bottom + right}, {t * l, t * r, b * l, b * r}};
   return true;
 }
 
 // Around x, y in a plane whose border is repeated; what is no number is taken as 0.
-static inline void tap_border(float x, float y, int h, int w, Tap& tap) {
+static inline Tap tap_border(float x, float y, int h, int w) {
   x = x > 0 ? (x < float(w - 1) ? x : float(w - 1)) : 0;
   y = y > 0 ? (y < float(h - 1) ? y : float(h - 1)) : 0;
-  const int x0 = int(x), y0 = int(y);
-  const float fx = x - float(x0), fy = y - float(y0);
-  place(tap, x0, y0, x0 + 1 < w ? x0 + 1 : x0, y0 + 1 < h ? y0 + 1 : y0, w);
-  weigh(tap, 1 - fx, fx, 1 - fy, fy);
+  const int left = int(x), right = left + 1 < w ? left + 1 : left;
+  const int y0 = int(y), top = y0 * w, bottom = y0 + 1 < h ? top + w : top;
+  const float fx = x - float(left), fy = y - float(y0);
+  return {{top + left, top + right, bottom + left, bottom + right},
+          {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
 }
 
-static inline float mix(const Tap& tap, const float* plane) {
-  return tap.weight[0] * plane[tap.at[0]] + tap.weight[1] * plane[tap.at[1]] +
-         tap.weight[2] * plane[tap.at[2]] + tap.weight[3] * plane[tap.at[3]];
+// One channel of pixels of c.
+template <class T>
+static inline float mix(const Tap& tap, const T* plane, int c = 1, int channel = 0) {
+  float sum = 0;
+  for (int k = 0; k < 4; ++k) sum += tap.weight[k] * float(plane[size_t(tap.at[k]) * c + channel]);
+  return sum;
 }
-static inline float mix(const Tap& tap, const uint8_t* plane) {
-  return tap.weight[0] * plane[tap.at[0]] + tap.weight[1] * plane[tap.at[1]] +
-         tap.weight[2] * plane[tap.at[2]] + tap.weight[3] * plane[tap.at[3]];
-}
-// Pixels of C channels, C 3 or 4.
-template <int C, class T>
-static inline Quad mix_quad(const Tap& tap, const T* plane) {
-  return tap.weight[0] * quad(plane + size_t(tap.at[0]) * C) +
-         tap.weight[1] * quad(plane + size_t(tap.at[1]) * C) +
-         tap.weight[2] * quad(plane + size_t(tap.at[2]) * C) +
-         tap.weight[3] * quad(plane + size_t(tap.at[3]) * C);
-}
-// Three channels of pixels of C.
-template <int C, class T>
-static inline void mix_rgb(const Tap& tap, const T* plane, int pixels, float* out) {
-  if (C == 4 || tap.at[3] < pixels - 1) {
-    const Quad v = mix_quad<C>(tap, plane);
-    __builtin_memcpy(out, &v, 12);
-  } else {
-    for (int k = 0; k < 3; ++k) {
-      out[k] = tap.weight[0] * plane[size_t(tap.at[0]) * C + k] +
-               tap.weight[1] * plane[size_t(tap.at[1]) * C + k] +
-               tap.weight[2] * plane[size_t(tap.at[2]) * C + k] +
-               tap.weight[3] * plane[size_t(tap.at[3]) * C + k];
-    }
-  }
-}
-// Any number of channels.
+// All channels.
 static inline void mix_channels(const Tap& tap, const float* plane, int c, float* out) {
   const float* p[4];
   for (int k = 0; k < 4; ++k) p[k] = plane + size_t(tap.at[k]) * c;

@@ -3,11 +3,13 @@
 //   g = decoded[3] known     raw = g coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
 //   output = m raw + (1 - m) previous, or raw without a previous frame
 //
-//   decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1], each a window output
-//   [out.h, out.w, 3]
+//   windows: decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1]
+//   output [out.h, out.w, 3]
 //
-// A task makes some rows; a pixel's channels are the vector.   Contract: lib/ops/blend.ts
+// A task makes some rows; a pixel's channels are the vector, the sigmoids of 16 pixels are taken
+// together. Bound by memory.   Contract: lib/ops/blend.ts
 #include "bilinear.h"
+#include "exp.h"
 #include "rows.h"
 
 namespace aa::cpu::AA_ISA {
@@ -17,22 +19,31 @@ const float* row_of(const Window& window, int y, int x) {
   return window.data + (size_t(y - window.y) * window.w + (x - window.x)) * window.c;
 }
 
+Quad three(const float* p) { return Quad{p[0], p[1], p[2], 0}; }
+
 }  // namespace
 
 void blend(Context& context, const Blend& p) {
   parallel_rows(context, p.out.h, [&](int row, int) {
-    const int y = row + p.out.y;
-    const float *decoded = row_of(p.decoded, y, p.out.x), *coarse = row_of(p.coarse, y, p.out.x),
-                *known = row_of(p.known, y, p.out.x);
-    const float* previous = p.previous.data ? row_of(p.previous, y, p.out.x) : nullptr;
-    const float* motion = p.previous.data ? row_of(p.motion, y, p.out.x) : nullptr;
+    const int y = row + p.out.y, x0 = p.out.x;
+    const float *decoded = row_of(p.decoded, y, x0), *coarse = row_of(p.coarse, y, x0),
+                *known = row_of(p.known, y, x0);
+    const float* previous = p.previous.data ? row_of(p.previous, y, x0) : nullptr;
+    const float* motion = p.previous.data ? row_of(p.motion, y, x0) : nullptr;
     float* out = p.output + size_t(row) * p.out.w * 3;
-    for (int x = 0; x < p.out.w; ++x) {
-      const float gate = decoded[x * 4 + 3] * known[x];
-      const float m = previous ? 1 / (1 + __builtin_expf(-motion[x * 3 + 2])) : 1;
-      for (int k = 0; k < 3; ++k) {
-        const float raw = gate * coarse[x * 3 + k] + (1 - gate) * decoded[x * 4 + k];
-        out[x * 3 + k] = previous ? m * raw + (1 - m) * previous[x * 3 + k] : raw;
+    for (int begin = 0; begin < p.out.w; begin += block) {
+      const int end = begin + block < p.out.w ? begin + block : p.out.w;
+      float m[block] = {};
+      if (previous) {
+        for (int x = begin; x < end; ++x) m[x - begin] = motion[size_t(x) * p.motion.c + 2];
+        for (int i = 0; i < block; i += lanes) store(m + i, sigmoid(load(m + i)));
+      }
+      for (int x = begin; x < end; ++x) {
+        const Quad synthesised = quad(decoded + x * 4);
+        const float gate = synthesised[3] * known[x];
+        Quad v = gate * three(coarse + x * 3) + (1 - gate) * synthesised;
+        if (previous) v = m[x - begin] * v + (1 - m[x - begin]) * three(previous + x * 3);
+        store_rgb(out + x * 3, v);
       }
     }
   });

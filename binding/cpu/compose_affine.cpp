@@ -1,5 +1,8 @@
-// Affine transforms one after the other: output = outer o (identity + delta), each [r, 2, 3]. A few
-// numbers, on one thread. Contract: lib/ops/compose_affine.ts
+// Affine transforms one after the other: output = outer o (identity + delta).
+//
+//   outer, delta, output [r, 2, 3]
+//
+// A few numbers, on one thread.   Contract: lib/ops/compose_affine.ts
 #include "simd.h"
 
 namespace aa::cpu::AA_ISA {

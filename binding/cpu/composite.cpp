@@ -1,8 +1,9 @@
 // Puts the new pixels into the frame: where seen is 0 inside y's window, y clamped to [-1, 1];
 // elsewhere, and in a fourth channel, the frame's own values.
 //
-//   y [h, w, 3], known [h, w, 1], windows   frame, output [h, w, c]   seen [h, w]   counts [2]:
-//   hole pixels, known ones
+//   windows: y [h, w, 3]   known [h, w, 1]
+//   frame, output [h, w, c]   seen [h, w]
+//   counts [2]: hole pixels, and how many of them are known, in y's window
 //
 // A task makes some rows: a copy, then the hole. Bound by memory.   Contract: lib/ops/composite.ts
 #include <stdint.h>

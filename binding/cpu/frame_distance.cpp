@@ -1,15 +1,15 @@
 // How far aligned references are from the target where both are seen.
 //
-//   distance[r]      = sqrt(sum over p of both[r, p] * mean over c of (aligned - target)^2 /
-//   max(count[r], 1) + 1e-8) difference[r, c] = sum over p of both[r, p] * (aligned - target) /
-//   max(count[r], 1) both = seen * target_seen     count = sum of both
+//   both[r, p] = seen[r, p] * target_seen[p]     count[r] = max(1, sum over p of both[r, p])
+//   distance[r] = sqrt(sum over p of both[r, p] * (mean over c of d^2) / count[r] + 1e-8)
+//   difference[r, c] = (sum over p of both[r, p] * d) / count[r]
+//   d = aligned[r, p, c] - target[p, c]
 //
-//   aligned [r, h, w, c]   seen [r, h, w]   target [h, w, c]   target_seen [h, w]   distance [r]
-//   difference [r, c]
+//   aligned [r, h, w, c]   seen [r, h, w]   target [h, w, c]   target_seen [h, w]
 //
 // A task adds up some rows of one reference, each row in float, rows in double; the tasks' sums are
 // added in order, so the result does not depend on the number of workers. Bound by memory: aligned
-// is read once. Contract: lib/ops/frame_distance.ts
+// is read once.   Contract: lib/ops/frame_distance.ts
 #include "bilinear.h"
 
 namespace aa::cpu::AA_ISA {
@@ -17,8 +17,7 @@ namespace {
 
 constexpr int rows_per_task = 16;
 
-// Sums of one row: of squares (returned), of differences into sums[0..c), how many cells into
-// count.
+// Adds a row's differences to `sums` and its cells to `count`; returns the sum of its squares.
 float add_row(const float* aligned, const float* seen, const float* target,
               const float* target_seen, int w, int c, float* sums, float& count) {
   Vec squares = {};

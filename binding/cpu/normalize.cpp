@@ -2,8 +2,8 @@
 //
 //   x, output [cells, c]
 //
-// A task makes some cells, the channels are the vector. Bound by memory.   Contract:
-// lib/ops/normalize.ts
+// A task makes some cells, the channels are the vector. Bound by memory.
+// Contract: lib/ops/normalize.ts
 #include "rows.h"
 
 namespace aa::cpu::AA_ISA {

@@ -1,19 +1,18 @@
 // An 8-bit frame and its mask to the network's tensors, at the working size.
 //
-//   hole_native = any non-zero mask pixel within `dilate` of the pixel
-//   colour = mean of the frame over each working pixel's area, fractions of pixels by their share,
-//   / 127.5 - 1 hole   = 1 where a hole pixel has any share of the working pixel     seen = 1 -
-//   hole network_input = (colour * seen, hole);   the plane's pixels beyond the scaled frame repeat
-//   its edge
+//   seen_native = 0 where any mask pixel within `dilate` is not 0, else 1
+//   colour = mean of the frame over the working pixel, parts of pixels by their share, / 127.5 - 1
+//   hole = 1 where a hole pixel has any share of the working pixel     seen = 1 - hole
+//   network_input = (colour * seen, hole);   the plane beyond the scaled frame repeats its edge
 //
-//   frame [h, w, c]   mask, seen_native [h, w]   colour [plane_h, plane_w, 3]   hole, seen
-//   [plane_h, plane_w]
+//   frame [h, w, c]   mask, seen_native [h, w]
+//   colour [plane_h, plane_w, 3]   hole, seen [plane_h, plane_w]
+//   network_input [plane_h, plane_w, 4]
 //
-// Dilation: first each pixel's distance to the hole along its column, by two sweeps over stripes of
-// columns; then for each row and each step sideways one comparison. Then a task makes some rows of
-// the plane: the frame's rows are added up, then the columns. Bound by the frame's bytes, 1.2
-// million multiplications a megapixel, and by the disc's width in the hole. Contract:
-// lib/ops/pack_frame.ts
+// Dilation: each pixel's distance to the hole along its column, by two sweeps over stripes of
+// columns; then, for each row and each step sideways, one comparison. Then a task makes some rows
+// of the plane: the frame's rows are added up, then the columns. Bound by the frame's bytes, and in
+// the hole by the disc's width.   Contract: lib/ops/pack_frame.ts
 #include <stdint.h>
 
 #include "bilinear.h"
@@ -22,8 +21,8 @@
 namespace aa::cpu::AA_ISA {
 namespace {
 
-constexpr int stripe =
-    256;  // columns: a row of a stripe is some cache lines, and a frame has stripes for all workers
+// Columns: a row of a stripe is some cache lines, and a frame has stripes for all workers.
+constexpr int stripe = 256;
 
 // How far up or down the nearest hole pixel of the column is, or a number over `dilate`.
 void column_distances(const PackFrame& p, int begin, uint16_t far, uint16_t* distance) {

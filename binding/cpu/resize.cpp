@@ -6,8 +6,8 @@
 //
 //   input [n, input.h, input.w, c]   output [n, out.h, out.w, c]
 //
-// A task makes some rows: first the rows it needs are mixed into one, then its columns. Bound by
-// the columns' few channels. Contract: lib/ops/resize.ts
+// A task makes some rows: the input's rows are mixed into one, then its columns; three and four
+// channels are a vector. Bound by memory.   Contract: lib/ops/resize.ts
 #include "bilinear.h"
 #include "rows.h"
 

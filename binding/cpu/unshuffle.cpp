@@ -1,5 +1,6 @@
-// Squares of pixels to channels: output[y, x, (c * f + dy) * f + dx] = input[y * f + dy, x * f +
-// dx, c], the inputs as if concatenated by channel.
+// Squares of pixels to channels, the inputs as if concatenated by channel.
+//
+//   output[y, x, (c * f + dy) * f + dx] = input[y * f + dy, x * f + dx, c]
 //
 //   inputs [n, h * f, w * f, channels]   output [n, h, w, sum of channels * f * f]
 //
