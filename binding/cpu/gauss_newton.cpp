@@ -10,8 +10,8 @@
 //   target, reference [h, w, 3], made grey and blurred by 1 4 6 4 1 here
 //
 // A task is one reference, whose grey level, gradients and visibility lie side by side: one pixel
-// is one vector to sample. J'wJ needs only sums over 1, x and x^2 along a row; y is put in once a row.
-// Bound by the sampling, steps + 1 times a reference.   Contract: lib/ops/gauss_newton.ts
+// is one vector to sample. J'wJ needs only sums over 1, x and x^2 along a row; y is put in once a
+// row. Bound by the sampling, steps + 1 times a reference.   Contract: lib/ops/gauss_newton.ts
 #include "bilinear.h"
 
 namespace aa::cpu::AA_ISA {
