@@ -90,9 +90,14 @@ export class Device implements Disposable {
   upload(data: Float32Array | Uint8Array | Uint8ClampedArray, shape: readonly number[]): Tensor {
     const dtype = data instanceof Float32Array ? 'f32' : 'u8';
     if (dtype === 'u8' && !(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-      throw new InpaintError('ERR_DTYPE', 'upload', `expected a Float32Array or 8-bit array, got ${typeof data}`);
+      throw new InpaintError(
+        'ERR_DTYPE',
+        'upload',
+        `expected a Float32Array or 8-bit array, got ${typeof data}`,
+      );
     }
-    for (const side of shape) expectInteger('upload', 'each side of the shape', side, 1, 2 ** 31 - 1);
+    for (const side of shape)
+      expectInteger('upload', 'each side of the shape', side, 1, 2 ** 31 - 1);
     const elements = shape.reduce((a, b) => a * b, 1);
     if (data.length !== elements) {
       throw new InpaintError(

@@ -2,12 +2,25 @@ import { InpaintError } from './errors.js';
 import { type DType, Tensor } from './tensor.js';
 
 const shown = (value: unknown): string =>
-  typeof value === 'string' ? `'${value}'` : Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
+  typeof value === 'string'
+    ? `'${value}'`
+    : Array.isArray(value)
+      ? `[${value.join(', ')}]`
+      : String(value);
 
 /** @internal A tensor in use, of a type. */
-export function expectTensor(op: string, name: string, value: unknown, dtype: DType = 'f32'): Tensor {
+export function expectTensor(
+  op: string,
+  name: string,
+  value: unknown,
+  dtype: DType = 'f32',
+): Tensor {
   if (!(value instanceof Tensor)) {
-    throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} to be a Tensor, got ${shown(value)}`);
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      `expected ${name} to be a Tensor, got ${shown(value)}`,
+    );
   }
   value.handle(op);
   if (value.dtype !== dtype) {
@@ -17,7 +30,9 @@ export function expectTensor(op: string, name: string, value: unknown, dtype: DT
 }
 
 /** @internal The letters and numbers of a pattern. */
-export type Sides<P extends string> = P extends `${infer First} ${infer Rest}` ? First | Sides<Rest> : P;
+export type Sides<P extends string> = P extends `${infer First} ${infer Rest}`
+  ? First | Sides<Rest>
+  : P;
 
 /**
  * @internal Checks a tensor against a pattern such as `'r h w 3'` and returns the sides its letters stand for.
@@ -44,7 +59,9 @@ export function expectShape<P extends string>(
       return wanted === undefined || wanted === side;
     });
   if (!fits) {
-    const wanted = parts.map((part) => (known[part] === undefined ? part : `${part}=${known[part]}`));
+    const wanted = parts.map((part) =>
+      known[part] === undefined ? part : `${part}=${known[part]}`,
+    );
     throw new InpaintError(
       'ERR_SHAPE',
       op,
@@ -55,8 +72,15 @@ export function expectShape<P extends string>(
 }
 
 /** @internal An integer from min to max. */
-export function expectInteger(op: string, name: string, value: unknown, min: number, max: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
+export function expectInteger(
+  op: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max: number,
+): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max)
+    return value;
   throw new InpaintError(
     'ERR_ARGUMENT',
     op,
@@ -65,7 +89,13 @@ export function expectInteger(op: string, name: string, value: unknown, min: num
 }
 
 /** @internal A finite number from min to max. */
-export function expectNumber(op: string, name: string, value: unknown, min: number, max: number): number {
+export function expectNumber(
+  op: string,
+  name: string,
+  value: unknown,
+  min: number,
+  max: number,
+): number {
   if (typeof value === 'number' && value >= min && value <= max) return value;
   throw new InpaintError(
     'ERR_ARGUMENT',
@@ -78,6 +108,10 @@ export function expectNumber(op: string, name: string, value: unknown, min: numb
 export function expectSameDevice(op: string, tensors: readonly (Tensor | undefined)[]): void {
   const devices = new Set(tensors.flatMap((tensor) => (tensor ? [tensor.device] : [])));
   if (devices.size > 1) {
-    throw new InpaintError('ERR_ARGUMENT', op, 'expected tensors of one device, got tensors of several');
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      'expected tensors of one device, got tensors of several',
+    );
   }
 }

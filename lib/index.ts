@@ -1,4 +1,10 @@
-export { type Device, type DeviceInfo, type DeviceMemory, type DeviceName, devices } from './device.js';
+export {
+  type Device,
+  type DeviceInfo,
+  type DeviceMemory,
+  type DeviceName,
+  devices,
+} from './device.js';
 export { type ErrorCode, InpaintError } from './errors.js';
 export {
   type InpaintedFrame,

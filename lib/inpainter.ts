@@ -69,7 +69,9 @@ export interface InpaintedFrame {
 }
 
 /** The weights that come with the package. */
-export const defaultWeights: string = fileURLToPath(new URL('../weights/align-and-attend.safetensors', import.meta.url));
+export const defaultWeights: string = fileURLToPath(
+  new URL('../weights/align-and-attend.safetensors', import.meta.url),
+);
 
 /** Waits for a promise, or for the signal, whichever comes first. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -77,7 +79,11 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
   let onAbort = () => {};
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => {
-      reject(new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted', { cause: signal.reason }));
+      reject(
+        new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted', {
+          cause: signal.reason,
+        }),
+      );
     };
   });
   if (signal.aborted) onAbort();
@@ -123,10 +129,18 @@ export class Inpainter implements AsyncDisposable {
     expectInteger(op, 'maxReferences', maxReferences, 1, 64);
     expectInteger(op, 'referenceStride', referenceStride, 1, 1000);
     if (weights !== undefined && typeof weights !== 'string') {
-      throw new InpaintError('ERR_ARGUMENT', op, `expected weights to be a path, got ${typeof weights}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        op,
+        `expected weights to be a path, got ${typeof weights}`,
+      );
     }
     if (logger !== undefined && typeof logger !== 'function') {
-      throw new InpaintError('ERR_ARGUMENT', op, `expected logger to be a function, got ${typeof logger}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        op,
+        `expected logger to be a function, got ${typeof logger}`,
+      );
     }
     const device = Device.create(name, {
       ...(threads === undefined ? {} : { threads }),
@@ -163,16 +177,33 @@ export class Inpainter implements AsyncDisposable {
     source: Iterable<FramePair> | AsyncIterable<FramePair>,
     options: InpaintOptions = {},
   ): AsyncGenerator<InpaintedFrame, void, void> {
-    const { signal, onProgress, frames = Array.isArray(source) ? source.length : undefined } = options;
+    const {
+      signal,
+      onProgress,
+      frames = Array.isArray(source) ? source.length : undefined,
+    } = options;
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected signal to be an AbortSignal, got ${typeof signal}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'inpaint',
+        `expected signal to be an AbortSignal, got ${typeof signal}`,
+      );
     }
     if (onProgress !== undefined && typeof onProgress !== 'function') {
-      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected onProgress to be a function, got ${typeof onProgress}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'inpaint',
+        `expected onProgress to be a function, got ${typeof onProgress}`,
+      );
     }
-    if (frames !== undefined) expectInteger('inpaint', 'frames', frames, 0, Number.MAX_SAFE_INTEGER);
+    if (frames !== undefined)
+      expectInteger('inpaint', 'frames', frames, 0, Number.MAX_SAFE_INTEGER);
     if (this.device.disposed) {
-      throw new InpaintError('ERR_DISPOSED', 'inpaint', 'expected an inpainter in use, got one that was disposed of');
+      throw new InpaintError(
+        'ERR_DISPOSED',
+        'inpaint',
+        'expected an inpainter in use, got one that was disposed of',
+      );
     }
     return this.#run(new FrameWindow(source), signal, onProgress, frames);
   }

@@ -38,7 +38,11 @@ export class Tensor implements Disposable {
   /** @internal The addon's handle, for operation `op`. */
   handle(op: string): NativeTensor {
     if (this.#handle) return this.#handle;
-    throw new InpaintError('ERR_DISPOSED', op, 'expected a tensor in use, got one that was disposed of');
+    throw new InpaintError(
+      'ERR_DISPOSED',
+      op,
+      'expected a tensor in use, got one that was disposed of',
+    );
   }
 
   /**

@@ -1,5 +1,5 @@
-import { affineSample, blend, composite, flowWarp, resize, temporalPool } from '../ops/index.js';
 import type { Region, Size, Windowed } from '../ops/index.js';
+import { affineSample, blend, composite, flowWarp, resize, temporalPool } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 

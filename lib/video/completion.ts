@@ -59,10 +59,18 @@ export interface CompletedFrame {
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
 
 /** The working size of a frame: longer side at most `workSize`, never enlarged, padded to multiples of 16. */
-export function workingSizes(height: number, width: number, workSize: number, dilate: number): Sizes {
+export function workingSizes(
+  height: number,
+  width: number,
+  workSize: number,
+  dilate: number,
+): Sizes {
   const scale = Math.min(1, workSize / Math.max(height, width));
   const native = { h: height, w: width };
-  const scaled = { h: Math.max(1, Math.round(height * scale)), w: Math.max(1, Math.round(width * scale)) };
+  const scaled = {
+    h: Math.max(1, Math.round(height * scale)),
+    w: Math.max(1, Math.round(width * scale)),
+  };
   const plane = { h: multiple(scaled.h), w: multiple(scaled.w) };
   const extent = { h: (plane.h * native.h) / scaled.h, w: (plane.w * native.w) / scaled.w };
   return { native, scaled, plane, extent, dilate: Math.round(dilate / scale) };
@@ -81,7 +89,12 @@ export function workingBounds({ y, x, h, w }: Region, { native, scaled, plane }:
 }
 
 /** Bytes that a video with `references` references takes at most, frames and device together. */
-export function estimateBytes({ native, plane }: Sizes, channels: number, stride: number, references: number): number {
+export function estimateBytes(
+  { native, plane }: Sizes,
+  channels: number,
+  stride: number,
+  references: number,
+): number {
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
@@ -124,15 +137,21 @@ export class Completion {
     const { workSize, dilate, maxReferences, referenceStride, memoryLimit, logger } = this.#options;
     const { width, height, channels } = held.frame;
     const sizes = workingSizes(height, width, workSize, dilate);
-    const need = (references: number) => estimateBytes(sizes, channels, referenceStride, references);
+    const need = (references: number) =>
+      estimateBytes(sizes, channels, referenceStride, references);
     let references = maxReferences;
     while (references > 1 && need(references) > memoryLimit) --references;
     if (need(references) > memoryLimit) {
-      throw new InpaintError('ERR_OUT_OF_MEMORY', 'inpaint',
-        `expected a memory limit of at least ${need(1)} bytes for ${width} x ${height} with one reference, got ${memoryLimit}`);
+      throw new InpaintError(
+        'ERR_OUT_OF_MEMORY',
+        'inpaint',
+        `expected a memory limit of at least ${need(1)} bytes for ${width} x ${height} with one reference, got ${memoryLimit}`,
+      );
     }
     if (references < maxReferences) {
-      logger(`references: ${references} instead of ${maxReferences}, to stay under ${memoryLimit} bytes`);
+      logger(
+        `references: ${references} instead of ${maxReferences}, to stay under ${memoryLimit} bytes`,
+      );
     }
     this.#plan = { sizes, maxReferences: references };
     return this.#plan;
@@ -148,7 +167,9 @@ export class Completion {
       this.#shot = shot;
     }
     const target = this.#load(held);
-    const result = held.bounds ? this.#paint(held, held.bounds, target) : this.#passThrough(held, target);
+    const result = held.bounds
+      ? this.#paint(held, held.bounds, target)
+      : this.#passThrough(held, target);
 
     const { referenceStride: stride } = this.#options;
     const oldest = oldestReference(index + 1, shot, stride, this.plan(held).maxReferences);
@@ -173,9 +194,13 @@ export class Completion {
     const { native, scaled, plane, extent, dilate } = sizes;
     const { referenceStride } = this.#options;
     const end = this.#window.shotEnd(held);
-    const references = chooseReferences(held.index, held.shot, end, referenceStride, maxReferences).map((at) =>
-      this.#load(this.#window.get(at) ?? at),
-    );
+    const references = chooseReferences(
+      held.index,
+      held.shot,
+      end,
+      referenceStride,
+      maxReferences,
+    ).map((at) => this.#load(this.#window.get(at) ?? at));
     const bounds = grow(hole, dilate, native);
     const window = workingBounds(bounds, sizes);
     const [latest, before = latest] = this.#outputs;
@@ -185,28 +210,34 @@ export class Completion {
     const lenders = references.map((reference) => this.#encode(reference));
     const painted = scope(() => {
       const theta = this.#network.homography(encoded, lenders);
-      const completion = this.#network.complete({ target: encoded, references: lenders, theta, previous, window });
+      const completion = this.#network.complete({
+        target: encoded,
+        references: lenders,
+        theta,
+        previous,
+        window,
+      });
       const finished = this.#network.finish(completion, { target: encoded, previous, window });
       const same = scaled.h === native.h && scaled.w === native.w;
       const { frame, counts } = same
         ? composite(finished.y, completion.known, target.frame, encoded.seenNative)
         : paintNative({
-              target: { frame: target.frame, seen: encoded.seenNative },
-              references: (references.length ? references : [target]).map(({ frame }, i) => ({
-                frame,
-                seen: (lenders[i] ?? encoded).seenNative,
-              })),
-              theta,
-              distance: completion.distance,
-              exposure: completion.difference,
-              poolScale: this.#network.poolScale,
-              bounds,
-              plane,
-              extent,
-              decoded: completion.decoded,
-              motion: completion.motion,
-              previous: latest?.native,
-            });
+            target: { frame: target.frame, seen: encoded.seenNative },
+            references: (references.length ? references : [target]).map(({ frame }, i) => ({
+              frame,
+              seen: (lenders[i] ?? encoded).seenNative,
+            })),
+            theta,
+            distance: completion.distance,
+            exposure: completion.difference,
+            poolScale: this.#network.poolScale,
+            bounds,
+            plane,
+            extent,
+            decoded: completion.decoded,
+            motion: completion.motion,
+            previous: latest?.native,
+          });
       return { working: finished.frame, frame, counts: [counts].flat() };
     });
     this.#push({ working: painted.working, native: painted.frame, owned: true });

@@ -11,7 +11,10 @@ export interface Image {
 /** What is accepted as an image: an {@link Image}, sharp's `{ data, info }`, or ImageData. */
 export type ImageLike =
   | Image
-  | { readonly data: Uint8Array | Uint8ClampedArray; readonly info: Omit<Image, 'data' | 'channels'> & { readonly channels: number } }
+  | {
+      readonly data: Uint8Array | Uint8ClampedArray;
+      readonly info: Omit<Image, 'data' | 'channels'> & { readonly channels: number };
+    }
   | { readonly data: Uint8ClampedArray; readonly width: number; readonly height: number };
 
 /** One frame of a source with its mask: any non-zero pixel of the mask is a hole. */
@@ -34,20 +37,30 @@ export function toImage(op: string, name: string, value: unknown): Image {
   const size = (given.info ?? given) as { width?: unknown; height?: unknown; channels?: unknown };
   const { data } = given;
   if (!(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
-    return fail('to have 8-bit data (Uint8Array, Uint8ClampedArray or Buffer)', typeof data === 'object' && data !== null ? data.constructor.name : typeof data);
+    return fail(
+      'to have 8-bit data (Uint8Array, Uint8ClampedArray or Buffer)',
+      typeof data === 'object' && data !== null ? data.constructor.name : typeof data,
+    );
   }
   const { width, height, channels = 4 } = size;
-  for (const [key, side] of [['width', width], ['height', height]] as const) {
+  for (const [key, side] of [
+    ['width', width],
+    ['height', height],
+  ] as const) {
     if (!Number.isInteger(side) || (side as number) < 1 || (side as number) > 32768) {
       return fail(`to have a ${key} from 1 to 32768`, String(side));
     }
   }
-  if (channels !== 1 && channels !== 3 && channels !== 4) return fail('to have 1, 3 or 4 channels', String(channels));
+  if (channels !== 1 && channels !== 3 && channels !== 4)
+    return fail('to have 1, 3 or 4 channels', String(channels));
   const image: Image = { data, width: width as number, height: height as number, channels };
   const bytes = image.width * image.height * channels;
   if (data.length !== bytes) {
-    throw new InpaintError('ERR_SHAPE', op,
-      `expected ${name} of ${image.width} x ${image.height} x ${channels} to have ${bytes} bytes, got ${data.length}`);
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected ${name} of ${image.width} x ${image.height} x ${channels} to have ${bytes} bytes, got ${data.length}`,
+    );
   }
   return image;
 }

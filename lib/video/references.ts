@@ -5,7 +5,13 @@
  * @param start first frame of the shot
  * @param end one behind the last frame of the shot that is known
  */
-export function chooseReferences(target: number, start: number, end: number, stride: number, most: number): number[] {
+export function chooseReferences(
+  target: number,
+  start: number,
+  end: number,
+  stride: number,
+  most: number,
+): number[] {
   const candidates: number[] = [];
   for (let i = start; i < end; i += stride) if (i !== target) candidates.push(i);
   candidates.sort((a, b) => Math.abs(a - target) - Math.abs(b - target) || a - b);
@@ -16,7 +22,12 @@ export function chooseReferences(target: number, start: number, end: number, str
  * The first frame that the target, or a later one of the shot, can still ask for as a reference: with `most` candidates kept
  * behind the target, what lies before them is never among the nearest.
  */
-export function oldestReference(target: number, start: number, stride: number, most: number): number {
+export function oldestReference(
+  target: number,
+  start: number,
+  stride: number,
+  most: number,
+): number {
   const last = Math.floor((target - start) / stride);
   return start + Math.max(0, last - most) * stride;
 }

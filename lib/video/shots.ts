@@ -20,7 +20,8 @@ export function thumbnail({ data, width, height, channels }: Image): Thumbnail {
     for (let j = 0; j < columns * samples; ++j) {
       const at = (y * width + Math.floor(((j + 0.5) * width) / (columns * samples))) * channels;
       const cell = Math.floor(i / samples) * columns + Math.floor(j / samples);
-      const grey = 0.299 * (data[at] ?? 0) + 0.587 * (data[at + 1] ?? 0) + 0.114 * (data[at + 2] ?? 0);
+      const grey =
+        0.299 * (data[at] ?? 0) + 0.587 * (data[at + 1] ?? 0) + 0.114 * (data[at + 2] ?? 0);
       small[cell] = (small[cell] ?? 0) + grey / samples ** 2;
     }
   }

@@ -15,7 +15,9 @@ export interface HeldFrame {
   /** First frame of the shot it belongs to. */
   readonly shot: number;
   /** Bounds of the mask's non-zero pixels, undefined when there are none. */
-  readonly bounds: { readonly y: number; readonly x: number; readonly h: number; readonly w: number } | undefined;
+  readonly bounds:
+    | { readonly y: number; readonly x: number; readonly h: number; readonly w: number }
+    | undefined;
 }
 
 /** Bounds of the non-zero pixels of a one-channel image. */
@@ -61,10 +63,17 @@ export class FrameWindow {
   #last: { image: Image; thumbnail: Thumbnail; shot: number } | undefined;
 
   constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
-    const given = source as Partial<AsyncIterable<FramePair> & Iterable<FramePair>> | null | undefined;
+    const given = source as
+      | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
+      | null
+      | undefined;
     const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
     if (!iterator) {
-      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected an iterable source of { frame, mask }, got ${typeof source}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'inpaint',
+        `expected an iterable source of { frame, mask }, got ${typeof source}`,
+      );
     }
     this.#source = iterator;
   }
@@ -96,21 +105,35 @@ export class FrameWindow {
     const index = this.#pulled;
     const at = `frame ${index}`;
     if (typeof pair !== 'object' || pair === null) {
-      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected ${at} to be { frame, mask }, got ${String(pair)}`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'inpaint',
+        `expected ${at} to be { frame, mask }, got ${String(pair)}`,
+      );
     }
     const frame = toImage('inpaint', at, pair.frame);
     const mask = toImage('inpaint', `the mask of ${at}`, pair.mask);
     if (frame.channels === 1) {
-      throw new InpaintError('ERR_ARGUMENT', 'inpaint', `expected ${at} to have 3 or 4 channels, got 1`);
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'inpaint',
+        `expected ${at} to have 3 or 4 channels, got 1`,
+      );
     }
     const { width, height, channels } = this.#last?.image ?? frame;
     if (frame.width !== width || frame.height !== height || frame.channels !== channels) {
-      throw new InpaintError('ERR_SHAPE', 'inpaint',
-        `expected ${at} to be ${width} x ${height} x ${channels} like the first, got ${frame.width} x ${frame.height} x ${frame.channels}`);
+      throw new InpaintError(
+        'ERR_SHAPE',
+        'inpaint',
+        `expected ${at} to be ${width} x ${height} x ${channels} like the first, got ${frame.width} x ${frame.height} x ${frame.channels}`,
+      );
     }
     if (mask.width !== width || mask.height !== height) {
-      throw new InpaintError('ERR_SHAPE', 'inpaint',
-        `expected the mask of ${at} to be ${width} x ${height} like the frame, got ${mask.width} x ${mask.height}`);
+      throw new InpaintError(
+        'ERR_SHAPE',
+        'inpaint',
+        `expected the mask of ${at} to be ${width} x ${height} like the frame, got ${mask.width} x ${mask.height}`,
+      );
     }
     const memory = this.#spare.pop() ?? {
       frame: new Uint8Array(width * height * channels),
@@ -144,7 +167,10 @@ export class FrameWindow {
     for (const [index, held] of this.#held) {
       if (keep(held)) continue;
       this.#held.delete(index);
-      this.#spare.push({ frame: held.frame.data as Uint8Array, mask: held.mask.data as Uint8Array });
+      this.#spare.push({
+        frame: held.frame.data as Uint8Array,
+        mask: held.mask.data as Uint8Array,
+      });
     }
   }
 
