@@ -28,7 +28,8 @@ function varint(value: number): number[] {
 /** A protobuf message: whole numbers as varints, floats as four bytes, all else with its length before it. */
 function message(...fields: readonly Field[]): Uint8Array {
   const parts = fields.map(([number, value]) => {
-    if (typeof value === 'number') return Uint8Array.from([...varint(number * 8), ...varint(value)]);
+    if (typeof value === 'number')
+      return Uint8Array.from([...varint(number * 8), ...varint(value)]);
     const bytes =
       typeof value === 'string'
         ? new TextEncoder().encode(value)
@@ -62,7 +63,12 @@ const valueInfo = (name: string, dims: readonly number[]) => {
 const whole = (name: string, values: readonly number[]) =>
   message([1, name], ...values.map((value): Field => [8, value]), [20, 7]);
 
-const node = (op: string, inputs: readonly string[], output: string, attributes: readonly Uint8Array[]) =>
+const node = (
+  op: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: readonly Uint8Array[],
+) =>
   message(
     ...inputs.map((input): Field => [1, input]),
     [2, output],

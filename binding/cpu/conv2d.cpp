@@ -17,50 +17,78 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-constexpr int tile_pixels = 192;  // patch, output and a panel of weights stay in 512 KiB of L2
-constexpr int block_depth =
-    320;  // rows of a panel of weights that stay in L1 while they meet all pixels of the tile
+constexpr int tile_pixels = 192;  // with 128 channels, what is read and the panel stay in L2
+constexpr int block_depth = 320;  // of a panel: 20 KiB that stay in L1 while they meet all pixels
 constexpr int max_kernel = 15;
 
-// Geometry shared by all tasks. A phase is one of the step x step interleaved images that a dilated
-// layer falls into.
+// Geometry shared by all tasks.
 struct Plan {
   const Conv2d& p;
-  int c = 0, depth = 0;  // channels of all inputs; kernel * kernel * c
-  int step = 1,
-      dilation = 1;  // distance of a tile's neighbours in the output; dilation between them
+  int c = 0;                          // of all inputs
+  int step = 1, dilation = 1;         // of the taps: pixels of a tile are `step` apart, see above
+  int tiles_y = 0, tiles_x = 0;       // of each of the step x step interleaved images
   int tile_h = 0, tile_w = 0;         // pixels
-  int tiles_y = 0, tiles_x = 0;       // of a phase
-  int groups = 1, group_columns = 0;  // of output channels
-  int patch_h = 0, patch_w = 0;
+  int groups = 0, group_columns = 0;  // of output channels
+  int patch_h = 0, patch_w = 0;       // pixels that a tile reads
 };
 
-// Copies what the tile at (y, x) of the output plane reads.
+void copy(float* to, const float* from, int count) {
+  for (int i = 0; i < count; i += lanes)
+    store_part(to + i, load_part(from + i, count - i), count - i);
+}
+
+void clear(float* to, int count) { __builtin_memset(to, 0, count * sizeof(float)); }
+
+// Copies the pixels that a tile reads, from (y, x) of the (enlarged) plane on.
 void copy_patch(const Plan& plan, int image, int y, int x, float* patch) {
   const Conv2d& p = plan.p;
   const int shift = p.upsample ? 1 : 0;
-  const int pad = p.dilation * (p.kernel / 2);
-  int channel = 0;
   for (int i = 0; i < p.input_count; i++) {
     const Window& in = p.inputs[i];
     for (int row = 0; row < plan.patch_h; row++) {
-      const int source_y = ((y * p.stride - pad + row * plan.step) >> shift) - in.y;
-      float* to = patch + (long)row * plan.patch_w * plan.c + channel;
+      const int source_y = ((y + row * plan.step) >> shift) - in.y;
+      float* to = patch + (long)row * plan.patch_w * plan.c;
       const float* from = in.data + ((long)image * in.h + source_y) * in.w * in.c;
       const bool inside = source_y >= 0 && source_y < in.h;
+      if (in.c == plan.c && plan.step == 1 && !p.upsample) {
+        const int begin = inside ? min(max(in.x - x, 0), plan.patch_w) : plan.patch_w;
+        const int end = max(begin, min(in.x + in.w - x, plan.patch_w));
+        clear(to, begin * in.c);
+        __builtin_memcpy(to + begin * in.c, from + (long)(x + begin - in.x) * in.c,
+                         sizeof(float) * (end - begin) * in.c);
+        clear(to + end * in.c, (plan.patch_w - end) * in.c);
+        continue;
+      }
       for (int column = 0; column < plan.patch_w; column++, to += plan.c) {
-        const int source_x = ((x * p.stride - pad + column * plan.step) >> shift) - in.x;
+        const int source_x = ((x + column * plan.step) >> shift) - in.x;
         if (inside && source_x >= 0 && source_x < in.w)
-          __builtin_memcpy(to, from + (long)source_x * in.c, in.c * sizeof(float));
+          copy(to, from + (long)source_x * in.c, in.c);
         else
-          __builtin_memset(to, 0, in.c * sizeof(float));
+          clear(to, in.c);
       }
     }
-    channel += in.c;
+    patch += in.c;
   }
 }
 
-void make_tile(const Plan& plan, int task, float* patch) {
+// Pixels `pitch` floats from row to row.
+struct Patch {
+  const float* data;
+  long pitch;
+};
+
+// What a tile reads, where it lies if it lies there as needed, else copied.
+Patch get_patch(const Plan& plan, int image, int y, int x, float* scratch) {
+  const Window& in = plan.p.inputs[0];
+  if (in.c == plan.c && plan.step == 1 && !plan.p.upsample && y >= in.y && x >= in.x &&
+      y + plan.patch_h <= in.y + in.h && x + plan.patch_w <= in.x + in.w)
+    return {in.data + (((long)image * in.h + y - in.y) * in.w + x - in.x) * in.c,
+            (long)in.w * in.c};
+  copy_patch(plan, image, y, x, scratch);
+  return {scratch, (long)plan.patch_w * plan.c};
+}
+
+void make_tile(const Plan& plan, int task, float* scratch) {
   const Conv2d& p = plan.p;
   const int group = task % plan.groups;
   task /= plan.groups;
@@ -69,49 +97,51 @@ void make_tile(const Plan& plan, int task, float* patch) {
   const int phase_x = task % plan.step, phase_y = task / plan.step % plan.step;
   const int image = task / (plan.step * plan.step);
 
-  // Rows and columns of the region that the tile starts at.
-  const int y = tile_y * plan.tile_h * plan.step + phase_y,
-            x = tile_x * plan.tile_w * plan.step + phase_x;
+  // Pixels of the region.
+  const int y = tile_y * plan.tile_h * plan.step + phase_y;
+  const int x = tile_x * plan.tile_w * plan.step + phase_x;
   const int h = min(plan.tile_h, ceil_divide(p.out.h - y, plan.step));
   const int w = min(plan.tile_w, ceil_divide(p.out.w - x, plan.step));
   if (h <= 0 || w <= 0) return;
-  copy_patch(plan, image, p.out.y + y, p.out.x + x, patch);
+  const int pad = p.dilation * (p.kernel / 2);
+  const Patch patch =
+      get_patch(plan, image, (p.out.y + y) * p.stride - pad, (p.out.x + x) * p.stride - pad,
+                scratch + (tile_pixels + tile_rows) * panel);
 
-  const float* pixels[tile_pixels];
-  Pixel places[tile_pixels];
-  for (int row = 0, m = 0; row < h; row++)
-    for (int column = 0; column < w; column++, m++) {
-      const int at_y = y + row * plan.step, at_x = x + column * plan.step;
-      pixels[m] = patch + ((long)row * plan.patch_w + column) * p.stride * plan.c;
-      places[m] = place(p, image, at_y, at_x);
+  const int count = h * w;
+  const float* rows[tile_pixels + tile_rows];
+  Pixel pixels[tile_pixels];
+  for (int i = 0, m = 0; i < h; i++)
+    for (int j = 0; j < w; j++, m++) {
+      rows[m] = patch.data + i * p.stride * patch.pitch + (long)j * p.stride * plan.c;
+      pixels[m] = place(p, image, y + i * plan.step, x + j * plan.step);
     }
+  for (int m = count; m < padded_rows(count); m++) rows[m] = rows[count - 1];
 
+  // A row of taps is contiguous if they are neighbours.
   Run runs[max_kernel * max_kernel];
-  const int taps = plan.dilation == 1 ? 1 : p.kernel;  // runs of a row
-  const int run_length = plan.dilation == 1 ? p.kernel * plan.c : plan.c;
-  for (int ky = 0; ky < p.kernel; ky++)
-    for (int i = 0; i < taps; i++)
-      runs[ky * taps + i] = {((long)ky * plan.patch_w + i) * plan.dilation * plan.c, run_length};
-
-  const int first = group * plan.group_columns, last = min(p.out_c, first + plan.group_columns);
+  const int taps = plan.dilation == 1 ? 1 : p.kernel, length = p.kernel / taps * plan.c;
   const int run_count = p.kernel * taps;
-  for (int run = 0, k = 0; run < run_count;) {
-    int next = run + 1;
-    while (next < run_count && (next + 1 - run) * run_length <= block_depth) next++;
-    const auto start = [&](int m, int column) {
-      const float* from = k ? places[m].output : p.bias;
-      return load_part(from + column, p.out_c - column);
-    };
-    const auto finish_sum = [&](int m, int column, Vec sum) {
-      if (next == run_count)
-        finish(p, places[m], column, sum);
+  for (int i = 0; i < run_count; i++)
+    runs[i] = {plan.dilation * (i / taps * patch.pitch + (long)(i % taps) * plan.c), length};
+
+  const int last = min(p.out_c, (group + 1) * plan.group_columns);
+  for (int column = group * plan.group_columns; column < last; column += panel) {
+    const int width = min(panel, padded_columns(last - column));
+    const float* weights = p.weights + (long)column * length * run_count;
+    const int at_once = max(1, block_depth / length);
+    for (int run = 0; run < run_count; run += at_once) {
+      const int some = min(at_once, run_count - run);
+      if (run == 0)
+        multiply_panel<false>(rows, count, runs, some, weights, width, scratch, panel);
       else
-        store_part(places[m].output + column, sum, p.out_c - column);
-    };
-    multiply_panels(pixels, h * w, runs + run, next - run, p.weights, plan.depth, k, first, last,
-                    start, finish_sum);
-    k += (next - run) * run_length;
-    run = next;
+        multiply_panel<true>(rows, count, runs + run, some, weights, width, scratch, panel);
+      weights += (long)some * length * width;
+    }
+    for (int j = 0; j < width; j += lanes) {
+      const Epilogue finish(p, column + j);
+      for (int m = 0; m < count; m++) finish(pixels[m], load(scratch + m * panel + j));
+    }
   }
 }
 
@@ -140,25 +170,30 @@ void conv2d_pack(Context& context, const Conv2dPack& p) {
 void conv2d(Context& context, const Conv2d& p) {
   Plan plan{p};
   for (int i = 0; i < p.input_count; i++) plan.c += p.inputs[i].c;
-  plan.depth = p.kernel * p.kernel * plan.c;
-  plan.step = p.stride == 1 ? p.dilation : 1;
-  plan.dilation = p.stride == 1 ? 1 : p.dilation;
   if (p.kernel == 3 && p.stride == 1 && plan.c >= winograd_channels &&
       (p.dilation == 1 || !p.upsample))
-    return winograd(context, p, plan.c, p.weights + (long)padded_columns(p.out_c) * plan.depth);
+    return winograd(context, p, plan.c, p.weights + (long)padded_columns(p.out_c) * 9 * plan.c);
+
+  plan.step = p.stride == 1 ? p.dilation : 1;
+  plan.dilation = p.stride == 1 ? 1 : p.dilation;
   const int h = ceil_divide(p.out.h, plan.step), w = ceil_divide(p.out.w, plan.step);
-  plan.tile_w = min(w, 24);
-  plan.tile_h = min(h, tile_pixels / plan.tile_w);
-  plan.tiles_y = ceil_divide(h, plan.tile_h);
-  plan.tiles_x = ceil_divide(w, plan.tile_w);
-  plan.group_columns = p.out_c;
-  plan.groups = 1;
+  plan.tiles_x = ceil_divide(w, 24);
+  plan.tile_w = ceil_divide(w, plan.tiles_x);
+  plan.tiles_y = ceil_divide(h, tile_pixels / plan.tile_w);
+  plan.tile_h = ceil_divide(h, plan.tiles_y);
   plan.patch_h = (plan.tile_h - 1) * p.stride + (p.kernel - 1) * plan.dilation + 1;
   plan.patch_w = (plan.tile_w - 1) * p.stride + (p.kernel - 1) * plan.dilation + 1;
-  const int tasks = p.n * plan.step * plan.step * plan.tiles_y * plan.tiles_x * plan.groups;
-  const size_t bytes = sizeof(float) * plan.patch_h * plan.patch_w * plan.c;
-  parallel(context, tasks, [&](int task, int worker) {
-    make_tile(plan, task, (float*)context.scratch(worker, bytes));
+
+  // Where tiles are few, they are divided by channels.
+  const int tiles = p.n * plan.step * plan.step * plan.tiles_y * plan.tiles_x;
+  const int panels = ceil_divide(p.out_c, panel);
+  plan.group_columns =
+      ceil_divide(panels, min(panels, ceil_divide(4 * context.workers(), tiles))) * panel;
+  plan.groups = ceil_divide(p.out_c, plan.group_columns);
+  const size_t size =
+      (size_t)(tile_pixels + tile_rows) * panel + (size_t)plan.patch_h * plan.patch_w * plan.c;
+  parallel(context, tiles * plan.groups, [&](int task, int worker) {
+    make_tile(plan, task, (float*)context.scratch(worker, sizeof(float) * size));
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// What becomes of a convolution's sums: activation, then the residual, then the output.
+// What becomes of a convolution's sums: bias, activation, residual, output.
 #include "exp.h"
 #include "gemm.h"
 
@@ -8,8 +8,8 @@ namespace aa::cpu::AA_ISA {
 
 // Where a pixel's channels go, and its residual, null if it has none.
 struct Pixel {
-  float* output;
-  const float* residual;
+  float* output = nullptr;
+  const float* residual = nullptr;
 };
 
 // Pixel (y, x) of the region.
@@ -21,20 +21,29 @@ static inline Pixel place(const Conv2d& p, int image, int y, int x) {
           inside ? r.data + (((long)image * r.h + r_y) * r.w + r_x) * p.out_c : nullptr};
 }
 
-static inline Vec activate(Activation activation, Vec x, int column) {
-  if (activation == Activation::leaky_relu) return x > 0.f ? x : x * .2f;
-  if (activation == Activation::none) return x;
-  IVec lane;
-  for (int i = 0; i < lanes; i++) lane[i] = column + i;
-  return lane < 3 ? 1.1f * tanh(x) : sigmoid(x);
-}
-
 // Channels from `column` on, a vector or what is left.
-static inline void finish(const Conv2d& p, Pixel pixel, int column, Vec sum) {
-  const int count = p.out_c - column;
-  sum = activate(p.activation, sum, column);
-  if (pixel.residual) sum += load_part(pixel.residual + column, count);
-  store_part(pixel.output + column, sum, count);
-}
+struct Epilogue {
+  Vec bias;
+  int column, count;
+  Activation activation;
+
+  Epilogue(const Conv2d& p, int column)
+      : bias(load_part(p.bias + column, p.out_c - column)),
+        column(column),
+        count(p.out_c - column),
+        activation(p.activation) {}
+
+  void operator()(Pixel pixel, Vec sum) const {
+    Vec x = sum + bias;
+    if (activation == Activation::leaky_relu) x = x > 0.f ? x : x * .2f;
+    if (activation == Activation::rgb_gate) {
+      IVec lane;
+      for (int i = 0; i < lanes; i++) lane[i] = column + i;
+      x = lane < 3 ? 1.1f * tanh(x) : sigmoid(x);
+    }
+    if (pixel.residual) x += load_part(pixel.residual + column, count);
+    store_part(pixel.output + column, x, count);
+  }
+};
 
 }  // namespace aa::cpu::AA_ISA

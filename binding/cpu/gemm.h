@@ -5,7 +5,7 @@
 //
 // A tile of C lives in registers while k runs: tile_rows rows, read through one pointer each, times
 // a panel of B, two vectors wide. A row need not be contiguous: it is a list of runs, the same for
-// all rows, each at its offset from the row's pointer. B is packed, see pack().
+// all rows, each at its offset from the row's pointer. B is packed, see Note [packing].
 #include "simd.h"
 
 namespace aa::cpu::AA_ISA {
@@ -73,16 +73,28 @@ struct Run {
   int length;
 };
 
-// The first `count` lanes.
+// The first `count` lanes. memcpy of an unknown size would be a call.
 static inline Vec load_part(const float* p, int count) {
-  Vec v{};
   if (count >= lanes) return load(p);
-  __builtin_memcpy(&v, p, count * sizeof(float));
-  return v;
+  alignas(64) float part[16] = {};
+  int i = 0;
+  for (int size = lanes / 2; size > 0; size /= 2)
+    if (count & size) {
+      __builtin_memcpy(part + i, p + i, size * sizeof(float));
+      i += size;
+    }
+  return load(part);
 }
 static inline void store_part(float* p, Vec v, int count) {
   if (count >= lanes) return store(p, v);
-  __builtin_memcpy(p, &v, count * sizeof(float));
+  alignas(64) float part[16];
+  store(part, v);
+  int i = 0;
+  for (int size = lanes / 2; size > 0; size /= 2)
+    if (count & size) {
+      __builtin_memcpy(p + i, part + i, size * sizeof(float));
+      i += size;
+    }
 }
 
 // sums[tile_rows][N * lanes], rows `stride` apart, = (or, if add, +=) the product of the tile's rows and one panel, N vectors
@@ -119,57 +131,27 @@ __attribute__((noinline)) static void multiply_tile(const float* const* a, const
     for (int j = 0; j < N; j++) store(sums + i * stride + j * lanes, sum[i][j]);
 }
 
-// One panel, N vectors wide, against all rows. start(m, j) gives the sum that vector j of row m begins
-// with, finish(m, j, sum) takes it.
-template <int N, class Start, class Finish>
-static inline void multiply(const float* const* a, int rows, const Run* runs, int run_count,
-                            const float* b, Start&& start, Finish&& finish) {
-  for (int m = 0; m < rows; m += tile_rows) {
-    alignas(64) float sums[tile_rows * N * lanes];
-    const float* at[tile_rows];
-    const int count = min(tile_rows, rows - m);
-    for (int i = 0; i < tile_rows; i++) at[i] = a[m + min(i, count - 1)];  // the last one repeated
-    for (int i = 0; i < count; i++)
-      for (int j = 0; j < N; j++) store(sums + (i * N + j) * lanes, start(m + i, j));
-    multiply_tile<N, true>(at, runs, run_count, b, sums, N * lanes);
-    for (int i = 0; i < count; i++)
-      for (int j = 0; j < N; j++) finish(m + i, j, load(sums + (i * N + j) * lanes));
-  }
-}
-
-// Columns [first, last) of C, first a multiple of `panel`, from rows [k, k + the runs' length) of
-// the packed B, which has `depth` rows. start(m, column) and finish(m, column, sum) are called for
-// every vector of C.
-template <class Start, class Finish>
-static inline void multiply_panels(const float* const* a, int rows, const Run* runs, int run_count,
-                                   const float* b, int depth, int k, int first, int last,
-                                   Start&& start, Finish&& finish) {
-  for (int column = first; column < last; column += panel) {
-    const float* begin = b + (long)column * depth;
-    const auto start_at = [&](int m, int j) { return start(m, column + j * lanes); };
-    const auto finish_at = [&](int m, int j, Vec sum) { finish(m, column + j * lanes, sum); };
-    if (last - column > lanes)
-      multiply<2>(a, rows, runs, run_count, begin + (long)k * panel, start_at, finish_at);
-    else
-      multiply<1>(a, rows, runs, run_count, begin + (long)k * lanes, start_at, finish_at);
-  }
-}
-
-// The same for sums that lie in scratch, rows `stride` apart: all columns, in whole vectors, and whole tiles of rows, for which
-// `a` repeats its last row.
+// All rows against one panel of `width` columns. `a` and sums have room for whole tiles: a repeats its last row.
 template <bool add>
-static inline void multiply_block(const float* const* a, int rows, const Run* runs, int run_count,
-                                  const float* b, int depth, int columns, float* sums,
-                                  long stride) {
-  for (int column = 0; column < columns; column += panel)
-    for (int m = 0; m < rows; m += tile_rows) {
-      float* to = sums + m * stride + column;
-      const float* begin = b + (long)column * depth;
-      if (columns - column > lanes)
-        multiply_tile<2, add>(a + m, runs, run_count, begin, to, stride);
-      else
-        multiply_tile<1, add>(a + m, runs, run_count, begin, to, stride);
-    }
+static inline void multiply_panel(const float* const* a, int rows, const Run* runs, int run_count,
+                                  const float* b, int width, float* sums, long stride) {
+  for (int m = 0; m < rows; m += tile_rows)
+    if (width > lanes)
+      multiply_tile<2, add>(a + m, runs, run_count, b, sums + m * stride, stride);
+    else
+      multiply_tile<1, add>(a + m, runs, run_count, b, sums + m * stride, stride);
 }
+
+// All rows against all of a packed B [depth, columns].
+template <bool add>
+static inline void multiply(const float* const* a, int rows, const Run* runs, int run_count,
+                            const float* b, int depth, int columns, float* sums, long stride) {
+  for (int column = 0; column < columns; column += panel)
+    multiply_panel<add>(a, rows, runs, run_count, b + (long)column * depth,
+                        min(panel, columns - column), sums + column, stride);
+}
+
+// `rows` rounded up to whole tiles.
+static inline int padded_rows(int rows) { return ceil_divide(rows, tile_rows) * tile_rows; }
 
 }  // namespace aa::cpu::AA_ISA

@@ -8,21 +8,21 @@
 namespace aa::cpu::AA_ISA {
 
 void linear(Context& context, const Linear& p) {
-  const int panels = (p.out + panel - 1) / panel;
-  parallel(context, panels, [&](int task, int) {
-    const int first = task * panel, last = min(p.out, first + panel);
+  parallel(context, ceil_divide(p.out, panel), [&](int task, int) {
+    const int first = task * panel, width = min(panel, p.out - first);
     const Run run = {0, p.in};
     constexpr int block = 8 * tile_rows;
+    alignas(64) float sums[block * panel];
     for (int n = 0; n < p.n; n += block) {
-      const float* rows[block];
       const int count = min(block, p.n - n);
-      for (int i = 0; i < count; i++) rows[i] = p.x + (long)(n + i) * p.in;
-      multiply_panels(
-          rows, count, &run, 1, p.weights, p.in, 0, first, last,
-          [&](int, int column) { return load_part(p.bias + column, p.out - column); },
-          [&](int m, int column, Vec sum) {
-            store_part(p.output + (long)(n + m) * p.out + column, sum, p.out - column);
-          });
+      const float* rows[block];
+      for (int i = 0; i < padded_rows(count); i++)
+        rows[i] = p.x + (long)(n + min(i, count - 1)) * p.in;
+      multiply_panel<false>(rows, count, &run, 1, p.weights + (long)first * p.in, width, sums,
+                            panel);
+      for (int i = 0; i < count; i++)
+        for (int j = 0; j < width; j++)
+          p.output[(long)(n + i) * p.out + first + j] = sums[i * panel + j] + p.bias[first + j];
     }
   });
 }

@@ -12,33 +12,34 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-// In place; the padding of the row up to whole vectors is at least -1e30 on entry, `seen` has the
-// same padding with zeros.
-void softmax(float* row, const float* seen, int count) {
+// output = softmax of the row where seen. The row has room for whole vectors.
+void softmax(const float* row, const float* seen, int count, float* output) {
   float largest = -3e38f;
   for (int i = 0; i < count; i++)
-    if (seen[i] > .5f && !(row[i] <= largest)) largest = row[i];
-  float sum = 0;
+    if (seen[i] > .5f && row[i] > largest) largest = row[i];
+  Vec sums{};
   for (int i = 0; i < count; i += lanes) {
-    const int rest = min(lanes, count - i);
-    const Vec visible = load_part(seen + i, rest);
-    const Vec e = visible > .5f ? exp(load_part(row + i, rest) - largest) : Vec{};
-    for (int j = 0; j < lanes; j++) sum += e[j];
-    store_part(row + i, e, rest);
+    const Vec e = exp_upto_88(load(row + i) - largest);
+    const Vec seen_e = load_part(seen + i, count - i) > .5f ? e : Vec{};
+    sums += seen_e;
+    store_part(output + i, seen_e, count - i);
   }
-  const float factor = sum > 0 ? 1.f / sum : sum;
-  for (int i = 0; i < count; i++) row[i] *= factor;
+  float sum = 0;
+  for (int j = 0; j < lanes; j++) sum += sums[j];
+  const float factor = sum == 0 ? 0.f : 1.f / sum;
+  for (int i = 0; i < count; i++) output[i] *= factor;
 }
 
 }  // namespace
 
 void masked_correlation(Context& context, const MaskedCorrelation& p) {
-  const int cells = p.h * p.w;
-  const long packed = (long)padded_columns(cells) * p.c;
-  const size_t bytes = sizeof(float) * (packed + (long)tile_rows * p.c);
+  const int cells = p.h * p.w, columns = padded_columns(cells);
+  const long packed = (long)columns * p.c;
+  const size_t bytes = sizeof(float) * (packed + (long)tile_rows * (columns + p.c));
   parallel(context, p.r, [&](int r, int worker) {
     float* keys = (float*)context.scratch(worker, bytes);
-    float* queries = keys + packed;
+    float* scores = keys + packed;
+    float* queries = scores + (long)tile_rows * columns;
     for (int i = 0; i < cells; i += panel) {
       const float* columns[panel];
       float factors[panel];
@@ -53,25 +54,20 @@ void masked_correlation(Context& context, const MaskedCorrelation& p) {
     for (int j = 0; j < cells; j += tile_rows) {
       const float* rows[tile_rows];
       const int count = min(tile_rows, cells - j);
-      for (int m = 0; m < count; m++) {
-        const float* from = p.target + (long)(j + m) * p.c;
+      for (int m = 0; m < tile_rows; m++) {
+        const float* from = p.target + (long)(j + min(m, count - 1)) * p.c;
         float* to = queries + (long)m * p.c;
         const float factor = inverse_length(from, p.c) * p.scale;
         for (int k = 0; k < p.c; k++) to[k] = from[k] * factor;
         rows[m] = to;
       }
-      float* out = p.output + ((long)r * cells + j) * cells;
-      multiply_panels(
-          rows, count, &run, 1, keys, p.c, 0, 0, cells, [](int, int) { return Vec{}; },
-          [&](int m, int column, Vec sum) {
-            store_part(out + (long)m * cells + column, sum, cells - column);
-          });
+      multiply<false>(rows, count, &run, 1, keys, p.c, cells, scores, columns);
       for (int m = 0; m < count; m++) {
-        float* row = out + (long)m * cells;
+        float* output = p.output + ((long)r * cells + j + m) * cells;
         if (p.target_seen[j + m] > .5f)
-          softmax(row, p.reference_seen[r], cells);
+          softmax(scores + (long)m * columns, p.reference_seen[r], cells, output);
         else
-          __builtin_memset(row, 0, cells * sizeof(float));
+          __builtin_memset(output, 0, cells * sizeof(float));
       }
     }
   });

@@ -101,20 +101,18 @@ void make_block(const NonlocalAttention& p, const int* cells, int count, Work& w
           store(to + j, load_part(key[i] + column + j, p.c - column - j));
     }
     for (int q = 0; q < count; q += score_rows) {
-      const int rows = min(score_rows, count - q),
-                padded = ceil_divide(rows, tile_rows) * tile_rows;
+      const int rows = min(score_rows, count - q), padded = padded_rows(rows);
       for (int m = 0; m < padded; m++)
         work.rows[m] = work.queries + (long)min(q + m, count - 1) * p.c;
       const Run query_run = {0, p.c};
-      multiply_block<false>(work.rows, rows, &query_run, 1, work.keys, p.c, n, work.scores,
-                            key_block);
+      multiply<false>(work.rows, rows, &query_run, 1, work.keys, p.c, n, work.scores, key_block);
       for (int m = 0; m < padded; m++) work.rows[m] = work.scores + min(m, rows - 1) * key_block;
       float* sums = work.sums + (long)q * columns;
       for (int m = 0; m < rows; m++)
         weigh(work.scores + m * key_block, n, work.largest + q + m, work.total + q + m,
               sums + m * columns, columns);
       const Run score_run = {0, n};
-      multiply_block<true>(work.rows, rows, &score_run, 1, work.values, n, p.c, sums, columns);
+      multiply<true>(work.rows, rows, &score_run, 1, work.values, n, p.c, sums, columns);
     }
   }
   for (int q = 0; q < count; q++) {

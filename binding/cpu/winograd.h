@@ -13,7 +13,8 @@
 namespace aa::cpu::AA_ISA {
 
 constexpr int winograd_points = 36;
-constexpr int winograd_channels = 8;  // with fewer the transforms cost more than they save
+constexpr int most_tiles = 8 * tile_rows;  // of a task
+constexpr int winograd_channels = 8;       // with fewer the transforms cost more than they save
 
 namespace {
 
@@ -103,16 +104,20 @@ void read_tile(const Winograd& plan, Corner at, const float* zeros, float* to) {
   for (int i = 0; i < p.input_count; i++) {
     const Window& in = p.inputs[i];
     const float* end = in.data + (long)p.n * in.h * in.w * in.c;
-    const float* from[6][6];
-    for (int row = 0; row < 6; row++) {
-      const int y = ((p.out.y + at.y + (row - 1) * plan.step) >> shift) - in.y;
-      for (int column = 0; column < 6; column++) {
-        const int x = ((p.out.x + at.x + (column - 1) * plan.step) >> shift) - in.x;
-        const bool inside = y >= 0 && y < in.h && x >= 0 && x < in.w;
-        from[row][column] =
-            inside ? in.data + (((long)at.image * in.h + y) * in.w + x) * in.c : zeros;
-      }
+    const long ahead = (4 * plan.step >> shift) * (long)in.c;  // to what the next tile reads
+    // Offsets of rows and columns, less than nothing outside.
+    long rows[6], columns[6];
+    for (int j = 0; j < 6; j++) {
+      const int y = ((p.out.y + at.y + (j - 1) * plan.step) >> shift) - in.y;
+      const int x = ((p.out.x + at.x + (j - 1) * plan.step) >> shift) - in.x;
+      rows[j] = y >= 0 && y < in.h ? ((long)at.image * in.h + y) * in.w * in.c : -1;
+      columns[j] = x >= 0 && x < in.w ? (long)x * in.c : -1;
     }
+    const float* from[6][6];
+    for (int row = 0; row < 6; row++)
+      for (int column = 0; column < 6; column++)
+        from[row][column] =
+            (rows[row] | columns[column]) >= 0 ? in.data + rows[row] + columns[column] : zeros;
     for (int k = 0; k < in.c; k += lanes) {
       const int rest = in.c - k;
       Vec half[6][6];
@@ -122,6 +127,7 @@ void read_tile(const Winograd& plan, Corner at, const float* zeros, float* to) {
           // A vector may run into the next pixel's channels, not past the end. What it finds there is not used.
           const float* data = from[row][column] + k;
           d[row] = rest >= lanes || data + lanes <= end ? load(data) : load_part(data, rest);
+          if (column >= 2) __builtin_prefetch(data + ahead);
         }
         transform_input(d, t);
         for (int row = 0; row < 6; row++) half[row][column] = t[row];
@@ -137,9 +143,9 @@ void read_tile(const Winograd& plan, Corner at, const float* zeros, float* to) {
   }
 }
 
-// Makes a tile's outputs of `columns` channels from `column` on.
-void write_tile(const Winograd& plan, Corner at, const float* sums, int column) {
-  const Conv2d& p = plan.p;
+// Makes the outputs of a tile's pixels, a vector of channels from `column` on.
+void write_tile(const Winograd& plan, const Pixel* pixels, const float* sums,
+                const Epilogue& finish) {
   Vec half[4][6];
   for (int x = 0; x < 6; x++) {
     Vec m[6], y[4];
@@ -147,27 +153,11 @@ void write_tile(const Winograd& plan, Corner at, const float* sums, int column) 
     transform_output(m, y);
     for (int i = 0; i < 4; i++) half[i][x] = y[i];
   }
-  const Vec bias = load_part(p.bias + column, p.out_c - column);
   for (int i = 0; i < 4; i++) {
-    const int y = at.y + i * plan.step;
-    if (y >= p.out.h) break;
     Vec row[4];
     transform_output(half[i], row);
-    for (int j = 0; j < 4; j++) {
-      const int x = at.x + j * plan.step;
-      if (x < p.out.w) finish(p, place(p, at.image, y, x), column, row[j] + bias);
-    }
-  }
-}
-
-template <int N>
-void multiply_points(const Winograd& plan, const float* const* rows, int count,
-                     const float* weights, float* sums) {
-  for (int i = 0; i < winograd_points; i++) {
-    const Run run = {i * plan.point, plan.c};
-    for (int m = 0; m < count; m += tile_rows)
-      multiply_tile<N, false>(rows + m, &run, 1, weights + (long)i * plan.c * N * lanes,
-                              sums + i * plan.sum_point + m * N * lanes, N * lanes);
+    for (int j = 0; j < 4; j++)
+      if (pixels[i * 4 + j].output) finish(pixels[i * 4 + j], row[j]);
   }
 }
 
@@ -180,7 +170,9 @@ void winograd(Context& context, const Conv2d& p, int c, const float* weights) {
 
   // As many tiles as let their transformed inputs stay in L2, in rounds that keep all workers busy.
   constexpr long cache = 96 * 1024;  // floats
-  const int most = max(2, min(8, cache / (winograd_points * plan.row * tile_rows))) * tile_rows;
+  const int most =
+      max(2, min(most_tiles / tile_rows, cache / (winograd_points * plan.row * tile_rows))) *
+      tile_rows;
   const int rounds = ceil_divide(tiles, most * context.workers());
   plan.block = ceil_divide(ceil_divide(tiles, rounds * context.workers()), tile_rows) * tile_rows;
   // 16 more, that the points' places in the cache differ.
@@ -194,21 +186,30 @@ void winograd(Context& context, const Conv2d& p, int c, const float* weights) {
     float* zeros = sums + winograd_points * plan.sum_point;
     __builtin_memset(zeros, 0, sizeof(float) * plan.row);
     const int first = task * plan.block, count = min(plan.block, tiles - first);
-    const float* rows[8 * tile_rows];
-    for (int i = 0; i < plan.block; i++) rows[i] = points + min(i, count - 1) * plan.row;
-    for (int i = 0; i < count; i++)
-      read_tile(plan, corner(plan, first + i), zeros, points + i * plan.row);
+    const float* rows[most_tiles];
+    Pixel pixels[most_tiles][16];
+    for (int i = 0; i < count; i++) {
+      const Corner at = corner(plan, first + i);
+      rows[i] = points + i * plan.row;
+      read_tile(plan, at, zeros, points + i * plan.row);
+      for (int j = 0; j < 16; j++) {
+        const int y = at.y + j / 4 * plan.step, x = at.x + j % 4 * plan.step;
+        pixels[i][j] = y < p.out.h && x < p.out.w ? place(p, at.image, y, x) : Pixel{};
+      }
+    }
+    for (int i = count; i < padded_rows(count); i++) rows[i] = rows[count - 1];
     for (int column = 0; column < p.out_c; column += panel) {
+      const int width = min(panel, padded_columns(p.out_c - column));
       const float* begin = weights + (long)column * c * winograd_points;
-      const int vectors = p.out_c - column > lanes ? 2 : 1;
-      if (vectors == 2)
-        multiply_points<2>(plan, rows, count, begin, sums);
-      else
-        multiply_points<1>(plan, rows, count, begin, sums);
-      for (int i = 0; i < count; i++)
-        for (int j = 0; j < vectors; j++)
-          write_tile(plan, corner(plan, first + i), sums + (i * vectors + j) * lanes,
-                     column + j * lanes);
+      for (int i = 0; i < winograd_points; i++) {
+        const Run run = {i * plan.point, c};
+        multiply_panel<false>(rows, count, &run, 1, begin + (long)i * c * width, width,
+                              sums + i * plan.sum_point, width);
+      }
+      for (int j = 0; j < width; j += lanes) {
+        const Epilogue finish(p, column + j);
+        for (int i = 0; i < count; i++) write_tile(plan, pixels[i], sums + i * width + j, finish);
+      }
     }
   });
 }
