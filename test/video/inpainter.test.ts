@@ -308,12 +308,8 @@ describe('Inpainter', () => {
   });
 
   it('passes on what the source throws, and what is wrong with a frame', async () => {
-    const [first, second] = clip({
-      width: 32,
-      height: 32,
-      frames: 2,
-      hole: () => [4, 4, 8, 8],
-    }) as [FramePair, FramePair];
+    const pairs = clip({ width: 32, height: 32, frames: 2, hole: () => [4, 4, 8, 8] });
+    const [first, second] = [pairs[0]!, pairs[1]!];
     async function* failing() {
       yield first;
       throw new RangeError('disk gone');
@@ -321,7 +317,7 @@ describe('Inpainter', () => {
     await expect(collect(inpainter, failing())).rejects.toThrow(new RangeError('disk gone'));
     const broken = {
       ...second,
-      mask: { ...(second.mask as Image), width: 31, data: new Uint8Array(31 * 32) },
+      mask: { ...second.mask, width: 31, data: new Uint8Array(31 * 32) },
     };
     await expect(collect(inpainter, [first, broken])).rejects.toThrow(
       'inpaint: expected the mask of frame 1 to be 32 x 32 like the frame, got 31 x 32',

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Builds the addon with the address and undefined-behaviour sanitizers and runs the tests that reach native code on it.
+set -eu
+cd "$(dirname "$0")/.."
+npx cmake-js compile -p 2 -O build/sanitize/build --CDAA_SANITIZE=ON
+# Node itself is not sanitized: its leaks are not ours to report, and the runtime has to be loaded before it.
+export ALIGN_AND_ATTEND_PREBUILD="$PWD/build/sanitize"
+export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so) $(g++ -print-file-name=libstdc++.so)"
+export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+exec node node_modules/vitest/vitest.mjs run test/ops test/network test/lifecycle "$@"
