@@ -18,9 +18,10 @@ static inline Vec exp_upto_88(Vec x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
-  IVec bits;
+  typedef unsigned Bits __attribute__((vector_size(sizeof(Vec))));
+  Bits bits;
   __builtin_memcpy(&bits, &rounded, sizeof bits);
-  bits = (bits << 23) + (127 << 23);  // the bits of magic itself are shifted out
+  bits = (bits << 23) + (127u << 23);  // the bits of magic itself are shifted out
   Vec power;
   __builtin_memcpy(&power, &bits, sizeof power);
   return p * power;
