@@ -1,0 +1,89 @@
+import { Presets, SingleBar } from 'cli-progress';
+
+interface Progress {
+  readonly frame: number;
+  readonly frames?: number | undefined;
+}
+
+/** Shows how far a video is. */
+export interface ProgressDisplay {
+  update(progress: Progress): void;
+  /** Prints a line that stays. */
+  note(message: string): void;
+  /** Takes the display away; may be called twice. */
+  stop(): void;
+}
+
+const secondsBetweenLines = 5;
+
+/** `1:05`, `2:00:03`. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  if (!parts[0]) parts.shift();
+  return parts.map((part, i) => (i ? String(part).padStart(2, '0') : part)).join(':');
+}
+
+/**
+ * Tells the pace of the latest frames: those without a hole pass in no time, so the mean since the
+ * start says little of what is to come.
+ */
+function pace(): (frame: number) => number {
+  let last = { frame: 0, time: performance.now() };
+  let seconds: number | undefined;
+  return (frame) => {
+    const now = performance.now();
+    const each = (now - last.time) / 1000 / Math.max(1, frame - last.frame);
+    last = { frame, time: now };
+    seconds = seconds === undefined ? each : 0.9 * seconds + 0.1 * each;
+    return seconds;
+  };
+}
+
+/**
+ * A bar with the time left on a terminal, a line now and then elsewhere; on stderr, so that stdout
+ * holds results alone.
+ */
+export function showProgress(quiet: boolean): ProgressDisplay {
+  const note = (message: string) => process.stderr.write(`note: ${message}\n`);
+  if (quiet) return { update() {}, note, stop() {} };
+  const secondsEach = pace();
+  const rate = (seconds: number) => (1 / seconds).toFixed(1);
+  if (!process.stderr.isTTY) {
+    let last = performance.now();
+    const update = ({ frame, frames }: Progress) => {
+      const seconds = secondsEach(frame);
+      if (performance.now() - last < secondsBetweenLines * 1000) return;
+      last = performance.now();
+      const left = frames ? ` of ${frames}, ${clock((frames - frame) * seconds)} left` : '';
+      process.stderr.write(`frame ${frame}${left}, ${rate(seconds)} frames/s\n`);
+    };
+    return { update, note, stop() {} };
+  }
+  const format = '{bar} {percentage}% | {value}/{total} frames | {fps} frames/s | {left} left';
+  const options = { format, clearOnComplete: true, hideCursor: true, stream: process.stderr };
+  const bar = new SingleBar(options, Presets.shades_classic);
+  let running = false;
+  const stop = () => {
+    if (running) bar.stop();
+    running = false;
+  };
+  return {
+    update({ frame, frames }) {
+      const seconds = secondsEach(frame);
+      // What the file tells may be an estimate.
+      const total = Math.max(frames ?? 0, frame);
+      const left = frames ? clock((total - frame) * seconds) : '?';
+      const payload = { fps: rate(seconds), left };
+      if (!running) bar.start(total, frame, payload);
+      running = true;
+      bar.setTotal(total);
+      bar.update(frame, payload);
+    },
+    note(message) {
+      stop();
+      note(message);
+    },
+    stop,
+  };
+}

@@ -1,0 +1,346 @@
+import { stat } from 'node:fs/promises';
+import type { FilterAPI } from 'node-av/api';
+import { InpaintError } from '../errors.js';
+import { expectInteger } from '../expect.js';
+import {
+  allocateFrame,
+  Converter,
+  type FFmpeg,
+  type Frame,
+  ffmpeg,
+  fileError,
+  formatName,
+  hasAlpha,
+  mediaError,
+  type Rotation,
+} from './ffmpeg.js';
+import type { Image } from './image.js';
+import { decodePicture, isPicture } from './picture.js';
+import { countFrames, type VideoFrame, VideoReader } from './reader.js';
+import { isOpaque } from './writer.js';
+
+const op = 'openMask';
+
+/** A rectangle that is hole, in pixels of the frame as displayed; what lies outside is cut off. */
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  /** First frame, counted from 0; 0 if left out. */
+  readonly from?: number | undefined;
+  /** Last frame, itself included; the video's last if left out. */
+  readonly to?: number | undefined;
+}
+
+/**
+ * What is to be removed: the path of an image (the same for all frames), of a folder of images or
+ * of a video (one mask a frame), a {@link Box}, or a box as text: see {@link parseBox}.
+ */
+export type MaskSpec = string | Box;
+
+const boxText =
+  /^\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:@\s*(\d+)?\s*(-)?\s*(\d+)?\s*)?$/;
+
+/**
+ * Reads a box from text: `10,20,64,48` is x, y, width and height for all frames;
+ * `10,20,64,48@30-59` for these, `@30-` to the end, `@-59` from the start, `@30` for that frame
+ * alone.
+ *
+ * @throws InpaintError ERR_ARGUMENT
+ */
+export function parseBox(text: string): Box {
+  const [, x, y, width, height, from, dash, to] = boxText.exec(text) ?? [];
+  const isRange = !text.includes('@') || from !== undefined || to !== undefined;
+  if (height === undefined || !isRange) {
+    const expected = 'a box as x,y,width,height or x,y,width,height@from-to';
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got '${text}'`);
+  }
+  const last = to ?? (dash ? undefined : from);
+  return expectBox({
+    x: Number(x),
+    y: Number(y),
+    width: Number(width),
+    height: Number(height),
+    ...(from !== undefined && { from: Number(from) }),
+    ...(last !== undefined && { to: Number(last) }),
+  });
+}
+
+function expectBox(box: Box): Box {
+  const last = 1_000_000_000;
+  expectInteger(op, 'x of a box', box.x, -32768, 32767);
+  expectInteger(op, 'y of a box', box.y, -32768, 32767);
+  expectInteger(op, 'width of a box', box.width, 1, 65535);
+  expectInteger(op, 'height of a box', box.height, 1, 65535);
+  const from = expectInteger(op, 'the first frame of a box', box.from ?? 0, 0, last);
+  expectInteger(op, 'the last frame of a box', box.to ?? last, from, last);
+  return box;
+}
+
+/** The same box on the frame as it is stored, cut to it; right and bottom are just outside. */
+function storedBox({ x, y, width, height }: Box, like: VideoReader) {
+  const { width: w, height: h, rotation } = like;
+  const [left, top] = {
+    0: [x, y],
+    90: [y, h - x - width],
+    180: [w - x - width, h - y - height],
+    270: [w - y - height, x],
+  }[rotation] as [number, number];
+  const [across, down] = rotation % 180 ? [height, width] : [width, height];
+  const clip = (value: number, most: number) => Math.min(Math.max(value, 0), most);
+  const [right, bottom] = [clip(left + across, w), clip(top + down, h)];
+  return { x: clip(left, w), y: clip(top, h), right, bottom };
+}
+
+/** The filters that turn a picture clockwise. */
+const turned: Readonly<Record<Rotation, readonly string[]>> = {
+  0: [],
+  90: ['transpose=clock'],
+  180: ['hflip', 'vflip'],
+  270: ['transpose=cclock'],
+};
+
+/** What masks are made of: an image that serves for all frames, or a video or folder, and boxes. */
+interface MaskSource {
+  /** For people. */
+  readonly path: string;
+  readonly still?: Frame;
+  readonly reader?: VideoReader;
+  readonly boxes: readonly Box[];
+}
+
+/**
+ * Masks for the frames of a {@link VideoReader}: an async iterable of grey images of its size, 255
+ * in the hole and 0 elsewhere, turned as the frames are stored. It can be read once.
+ */
+export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
+  /** The path, or `boxes`. */
+  readonly path: string;
+  /** How many the source says there are; undefined when they serve for any number of frames. */
+  readonly frames: number | undefined;
+  readonly #av: FFmpeg;
+  readonly #like: VideoReader;
+  readonly #source: MaskSource;
+  readonly #filters = new Map<string, FilterAPI>();
+  readonly #converter: Converter;
+  readonly #masks: AsyncGenerator<Image, void, void>;
+
+  private constructor(av: FFmpeg, like: VideoReader, source: MaskSource) {
+    this.path = source.path;
+    this.frames = source.reader?.frames;
+    this.#av = av;
+    this.#like = like;
+    this.#source = source;
+    this.#converter = new Converter(av);
+    this.#masks = this.#read();
+  }
+
+  /** @internal See {@link openMask}. */
+  static open(av: FFmpeg, like: VideoReader, source: MaskSource): MaskReader {
+    return new MaskReader(av, like, source);
+  }
+
+  /** The masks, in order. */
+  [Symbol.asyncIterator](): AsyncGenerator<Image, void, void> {
+    return this.#masks;
+  }
+
+  async *#read(): AsyncGenerator<Image, void, void> {
+    const { width, height } = this.#like;
+    let index = 0;
+    for await (let data of this.#holes()) {
+      const now = this.#source.boxes.filter(
+        ({ from = 0, to = index }) => from <= index && index <= to,
+      );
+      if (now.length) data = Buffer.from(data);
+      for (const box of now) {
+        const { x, y, right, bottom } = storedBox(box, this.#like);
+        for (let row = y; row < bottom; row++) {
+          data.fill(255, row * width + x, row * width + right);
+        }
+      }
+      yield { data, width, height, channels: 1 };
+      index += 1;
+    }
+  }
+
+  /** What the source says, without boxes. */
+  async *#holes(): AsyncGenerator<Buffer, void, void> {
+    const { reader, still, path } = this.#source;
+    if (!reader) {
+      const { width, height } = this.#like;
+      const same = still ? await this.#hole(still, path) : Buffer.alloc(width * height);
+      for (;;) yield same;
+    }
+    let index = 0;
+    for await (const frame of reader.decoded(op)) {
+      yield await this.#hole(frame, reader.images?.[index] ?? path, reader);
+      reader.timings.length = 0;
+      index += 1;
+    }
+  }
+
+  async #hole(frame: Frame, path: string, reader?: VideoReader): Promise<Buffer> {
+    const av = this.#av;
+    const isVideo = reader !== undefined && !reader.images;
+    const name = formatName(av, frame.format);
+    const steps = [...turned[this.#turn(frame, path, reader?.rotation ?? 0)]];
+    const byAlpha = hasAlpha(av, frame.format) && !(await this.#isOpaque(frame));
+    const isLossy = isVideo || name.startsWith('yuv') || /\.jpe?g$/i.test(path);
+    // A lossless mask keeps its depth, so that 1 of 65535 counts.
+    const isDeep = !isVideo && /16|48|64/.test(name);
+    if (byAlpha) steps.push(isDeep ? 'format=rgba64le' : 'format=rgba', 'extractplanes=a');
+    else if (isLossy || !/^(gray|rgb|bgr|gbr)/.test(name)) steps.push('format=gbrp');
+    else if (name.endsWith('be')) steps.push(`format=${name.replace(/be$/, 'le')}`);
+    const least = isVideo || (isLossy && !byAlpha) ? 32 : 1;
+    const each = ['c0', 'c1', 'c2'].map((c) => `${c}='65535*gte(val\\,${least})'`);
+    // Blue alone makes a grey of 29, or of 41 in the narrow range, where black is 16.
+    steps.push(`lut=${each.join(':')}`, 'format=gray', "lut='255*gt(val\\,24)'");
+    return this.#filter(frame, steps.join(','));
+  }
+
+  /**
+   * How far a mask is to be turned: one that was made from the displayed picture is turned back;
+   * one that has the size of the stored picture alone was made from that.
+   */
+  #turn(frame: Frame, path: string, rotation: Rotation): Rotation {
+    const { width, height } = this.#like;
+    const turn = ((rotation - this.#like.rotation + 360) % 360) as Rotation;
+    const [w, h] = turn % 180 ? [frame.height, frame.width] : [frame.width, frame.height];
+    if (w === width && h === height) return turn;
+    if (frame.width === width && frame.height === height) return 0;
+    const expected = `mask ${path} to be ${width} x ${height} like ${this.#like.path}`;
+    const got = `${frame.width} x ${frame.height}`;
+    throw new InpaintError('ERR_SHAPE', op, `expected ${expected}, got ${got}`);
+  }
+
+  async #isOpaque(frame: Frame): Promise<boolean> {
+    const { width, height } = frame;
+    using rgba = allocateFrame(this.#av, this.#av.AV_PIX_FMT_RGBA, width, height);
+    await this.#converter.convert(frame, rgba, op);
+    return isOpaque({ data: rgba.toBuffer(), width, height, channels: 4 });
+  }
+
+  async #filter(frame: Frame, steps: string): Promise<Buffer> {
+    const { FilterAPI } = await import('node-av/api');
+    const filter = this.#filters.get(steps) ?? FilterAPI.create(steps);
+    this.#filters.set(steps, filter);
+    frame.timeBase = new this.#av.Rational(1, 25);
+    frame.pts = 0n;
+    const expected = `${this.path} to be a mask that FFmpeg converts`;
+    const made = await filter.processAll(frame).catch((cause) => {
+      throw fileError(op, expected, cause);
+    });
+    const data = made[0]?.toBuffer();
+    for (const each of made) each.free();
+    if (!data) throw mediaError(op, expected, 'nothing');
+    return data;
+  }
+
+  /** Ends a reading in progress and closes the source. May be called twice. */
+  async close(): Promise<void> {
+    await this.#masks.return();
+    for (const filter of this.#filters.values()) filter.close();
+    this.#filters.clear();
+    this.#source.still?.free();
+    await this.#source.reader?.close();
+    this.#converter[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens what says which pixels to remove. Several things add up; at most one of them may be a path.
+ *
+ * - In an image or a folder of them, any pixel that is not black is hole. JPEG and lossy WebP blur
+ *   black, so there it takes 32 of 255 in some channel.
+ * - In a video likewise, whatever its codec: 32 of 255, after expansion to the full range.
+ * - A mask with transparent pixels is judged by its alpha alone: what is not fully transparent is
+ *   hole. So a cut-out of the object, or strokes on an empty layer, are masks.
+ * - A mask has the size of the frame, either as it is displayed or as it is stored in a video that
+ *   players turn; where both fit it is taken as displayed.
+ * - A source with a mask per frame must have at least as many as the video has frames.
+ *
+ * @throws InpaintError (rejects) ERR_ARGUMENT (a box), ERR_SHAPE (another size; while reading too),
+ *   ERR_MEDIA (too few masks, a file that cannot be read)
+ */
+export async function openMask(
+  mask: MaskSpec | readonly MaskSpec[],
+  like: VideoReader,
+): Promise<MaskReader> {
+  const av = await ffmpeg(op);
+  const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
+  const isPath = (spec: MaskSpec) => typeof spec === 'string' && !/^[\s\d,@-]*$/.test(spec);
+  const [path, ...more] = specs.filter(isPath) as string[];
+  if (!specs.length || more.length) {
+    const got = specs.length ? `${more.length + 1} paths` : 'nothing';
+    const message = `expected boxes and at most one path as mask, got ${got}`;
+    throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+  const boxes = specs
+    .filter((spec) => !isPath(spec))
+    .map((spec) => (typeof spec === 'string' ? parseBox(spec) : expectBox(spec)));
+  for (const box of boxes) expectInside(box, like);
+  if (path === undefined) return MaskReader.open(av, like, { path: 'boxes', boxes });
+  const info = await stat(path).catch((cause) => {
+    throw fileError(op, `mask ${path} to be a readable image, video or folder`, cause);
+  });
+  if (info.isFile() && isPicture(path)) {
+    return MaskReader.open(av, like, { path, still: await decodePicture(av, op, path), boxes });
+  }
+  const reader = await VideoReader.open(op, path);
+  try {
+    await expectEnough(reader, like);
+  } catch (error) {
+    await reader.close();
+    throw error;
+  }
+  return MaskReader.open(av, like, { path, reader, boxes });
+}
+
+function expectInside(box: Box, like: VideoReader): void {
+  const { x, y, right, bottom } = storedBox(box, like);
+  if (x < right && y < bottom) return;
+  const sides = like.rotation % 180 ? [like.height, like.width] : [like.width, like.height];
+  const got = [box.x, box.y, box.width, box.height].join(',');
+  const message = `expected a box inside of ${sides.join(' x ')}, got ${got}`;
+  throw new InpaintError('ERR_ARGUMENT', op, message);
+}
+
+/** Says at once, not hours later, that there are too few; what files say is checked by counting. */
+async function expectEnough(masks: VideoReader, like: VideoReader): Promise<void> {
+  const { frames } = like;
+  if (masks.frames === undefined || frames === undefined || masks.frames >= frames) return;
+  const count = async ({ images, path }: VideoReader) =>
+    images?.length ?? (await countFrames(op, path));
+  const [got, needed] = [await count(masks), await count(like)];
+  if (got < needed) throw tooFew(masks.path, got, like.path, `${needed}`);
+}
+
+function tooFew(path: string, got: number, video: string, needed: string): InpaintError {
+  return mediaError(op, `mask ${path} to have the ${needed} frames of ${video}`, `${got}`);
+}
+
+/**
+ * Puts frames and masks together, as `Inpainter.inpaint` takes them. Masks beyond the last frame
+ * are left.
+ *
+ * @throws InpaintError (while reading) what the two throw, and ERR_MEDIA when the masks end first
+ */
+export async function* pairFrames(
+  video: VideoReader,
+  masks: MaskReader,
+): AsyncGenerator<{ frame: VideoFrame; mask: Image }, void, void> {
+  const mask = masks[Symbol.asyncIterator]();
+  let index = 0;
+  for await (const frame of video) {
+    const { value, done } = await mask.next();
+    if (done) throw tooFew(masks.path, index, video.path, `${index + 1} or more`);
+    yield { frame, mask: value };
+    index += 1;
+  }
+}

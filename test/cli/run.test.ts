@@ -1,0 +1,219 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { clock } from '../../lib/cli/progress.js';
+import { byteCount, type CreateInpainter, run, version } from '../../lib/cli/run.js';
+import type { InpainterOptions } from '../../lib/inpainter.js';
+import { makeClip, makeImage, probe, scratch } from '../video/clips.js';
+import { standIn } from '../video/stand_in.js';
+
+const at = scratch();
+let made: InpainterOptions[] = [];
+const create: CreateInpainter = async (options) => {
+  made.push(options);
+  options.logger?.('a remark');
+  return { ...standIn(), device: { name: 'cpu' }, async [Symbol.asyncDispose]() {} };
+};
+
+/** Runs the command line here, and says what it printed. */
+async function cli(...args: string[]) {
+  made = [];
+  let stdout = '';
+  let stderr = '';
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      stdout += text;
+      return true;
+    }),
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      stderr += text;
+      return true;
+    }),
+  ];
+  try {
+    return { code: await run(args, create), stdout, stderr };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+beforeAll(async () => {
+  await makeClip(at('in.mp4'), { frames: 10 });
+});
+
+describe('align-and-attend', () => {
+  it('writes a video and says so', async () => {
+    const mask = await makeImage(at('mask.png'), [64, 48], 'gray', Array(64 * 48).fill(1));
+    const { code, stdout, stderr } = await cli(at('in.mp4'), '--mask', mask, '-o', at('out.mp4'));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: 'note: a remark\n' });
+    expect(stdout).toMatch(
+      /out\.mp4: 10 frames, [\d.]+ a second on cpu; 50\.0 % of what was removed/,
+    );
+    expect((await probe(at('out.mp4'))).tracks[0]?.packets).toHaveLength(10);
+  });
+
+  it('prints one line of JSON when told to', async () => {
+    const box = ['--box', '0,0,8,8@2-3', '-b', '8,8,8,8@3-4'];
+    const { code, stdout } = await cli(at('in.mp4'), ...box, '-o', at('json.mp4'), '--json');
+    expect(code).toBe(0);
+    expect(stdout.trim().split('\n')).toHaveLength(1);
+    expect(JSON.parse(stdout)).toEqual({
+      output: at('json.mp4'),
+      frames: 10,
+      masked: 3,
+      coverage: 0.5,
+      seconds: expect.any(Number),
+      fps: expect.any(Number),
+      device: 'cpu',
+    });
+  });
+
+  it('prints nothing when told to', async () => {
+    const args = [at('in.mp4'), '--box', '0,0,8,8@9', '-o', at('quiet.mp4'), '--quiet'];
+    expect(await cli(...args)).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
+  it('hands all options on', async () => {
+    const args =
+      '--device cpu --threads 2 --work-size 256 --dilate 0 --max-references 4 --reference-stride 5';
+    const more = ['--memory-limit', '1.5G', '--weights', 'w.safetensors'];
+    await cli(at('in.mp4'), '--box', '0,0,8,8', '-o', at('all.mp4'), ...args.split(' '), ...more);
+    expect(made).toEqual([
+      {
+        device: 'cpu',
+        threads: 2,
+        workSize: 256,
+        dilate: 0,
+        maxReferences: 4,
+        referenceStride: 5,
+        memoryLimit: 1.5 * 2 ** 30,
+        weights: 'w.safetensors',
+        logger: expect.any(Function),
+      },
+    ]);
+  });
+
+  for (const [args, message] of [
+    [[], /missing required argument 'input'/],
+    [['in.mp4'], /--output to say where/],
+    [['in.mp4', '-o', 'out.mp4'], /--mask or --box to say what/],
+    [['in.mp4', '-o', 'out.mp4', '--nonsense'], /unknown option '--nonsense'/],
+    [['in.mp4', '-o', 'out.mp4', '--dilate', 'x'], /whole number/],
+    [['in.mp4', '-o', 'out.mp4', '--memory-limit', 'much'], /size like 2G/],
+    [['IN', '-o', 'OUT', '--box', '1,2,3'], /expected a box as x,y,width,height/],
+    [['IN', '-o', 'IN', '--box', '1,2,3,4'], /other than what is read/],
+    [['IN', '-o', 'OUT.avi', '--box', '1,2,3,4'], /that ends in \.mp4/],
+  ] as const) {
+    it(`takes for wrong usage: ${args.join(' ')}`, async () => {
+      const real = args.map((arg) =>
+        arg.replace('IN', at('in.mp4')).replace('OUT', at('usage.mp4')),
+      );
+      const { code, stdout, stderr } = await cli(...real, '--quiet');
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+      expect(stderr).toMatch(/^error: [^\n]+\n$/);
+      expect(stderr).toMatch(message);
+      const { error } = JSON.parse((await cli(...real, '--json')).stdout);
+      expect(error).toEqual({ code: 'ERR_ARGUMENT', message: expect.stringMatching(message) });
+    });
+  }
+
+  it('says in one line what failed, and in JSON with its code', async () => {
+    const args = [at('missing.mp4'), '--box', '1,2,3,4', '-o', at('x.mp4'), '--json', '-q'];
+    const { code, stdout, stderr } = await cli(...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: openVideo: expected .*missing\.mp4 .*, got no such file\n$/);
+    expect(JSON.parse(stdout).error.code).toBe('ERR_MEDIA');
+  });
+
+  it('tells its version and how it is used', async () => {
+    expect(await cli('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    const { code, stdout } = await cli('--help');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/--mask <path>.*Examples:/s);
+  });
+});
+
+describe('inspect', () => {
+  it('tells of devices, weights and FFmpeg', async () => {
+    const { code, stdout } = await cli('inspect', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      version,
+      auto: expect.any(String),
+      instructionSet: expect.any(String),
+      threads: expect.any(Number),
+      devices: expect.arrayContaining([expect.objectContaining({ name: 'cpu', usable: true })]),
+      weights: { bytes: expect.any(Number), format: 'align-and-attend 1' },
+      video: { ffmpeg: expect.any(String) },
+    });
+    const lines = (await cli('inspect')).stdout.split('\n');
+    expect(lines[0]).toBe(`version          ${version}`);
+    expect(lines.find((line) => line.startsWith('cpu'))).toMatch(/usable/);
+  });
+
+  it('says what is wrong with weights', async () => {
+    const { code, stdout } = await cli('inspect', '--weights', at('none.safetensors'), '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).weights.error).toMatch(/none\.safetensors/);
+  });
+});
+
+describe.skipIf(process.platform === 'win32')('signals', () => {
+  const file = fileURLToPath(new URL('./run_in_child.ts', import.meta.url));
+  const start = async (output: string) => {
+    await makeClip(at('long.mp4'), { frames: 100 });
+    const args = ['--import', 'tsx', file, at('long.mp4'), '--box', '0,0,8,8', '-o', output];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    // Its temporary file tells that it is at work.
+    while (!(await readdir(at(''))).some((name) => name.includes('.part'))) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return child;
+  };
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    it(`${signal} stops, and leaves nothing`, async () => {
+      const child = await start(at('signal.mp4'));
+      let stderr = '';
+      child.stderr.on('data', (text) => {
+        stderr += text;
+      });
+      child.kill(signal);
+      expect(await once(child, 'exit')).toEqual([code, null]);
+      expect(stderr).toMatch(/stopped; nothing was written/);
+      const files = await readdir(at(''));
+      expect(files.filter((name) => name.includes('.part') || name === 'signal.mp4')).toEqual([]);
+    });
+  }
+
+  it('a second one stops at once', async () => {
+    const child = await start(at('twice.mp4'));
+    child.kill('SIGINT');
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([130, null]);
+    const files = await readdir(at(''));
+    expect(files.filter((name) => name.includes('.part') || name === 'twice.mp4')).toEqual([]);
+  });
+});
+
+it('counts bytes and seconds', () => {
+  expect(['2G', '512M', '1.5GiB', '64kb', '100'].map(byteCount)).toEqual([
+    2 ** 31,
+    2 ** 29,
+    1.5 * 2 ** 30,
+    65536,
+    100,
+  ]);
+  for (const text of ['', '-1', '0', 'G', '1X'])
+    expect(() => byteCount(text)).toThrow('2G or 512M');
+  expect([0, 59.6, 65, 3723].map(clock)).toEqual(['0:00', '1:00', '1:05', '1:02:03']);
+});
+
+it('starts with a line that makes it a program', async () => {
+  const main = new URL('../../lib/cli/main.ts', import.meta.url);
+  expect(await readFile(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+});
