@@ -17,8 +17,8 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-constexpr int tile_pixels = 192;  // with 128 channels, what is read and the panel stay in L2
-constexpr int block_depth = 320;  // of a panel: 20 KiB that stay in L1 while they meet all pixels
+constexpr int tile_pixels =
+    16 * tile_rows;  // with 128 channels, what is read and a panel stay in L2
 constexpr int max_kernel = 15;
 
 // Geometry shared by all tasks.
@@ -129,15 +129,7 @@ void make_tile(const Plan& plan, int task, float* scratch) {
   for (int column = group * plan.group_columns; column < last; column += panel) {
     const int width = min(panel, padded_columns(last - column));
     const float* weights = p.weights + (long)column * length * run_count;
-    const int at_once = max(1, block_depth / length);
-    for (int run = 0; run < run_count; run += at_once) {
-      const int some = min(at_once, run_count - run);
-      if (run == 0)
-        multiply_panel<false>(rows, count, runs, some, weights, width, scratch, panel);
-      else
-        multiply_panel<true>(rows, count, runs + run, some, weights, width, scratch, panel);
-      weights += (long)some * length * width;
-    }
+    multiply_panel<false>(rows, count, runs, run_count, weights, width, scratch, panel);
     for (int j = 0; j < width; j += lanes) {
       const Epilogue finish(p, column + j);
       for (int m = 0; m < count; m++) finish(pixels[m], load(scratch + m * panel + j));
@@ -188,7 +180,7 @@ void conv2d(Context& context, const Conv2d& p) {
   const int tiles = p.n * plan.step * plan.step * plan.tiles_y * plan.tiles_x;
   const int panels = ceil_divide(p.out_c, panel);
   plan.group_columns =
-      ceil_divide(panels, min(panels, ceil_divide(4 * context.workers(), tiles))) * panel;
+      ceil_divide(panels, min(panels, ceil_divide(8 * context.workers(), tiles))) * panel;
   plan.groups = ceil_divide(p.out_c, plan.group_columns);
   const size_t size =
       (size_t)(tile_pixels + tile_rows) * panel + (size_t)plan.patch_h * plan.patch_w * plan.c;
