@@ -3,10 +3,13 @@
 namespace aa {
 
 std::vector<DeviceInfo> list_devices() {
-  return {
-      {"cuda:0", "cuda", "this version has no CUDA backend", false},
-      {"cpu", "cpu", "always there; instruction set " + cpu::instruction_set(), true},
-  };
+  DeviceInfo cpu{"cpu", "cpu", "", true};
+  try {
+    cpu.reason = "always there; instruction set " + cpu::instruction_set();
+  } catch (const Error& error) {
+    cpu = {"cpu", "cpu", error.what(), false};
+  }
+  return {{"cuda:0", "cuda", "this version has no CUDA backend", false}, cpu};
 }
 
 std::shared_ptr<Device> create_device(const std::string& name, int threads, size_t memory_limit) {

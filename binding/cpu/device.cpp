@@ -2,6 +2,11 @@
 #include "../device.h"
 
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -37,13 +42,21 @@ const Operations& choose() {
   }
   if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::operations;
 #endif
-  (void)allowed;
-  return baseline::operations;
+  if (allowed("baseline")) return baseline::operations;
+  throw Error("ERR_DEVICE", "Device",
+              std::string("expected AA_INSTRUCTION_SET to name a set of this machine, got ") + wanted);
 }
 
 const Operations& operations() {
   static const Operations& chosen = choose();
   return chosen;
+}
+
+// Threads that compute stand back behind the one that runs JavaScript: with as many of them as cores, its timers would wait.
+void stand_back() {
+#ifdef __linux__
+  setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), 5);
+#endif
 }
 
 // Pages of their own, so that what is given back leaves the process.
@@ -60,7 +73,7 @@ PageSource pages;
 
 class CpuContext final : public Context {
  public:
-  CpuContext(int threads, Budget& budget) : workers_(threads), budget_(budget), slots_(threads + 1) {}
+  CpuContext(int threads, Budget& budget) : workers_(threads, stand_back), budget_(budget), slots_(threads + 1) {}
   ~CpuContext() {
     for (Slot& slot : slots_) free(slot);
   }
@@ -104,7 +117,9 @@ class CpuContext final : public Context {
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(int threads, size_t limit) : Device(pages, limit), context_(threads, budget_) {}
+  CpuDevice(int threads, size_t limit) : Device(pages, limit), context_(threads, budget_) {
+    stream_->push({"start", stand_back, nullptr});
+  }
   ~CpuDevice() override { stop(); }
   const Operations& operations() const override { return cpu::operations(); }
   int threads() const override { return context_.workers(); }

@@ -11,8 +11,14 @@ namespace aa::cpu {
 // A small pool: the calling thread is worker 0, the others sleep between jobs. Tasks are taken one by one from a counter.
 class Workers {
  public:
-  explicit Workers(int count) {
-    for (int i = 1; i < count; ++i) threads_.emplace_back([this, i] { work(i); });
+  // `start` is called first on each new thread.
+  Workers(int count, void (*start)()) {
+    for (int i = 1; i < count; ++i) {
+      threads_.emplace_back([this, i, start] {
+        start();
+        work(i);
+      });
+    }
   }
   ~Workers() {
     stopping_ = true;

@@ -1,3 +1,13 @@
+export {
+  Device,
+  type DeviceInfo,
+  type DeviceName,
+  type DeviceOptions,
+  devices,
+} from '../device.js';
+export { InpaintError } from '../errors.js';
+export { scope } from '../scope.js';
+export { type DType, Tensor } from '../tensor.js';
 export * from './affine_sample.js';
 export * from './blend.js';
 export * from './compose_affine.js';

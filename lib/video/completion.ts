@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { paintNative } from '../network/native.js';
@@ -54,6 +55,34 @@ interface Output {
 export interface CompletedFrame {
   readonly data: Uint8Array<ArrayBuffer>;
   readonly coverage: number;
+}
+
+/** A frame whose work is queued: its bytes, and per band [hole pixels, those of them that a reference shows]. */
+interface Queued {
+  readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+  readonly counts: readonly Promise<Float32Array>[];
+}
+
+/** Milliseconds of queueing after which other work gets its turn. */
+const longestTurn = 5;
+
+/** A turn of the event loop. */
+class Turn {
+  #since = performance.now();
+  readonly #ended: () => boolean;
+
+  constructor(ended: () => boolean) {
+    this.#ended = ended;
+  }
+
+  /** Waits for the next turn when this one has lasted long enough. */
+  async over(): Promise<void> {
+    if (performance.now() - this.#since < longestTurn) return;
+    await setImmediate();
+    this.#since = performance.now();
+    if (this.#ended())
+      throw new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted');
+  }
 }
 
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
@@ -118,6 +147,7 @@ export class Completion {
   readonly #loaded = new Map<number, Loaded>();
   readonly #outputs: Output[] = []; // latest first
   #shot = -1;
+  #disposed = false;
   #plan: { readonly sizes: Sizes; readonly maxReferences: number } | undefined;
 
   constructor(device: Device, network: Network, window: FrameWindow, options: CompletionOptions) {
@@ -157,10 +187,8 @@ export class Completion {
     return this.#plan;
   }
 
-  /**
-   * Completes the next frame. What it needs is queued, and what is no longer needed freed, before the promise is returned.
-   */
-  complete(held: HeldFrame): Promise<CompletedFrame> {
+  /** Completes the next frame. Its work is queued piece by piece, so that timers and sockets get their turns in between. */
+  async complete(held: HeldFrame): Promise<CompletedFrame> {
     const { index, shot } = held;
     if (shot !== this.#shot) {
       this.#forget();
@@ -168,7 +196,7 @@ export class Completion {
     }
     const target = this.#load(held);
     const result = held.bounds
-      ? this.#paint(held, held.bounds, target)
+      ? await this.#paint(held, held.bounds, target)
       : this.#passThrough(held, target);
 
     const { referenceStride: stride } = this.#options;
@@ -179,45 +207,49 @@ export class Completion {
       if (!reference && !output) this.#unload(at, loaded);
     }
     this.#window.drop((frame) => frame.index > index);
-    return result;
+    const data = await result.data;
+    const counts = await Promise.all(result.counts);
+    const hidden = counts[0]?.[0] ?? 0;
+    const shown = counts.reduce((sum, [, known = 0]) => sum + known, 0);
+    return { data, coverage: hidden ? shown / hidden : 1 };
   }
 
   /** A frame without a hole: its own output. */
-  async #passThrough({ frame }: HeldFrame, target: Loaded): Promise<CompletedFrame> {
+  #passThrough({ frame }: HeldFrame, target: Loaded): Queued {
     const { colour } = (target.encoded ?? target.packed) as Encoded | Packed;
     this.#push({ working: colour, native: target.frame, owned: false });
-    return { data: Uint8Array.from(frame.data), coverage: 1 };
+    return { data: Uint8Array.from(frame.data), counts: [] };
   }
 
-  async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<CompletedFrame> {
+  async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<Queued> {
     const { sizes, maxReferences } = this.plan(held);
     const { native, scaled, plane, extent, dilate } = sizes;
     const { referenceStride } = this.#options;
     const end = this.#window.shotEnd(held);
-    const references = chooseReferences(
-      held.index,
-      held.shot,
-      end,
-      referenceStride,
-      maxReferences,
-    ).map((at) => this.#load(this.#window.get(at) ?? at));
+    const chosen = chooseReferences(held.index, held.shot, end, referenceStride, maxReferences);
     const bounds = grow(hole, dilate, native);
     const window = workingBounds(bounds, sizes);
     const [latest, before = latest] = this.#outputs;
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
+    const turn = new Turn(() => this.#disposed);
     const encoded = this.#encode(target);
-    const lenders = references.map((reference) => this.#encode(reference));
+    const references: Loaded[] = [];
+    const lenders: Encoded[] = [];
+    for (const at of chosen) {
+      await turn.over();
+      const reference = this.#load(this.#window.get(at) ?? at);
+      references.push(reference);
+      lenders.push(this.#encode(reference));
+    }
+    await turn.over();
+    using theta = this.#network.homography(encoded, lenders);
+    await turn.over();
+    const options = { target: encoded, references: lenders, theta, previous, window };
+    using completion = this.#network.complete(options);
+    await turn.over();
     const painted = scope(() => {
-      const theta = this.#network.homography(encoded, lenders);
-      const completion = this.#network.complete({
-        target: encoded,
-        references: lenders,
-        theta,
-        previous,
-        window,
-      });
-      const finished = this.#network.finish(completion, { target: encoded, previous, window });
+      const finished = this.#network.finish(completion, options);
       const same = scaled.h === native.h && scaled.w === native.w;
       const { frame, counts } = same
         ? composite(finished.y, completion.known, target.frame, encoded.seenNative)
@@ -241,12 +273,11 @@ export class Completion {
       return { working: finished.frame, frame, counts: [counts].flat() };
     });
     this.#push({ working: painted.working, native: painted.frame, owned: true });
-    const reads = [painted.frame.read(), ...painted.counts.map((counts) => counts.read())];
-    for (const counts of painted.counts) counts.dispose();
-    const [data, ...counts] = await Promise.all(reads);
-    const hidden = counts[0]?.[0] ?? 0;
-    const shown = counts.reduce((sum, [, known = 0]) => sum + known, 0);
-    return { data: data as Uint8Array<ArrayBuffer>, coverage: hidden ? shown / hidden : 1 };
+    const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
+    const counts = painted.counts.map((counts) => counts.read() as Promise<Float32Array>);
+    for (const tensor of painted.counts) tensor.dispose();
+    for (const read of [data, ...counts]) read.catch(() => {}); // heard when they are awaited, one after the other
+    return { data, counts };
   }
 
   /** A frame's tensors; a number stands for a frame that has left the window and was loaded before. */
@@ -299,8 +330,9 @@ export class Completion {
     for (const [index, loaded] of this.#loaded) this.#unload(index, loaded);
   }
 
-  /** Frees everything. */
+  /** Frees everything; a frame in hand fails with ERR_ABORTED. */
   dispose(): void {
+    this.#disposed = true;
     this.#forget();
   }
 }
