@@ -4,7 +4,7 @@ namespace aa {
 
 // Note [windows]. A plane is a whole map; a Window is the part of it that a tensor holds: rows y to y + h, columns
 // x to x + w. Coordinates in parameters are always those of the plane, so a layer computed on a window gives the
-// numbers that the layer computed on the whole plane has there, as long as what it reads lies in its inputs' windows.
+// numbers that the layer computed on the whole plane has there, but for rounding, as long as what it reads lies in its inputs' windows.
 // All maps are n h w c, channels last, dense.
 struct Window {
   const float* data = nullptr;  // [n, h, w, c]

@@ -140,13 +140,3 @@ export class Converter implements Disposable {
     this.#context.freeContext();
   }
 }
-
-/** How a picture is turned to be displayed, in degrees clockwise. */
-export type Rotation = 0 | 90 | 180 | 270;
-
-/** Reads FFmpeg's display matrix: nine 32-bit numbers. Mirroring is not told. */
-export function rotationOf(matrix: Buffer | null): Rotation {
-  if (!matrix || matrix.length < 36) return 0;
-  const degrees = (Math.atan2(matrix.readInt32LE(4), matrix.readInt32LE(0)) * 180) / Math.PI;
-  return (((Math.round(degrees / 90) + 4) % 4) * 90) as Rotation;
-}

@@ -12,11 +12,11 @@ import {
   formatName,
   hasAlpha,
   mediaError,
-  type Rotation,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
 import { decodePicture, isPicture } from './picture.js';
 import { countFrames, type VideoFrame, VideoReader } from './reader.js';
+import { type Rotation, turned } from './rotation.js';
 import { isOpaque } from './writer.js';
 
 const op = 'openMask';
@@ -92,14 +92,6 @@ function storedBox({ x, y, width, height }: Box, like: VideoReader) {
   const [right, bottom] = [clip(left + across, w), clip(top + down, h)];
   return { x: clip(left, w), y: clip(top, h), right, bottom };
 }
-
-/** The filters that turn a picture clockwise. */
-const turned: Readonly<Record<Rotation, readonly string[]>> = {
-  0: [],
-  90: ['transpose=clock'],
-  180: ['hflip', 'vflip'],
-  270: ['transpose=cclock'],
-};
 
 /** What masks are made of: an image that serves for all frames, or a video or folder, and boxes. */
 interface MaskSource {

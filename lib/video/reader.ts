@@ -16,14 +16,11 @@ import {
   mediaError,
   type Packet,
   type Rational,
-  type Rotation,
-  rotationOf,
   type Stream,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
 import { decodePicture, listPictures } from './picture.js';
-
-export type { Rotation } from './ffmpeg.js';
+import { type Rotation, rotationOf } from './rotation.js';
 
 /**
  * @internal When a frame is shown and how long, in units of the reader's time base; 0: not told.
