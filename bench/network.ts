@@ -1,0 +1,121 @@
+// Times the whole network, frame by frame and part by part, as lib/video/completion.ts calls it.
+import type { Device } from '../lib/device.js';
+import { align } from '../lib/network/align.js';
+import { attend } from '../lib/network/attend.js';
+import { flowScale } from '../lib/network/flow.js';
+import { type Encoded, margin, type Network } from '../lib/network/network.js';
+import { grow } from '../lib/network/region.js';
+import { composite, flowWarp, type Size, unshuffle } from '../lib/ops/index.js';
+import { scope } from '../lib/scope.js';
+import type { Tensor } from '../lib/tensor.js';
+import { Random } from '../test/random.js';
+import { ms, percent, type Stopwatch, table } from './harness.js';
+import { boundsOf, holeOf, references, share, text } from './shapes.js';
+
+/** The sizes that are timed. */
+export const sizes: readonly Size[] = [
+  { h: 256, w: 256 },
+  { h: 240, w: 432 },
+];
+
+/** Prints the parts of a frame with previous outputs, and the frame as a whole. */
+export async function timeNetwork(
+  device: Device,
+  network: Network,
+  watch: Stopwatch,
+  size: Size,
+): Promise<void> {
+  const { h, w } = size;
+  // A still: the transforms come out as the identity, and all that is hidden is borrowed.
+  const picture = new Random(1).smooth(h, w, 3);
+  const bytes = Uint8Array.from(picture, (value) => 127.5 * (value + 1));
+  const encode = (shift: number): { frame: Tensor; encoded: Encoded } => {
+    const frame = device.upload(bytes, [1, h, w, 3]);
+    const mask = device.upload(holeOf(size, shift), [1, h, w, 1]);
+    const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
+    mask.dispose();
+    return { frame, encoded: network.encode(packed) };
+  };
+  const others = Array.from({ length: references }, (_, i) => encode((i / references - 0.5) / 2));
+  const lenders = others.map(({ encoded }) => encoded);
+  const previous = { y1: others[0]!.encoded.colour, y2: others[1]!.encoded.colour };
+  const window = boundsOf(size);
+  const region = grow(window, margin, size);
+  const cells = { scaleX: flowScale.cells, scaleY: flowScale.cells };
+  const { flow, decoder } = network.parts;
+
+  const whole = () => {
+    const { frame, encoded: target } = encode(0);
+    const theta = network.homography(target, lenders);
+    const completion = network.complete({ target, references: lenders, theta, previous, window });
+    const finished = network.finish(completion, { target, previous, window });
+    return composite(finished.y, completion.known, frame, target.seenNative).frame;
+  };
+
+  // What the parts hand on.
+  const { frame, encoded: target } = encode(0);
+  const theta = network.homography(target, lenders);
+  const coarse = align(target, lenders, theta, network.poolScale);
+  const attended = attend(coarse, lenders, network.attentionScale);
+  const { motion, features } = flow.estimate(target.features, previous.y1, previous.y2);
+  const warped = flowWarp(features, motion, cells);
+  const completion = network.complete({ target, references: lenders, theta, previous, window });
+  const { featuresSeen, hidden } = target;
+
+  const parts: Readonly<Record<string, () => unknown>> = {
+    encode: () => encode(0),
+    homography: () => network.homography(target, lenders),
+    align: () => align(target, lenders, theta, network.poolScale),
+    attend: () => attend(coarse, lenders, network.attentionScale),
+    flow: () => {
+      const made = flow.estimate(target.features, previous.y1, previous.y2);
+      return flowWarp(made.features, made.motion, cells);
+    },
+    decoder: () =>
+      decoder.decode(
+        {
+          target: target.features,
+          attended,
+          previous: warped,
+          borrowed: coarse.borrowed,
+          hidden,
+          copy: unshuffle([coarse.frame, coarse.known], 4),
+          frame: coarse.frame,
+          known: coarse.known,
+        },
+        region,
+      ),
+    'blend and composite': () => {
+      const { y } = network.finish(completion, { target, previous, window });
+      return composite(y, completion.known, frame, target.seenNative);
+    },
+  };
+
+  const sum = async (tensor: Tensor) =>
+    Float32Array.from(await tensor.read()).reduce((a, value) => a + value, 0);
+  const queries = await sum(coarse.borrowed);
+  const visible = await sum(featuresSeen);
+  console.log(
+    `\n${text(size)}, ${references} references, ${percent(share)} hole: ` +
+      `${queries} of ${featuresSeen.size} cells ask (${visible} are seen), ` +
+      `${text(region)} pixels are decoded\n`,
+  );
+  const row = table(['part', -22], ['ms', 9], ['least ms', 9], ['of all', 7], ['', 16]);
+  const times: [string, number, number][] = [];
+  for (const [name, run] of Object.entries(parts)) {
+    const { median, min } = await watch.warm(run);
+    times.push([name, median, min]);
+  }
+  const all = times.reduce((total, [, time]) => total + time, 0);
+  for (const [name, median, min] of times) row(name, ms(median), ms(min), percent(median / all));
+  row('together', ms(all));
+
+  // As a video runs: each frame is read before the next is queued.
+  const [{ median, min } = { median: 0, min: 0 }] = await watch.compare(async (frames) => {
+    for (let i = 0; i < frames; i++) {
+      using output = scope(whole);
+      await output.read();
+    }
+  });
+  row('whole frame, read back', ms(median), ms(min), '', `${(1000 / median).toFixed(2)} frames/s`);
+}

@@ -1,0 +1,22 @@
+import { maskedCorrelation } from '../../lib/ops/index.js';
+import type { Case, Feed } from '../harness.js';
+import { references } from '../shapes.js';
+
+export const cases = (feed: Feed): Case[] => {
+  const { grid, width } = feed.config.homography;
+  const [cells, c] = [grid * grid, 4 * width];
+  return [
+    {
+      name: `${grid}x${grid} ${c}, of ${references}`,
+      bytes: 4 * (cells * (references + 1) * (c + 1) + references * cells * cells),
+      flops: 2 * references * cells * cells * c,
+      prepare: () => {
+        const size = { h: grid, w: grid };
+        const [target, targetSeen] = [feed.map(size, c), feed.seen(size)];
+        const maps = feed.each(() => feed.map(size, c));
+        const seen = feed.each((shift) => feed.seen(size, shift));
+        return () => maskedCorrelation(target, targetSeen, maps, seen, 20);
+      },
+    },
+  ];
+};

@@ -1,0 +1,172 @@
+// npm run bench: what the machine does at most, each operation on the network's shapes, the network.
+//
+//   --op conv2d      only this; may be given several times; `network` is the whole frame by part
+//   --device cpu     as Device.create takes it
+//   --threads n      of the device, and of the peer
+//   --quick          to see whether everything runs; the figures mean little
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Device, type DeviceName } from '../lib/device.js';
+import { defaultWeights } from '../lib/inpainter.js';
+import { Network } from '../lib/network/network.js';
+import { Safetensors } from '../lib/safetensors.js';
+import { type Case, type Ceiling, Feed, giga, ms, percent, Stopwatch, table } from './harness.js';
+import { sizes, timeNetwork } from './network.js';
+import { compared, native, references, text, work } from './shapes.js';
+
+const { values } = parseArgs({
+  options: {
+    op: { type: 'string', multiple: true },
+    device: { type: 'string', default: 'cpu' },
+    threads: { type: 'string', default: '0' },
+    quick: { type: 'boolean', default: false },
+  },
+});
+
+const operations = readdirSync(new URL('ops', import.meta.url))
+  .map((file) => file.replace(/\.ts$/, ''))
+  .sort();
+const wanted = values.op ?? [...operations, 'network'];
+for (const op of wanted) {
+  if (op !== 'network' && !operations.includes(op))
+    throw new Error(`expected --op to be one of ${operations.join(', ')}, network, got ${op}`);
+}
+
+const device = Device.create(values.device as DeviceName, { threads: Number(values.threads) });
+const weights = await Safetensors.open(defaultWeights);
+const network = await Network.load(device, defaultWeights);
+const feed = new Feed(device, weights, network.config);
+const watch = new Stopwatch(device, values.quick);
+const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json');
+
+const ceiling = await watch.ceiling(feed.random);
+printMachine(ceiling, (await watch.cold(() => {})).median);
+const loaded: { op: string; cases: Case[] }[] = [];
+for (const op of wanted.filter((it) => it !== 'network')) {
+  const { cases } = (await import(`./ops/${op}.ts`)) as { cases(feed: Feed): Case[] };
+  loaded.push({ op, cases: cases(feed) });
+}
+const compares = ({ cases }: { cases: Case[] }) =>
+  device.kind === 'cpu' && cases.every(({ peer }) => peer);
+for (const { op, cases } of loaded.filter(compares)) await compareWithPeer(op, cases);
+await timeAlone(loaded.filter((it) => !compares(it)));
+if (wanted.includes('network')) {
+  console.log('\nThe whole frame by part, with previous outputs');
+  for (const size of sizes) await timeNetwork(device, network, watch, size);
+}
+device.dispose();
+
+function printMachine({ operations, bytes }: Ceiling, trip: number): void {
+  const [cpu, ...others] = cpus();
+  const lines = {
+    machine: `${cpu?.model.trim()}, ${others.length + 1} cores, load ${loadavg()[0]?.toFixed(2)} before`,
+    node: `${process.version} ${process.platform} ${process.arch}`,
+    device: `${device.name}, ${device.instructionSet}, ${device.threads} threads`,
+    ceiling: `${operations.toFixed(1)} GFLOP/s, the matrix kernel on squares in the caches`,
+    '': `${bytes.toFixed(1)} GB/s, 64 MiB read and written`,
+    'way there and back': `${ms(trip)} ms, is in every cold time`,
+  };
+  for (const [name, line] of Object.entries(lines)) console.log(`${name.padEnd(18)} ${line}`);
+  if (values.quick) console.log('quick: to see whether everything runs; the figures mean little');
+}
+
+async function compareWithPeer(op: string, cases: readonly Case[]): Promise<void> {
+  console.log(`
+${op} on the network's layers at ${text(compared)}, ${references} references, against onnxruntime-node ${version}
+One process, ${device.threads} threads each, in turn A B A B; ratio: the peer's time over ours. Ours reads several inputs,
+enlarges, adds the residual, does the output's gate. The peer's input is n c h w, already concatenated and
+enlarged; it does bias and LeakyRelu, and is spared residual and gate; its time has in it what it does to the
+layout. GFLOP/s are those of the plain sum: the share may exceed 100 %, as fewer do.
+`);
+  const row = table(
+    ['layer', -56],
+    ['ours ms', 8],
+    ['least', 8],
+    ['peer ms', 8],
+    ['least', 8],
+    ['ratio', 6],
+    ['GFLOP/s', 8],
+    ['share', 6],
+  );
+  const ratios = { median: [] as number[], min: [] as number[] };
+  const total = { ours: 0, theirs: 0 };
+  for (const { name, flops = 0, prepare, peer } of cases) {
+    if (!peer) continue;
+    const run = prepare();
+    const other = await peer();
+    const theirTurn = async (calls: number) => {
+      for (let i = 0; i < calls; i++) await other.run();
+    };
+    const [ours, theirs] = await watch.compare(watch.turn(run), theirTurn);
+    await other.release();
+    feed.clear();
+    if (!ours || !theirs) continue;
+    const rate = giga(flops, ours.median);
+    ratios.median.push(theirs.median / ours.median);
+    ratios.min.push(theirs.min / ours.min);
+    total.ours += ours.median;
+    total.theirs += theirs.median;
+    row(
+      name,
+      ms(ours.median),
+      ms(ours.min),
+      ms(theirs.median),
+      ms(theirs.min),
+      (theirs.median / ours.median).toFixed(2),
+      rate.toFixed(1),
+      percent(rate / ceiling.operations),
+    );
+  }
+  const mean = (list: number[]) =>
+    Math.exp(list.reduce((sum, ratio) => sum + Math.log(ratio), 0) / list.length).toFixed(3);
+  row(
+    'all, once each',
+    ms(total.ours),
+    '',
+    ms(total.theirs),
+    '',
+    (total.theirs / total.ours).toFixed(2),
+  );
+  console.log(
+    `geometric mean of the ratios: ${mean(ratios.median)} (of medians), ${mean(ratios.min)} (of least times)`,
+  );
+}
+
+async function timeAlone(loaded: readonly { op: string; cases: Case[] }[]): Promise<void> {
+  if (loaded.length === 0) return;
+  console.log(`
+Operations, most at ${text(work)} or, in bytes, at ${text(native)}
+Warm: repeated. Cold: single calls after the caches were filled with other data. GB/s: what has to be read and
+written, of warm calls. Share: of the ceiling that is closer; data that stays in the caches may exceed it.
+`);
+  const row = table(
+    ['operation', -62],
+    ['warm ms', 8],
+    ['least', 8],
+    ['cold ms', 8],
+    ['GB/s', 7],
+    ['GFLOP/s', 8],
+    ['share', 6],
+  );
+  for (const { op, cases } of loaded) {
+    for (const { name, bytes, flops, prepare } of cases) {
+      const run = prepare();
+      const warm = await watch.warm(run);
+      const cold = await watch.cold(run);
+      feed.clear();
+      const moved = giga(bytes, warm.median);
+      const made = giga(flops ?? 0, warm.median);
+      row(
+        `${op} ${name}`,
+        ms(warm.median),
+        ms(warm.min),
+        ms(cold.median),
+        moved.toFixed(1),
+        flops ? made.toFixed(1) : '-',
+        percent(Math.max(moved / ceiling.bytes, made / ceiling.operations)),
+      );
+    }
+  }
+}
