@@ -1,14 +1,14 @@
-// Two-dimensional convolution, channels last, with all it is fused with.   Contract:
-// lib/ops/conv2d.ts
+// Two-dimensional convolution and what is fused with it.   Contract: lib/ops/conv2d.ts
 //
 //   output[y, x, o] = residual[y, x, o] + activation(bias[o] + sum over ky, kx, c of
 //                     input[y * stride + ky * dilation - pad, x * stride + kx * dilation - pad, c]
 //                     weight[o, ky, kx, c])
 //
-// A task makes one tile of pixels. It first copies what the tile reads into a patch, where inputs
-// lie concatenated, enlarged and framed with zeros; there a row of taps of one pixel is one
-// contiguous run, and the tile is a matrix product of kernel runs. Tiles of a dilated layer take
-// every dilation-th pixel, so that their patches stay as small as any. Bound by arithmetic.
+// 3 x 3 kernels of stride 1 go to winograd.h. Else a task makes one tile of pixels: it copies what
+// they read into a patch, where inputs lie concatenated, enlarged and framed with zeros, so that a
+// pixel's row of taps is one contiguous run, and multiplies pixels x taps by taps x channels. Tiles
+// of a dilated layer take every dilation-th pixel: their patches are as small as any.
+// Bound by arithmetic.
 #include "epilogue.h"
 #include "gemm.h"
 #include "winograd.h"
@@ -17,15 +17,14 @@ namespace aa::cpu::AA_ISA {
 
 namespace {
 
-constexpr int tile_pixels =
-    16 * tile_rows;  // with 128 channels, what is read and a panel stay in L2
+constexpr int tile_pixels = 16 * tile_rows;  // what they read and a panel of weights stay in L2
 constexpr int max_kernel = 15;
 
 // Geometry shared by all tasks.
 struct Plan {
   const Conv2d& p;
   int c = 0;                          // of all inputs
-  int step = 1, dilation = 1;         // of the taps: pixels of a tile are `step` apart, see above
+  int step = 1, dilation = 1;         // pixels of a tile are `step` apart, its taps dilation * step
   int tiles_y = 0, tiles_x = 0;       // of each of the step x step interleaved images
   int tile_h = 0, tile_w = 0;         // pixels
   int groups = 0, group_columns = 0;  // of output channels
@@ -139,8 +138,8 @@ void make_tile(const Plan& plan, int task, float* scratch) {
 
 }  // namespace
 
-// Note [3 x 3]. Whether a matrix will serve a 3 x 3 kernel is not known when it is packed, only that it may: then it is packed in
-// both forms, the transformed one last.
+// Whether a matrix is that of a 3 x 3 kernel is not known here, only that it may be: then it is
+// packed in both forms, the one for winograd.h last.
 size_t conv2d_packed_size(int out, int in) {
   return (size_t)padded_columns(out) * (in + (in % 9 ? 0 : in / 9 * winograd_points));
 }

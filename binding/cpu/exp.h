@@ -3,7 +3,7 @@
 
 namespace aa::cpu::AA_ISA {
 
-// exp(x) for x up to 88, within 2 units in the last place; below -87 the value there. NaN stays NaN.
+// exp(x) for x up to 88, within 2 units in the last place; below -87, its value there. NaN stays.
 static inline Vec exp_upto_88(Vec x) {
   x = x < -87.f ? splat(-87.f) : x;
   // x = n ln 2 + r; adding 1.5 * 2^23 rounds to a whole number, which then lies in the low bits.

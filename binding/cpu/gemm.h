@@ -21,9 +21,13 @@ constexpr int panel = 2 * lanes;  // columns
 
 // Note [packing]. B [k, n] is stored in panels of `panel` columns, each [k][panel]; the last one is
 // as wide as its columns need in whole vectors, filled up with zeros.
-static inline int padded_columns(int n) { return (n + lanes - 1) / lanes * lanes; }
+static inline int padded_columns(int n) { return ceil_divide(n, lanes) * lanes; }
 
-// Packs `count` columns of B, at most a panel, each contiguous over k, times a factor of its own if there are factors.
+// Whole tiles.
+static inline int padded_rows(int n) { return ceil_divide(n, tile_rows) * tile_rows; }
+
+// Packs `count` columns of B, at most a panel, each contiguous over k; each times its factor, if
+// there are factors.
 static inline void pack_panel(const float* const* columns, const float* factors, int count,
                               int depth, float* packed) {
   typedef float Four __attribute__((vector_size(16)));
@@ -97,8 +101,8 @@ static inline void store_part(float* p, Vec v, int count) {
     }
 }
 
-// sums[tile_rows][N * lanes], rows `stride` apart, = (or, if add, +=) the product of the tile's rows and one panel, N vectors
-// wide. A function of its own, so that the compiler has registers for all pointers.
+// sums[tile_rows][N * lanes], rows `stride` apart, = (or, if add, +=) the product of a tile's rows
+// and one panel, N vectors wide. A function of its own, so that all pointers get registers.
 template <int N, bool add>
 __attribute__((noinline)) static void multiply_tile(const float* const* a, const Run* runs,
                                                     int run_count, const float* b, float* sums,
@@ -131,7 +135,8 @@ __attribute__((noinline)) static void multiply_tile(const float* const* a, const
     for (int j = 0; j < N; j++) store(sums + i * stride + j * lanes, sum[i][j]);
 }
 
-// All rows against one panel of `width` columns. `a` and sums have room for whole tiles: a repeats its last row.
+// All rows against one panel of `width` columns. a and sums have room for whole tiles of rows; a
+// repeats its last row.
 template <bool add>
 static inline void multiply_panel(const float* const* a, int rows, const Run* runs, int run_count,
                                   const float* b, int width, float* sums, long stride) {
@@ -150,8 +155,5 @@ static inline void multiply(const float* const* a, int rows, const Run* runs, in
     multiply_panel<add>(a, rows, runs, run_count, b + (long)column * depth,
                         min(panel, columns - column), sums + column, stride);
 }
-
-// `rows` rounded up to whole tiles.
-static inline int padded_rows(int rows) { return ceil_divide(rows, tile_rows) * tile_rows; }
 
 }  // namespace aa::cpu::AA_ISA

@@ -1,8 +1,8 @@
 // Cosine similarity of every target cell with every reference cell, and its softmax over the
-// reference's visible cells. Contract: lib/ops/masked_correlation.ts
+// reference's visible cells.   Contract: lib/ops/masked_correlation.ts
 //
-//   output[r, j, i] = softmax over visible i of  scale <unit reference[r, i], unit target[j]>;   0
-//   where i or j is hidden
+//   output[r, j, i] = softmax over visible i of  scale <unit reference[r, i], unit target[j]>
+//                     0 where i or j is hidden
 //
 // A task makes one reference: a matrix product, then a pass over each row while it is in cache.
 #include "exp.h"

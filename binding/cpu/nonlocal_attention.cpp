@@ -1,8 +1,8 @@
 // Attention from the cells that ask to every visible cell of every reference, added to x.
 // Contract: lib/ops/nonlocal_attention.ts
 //
-//   output[q] = x[q] + sum over k of softmax_k(scale <unit x[q], unit key[k]>) key[k]   where
-//   query[q], else x[q]
+//   output[q] = x[q] + sum over k of softmax_k(scale <unit x[q], unit key[k]>) key[k]
+//               where query[q], else x[q]
 //
 // A task makes a block of queries. It meets the visible cells in blocks that it packs as it goes,
 // with a running maximum, sum and weighted sum for each query, so that the matrix of scores never
@@ -40,7 +40,7 @@ struct Work {
   float *queries, *sums;   // [queries][c], [queries in whole tiles][padded c]
   float *keys, *values;    // packed
   float* scores;           // [score_rows][key_block]
-  float *largest, *total;  // [most_queries]
+  float *largest, *total;  // [queries] of the scores so far; sum of the weights
   const float* rows[score_rows];
 };
 
@@ -141,15 +141,19 @@ void nonlocal_attention(Context& context, const NonlocalAttention& p) {
 
   // As many blocks for each worker. What a query gets does not depend on its block.
   const int workers = context.workers();
-  const int rounds = (count + most_queries * workers - 1) / (most_queries * workers);
-  const int block = (count + rounds * workers - 1) / (rounds * workers);
+  const int rounds = ceil_divide(count, most_queries * workers);
+  const int block = ceil_divide(count, rounds * workers);
   const long columns = padded_columns(p.c);
-  const long sizes[] = {block * (long)p.c,   (block + tile_rows) * columns, key_block * (long)p.c,
-                        key_block * columns, score_rows * key_block,        most_queries,
-                        most_queries};
+  const long sizes[] = {block * (long)p.c,
+                        (block + tile_rows) * columns,
+                        key_block * (long)p.c,
+                        key_block * columns,
+                        score_rows * key_block,
+                        block,
+                        block};
   size_t bytes = 0;
   for (const long size : sizes) bytes += sizeof(float) * ((size + 15) / 16 * 16);
-  parallel(context, (count + block - 1) / block, [&](int task, int worker) {
+  parallel(context, ceil_divide(count, block), [&](int task, int worker) {
     float* at = (float*)context.scratch(worker, bytes);
     int index = 0;
     const auto take = [&] {

@@ -2,11 +2,15 @@
 
 // 3 x 3 convolution of stride 1 with a quarter of the multiplications: Winograd's F(4 x 4, 3 x 3).
 //
-//   4 x 4 outputs = A' [(G w G') * sum over c of (B' d B)] A      d: the 6 x 6 inputs they read, w: 3 x 3 weights
+//   4 x 4 outputs = A' [sum over c of (G w G') * (B' d B)] A   d: the 6 x 6 inputs that they read
 //
-// Multiplying polynomials at six points turns a tile into 36 numbers for each channel, and the sum over channels into 36
-// matrix products of tiles x channels and channels x outputs. The points 0, +-3/4, +-3/2 and infinity round least: errors
-// are twice those of the direct sum, where the usual 0, +-1, +-2 have four times.
+// Polynomials are multiplied at six points: a tile becomes 36 numbers for each channel, and the sum
+// over channels 36 matrix products, tiles x channels by channels x outputs. The points 0, +-3/4,
+// +-3/2 and infinity round least: errors of about twice the direct sum's, where the usual 0, +-1,
+// +-2 have four times (standard normal inputs, 128 channels).
+//
+// A task makes a block of tiles: transforms what they read, then goes through the weights one panel
+// of outputs after another. Bound by arithmetic; by reading the input where channels are few.
 #include "epilogue.h"
 #include "gemm.h"
 
@@ -77,8 +81,8 @@ struct Winograd {
   int step;              // distance of neighbours, in the output: the dilation
   int tiles_y, tiles_x;  // of one of the step x step interleaved images
   int block;             // tiles of a task
-  long row, point,
-      sum_point;  // distances in scratch: of tiles and of points in the transformed input, of points in the sums
+  long row, point;       // distance of tiles and of points in the transformed input
+  long sum_point;        // of points in the sums
 };
 
 // The tile's first pixel, in the region.
@@ -124,7 +128,7 @@ void read_tile(const Winograd& plan, Corner at, const float* zeros, float* to) {
       for (int column = 0; column < 6; column++) {
         Vec d[6], t[6];
         for (int row = 0; row < 6; row++) {
-          // A vector may run into the next pixel's channels, not past the end. What it finds there is not used.
+          // A vector may run into the next pixel, not past the end; what is there is not used.
           const float* data = from[row][column] + k;
           d[row] = rest >= lanes || data + lanes <= end ? load(data) : load_part(data, rest);
           if (column >= 2) __builtin_prefetch(data + ahead);
@@ -168,13 +172,13 @@ void winograd(Context& context, const Conv2d& p, int c, const float* weights) {
   const int tiles = p.n * plan.step * plan.step * plan.tiles_y * plan.tiles_x;
   plan.row = (c + 2 * lanes - 2) / lanes * lanes;
 
-  // As many tiles as let their transformed inputs stay in L2, in rounds that keep all workers busy.
+  // As many tiles as let their transformed inputs stay in L2, in rounds that busy all workers.
   constexpr long cache = 96 * 1024;  // floats
   const int most =
       max(2, min(most_tiles / tile_rows, cache / (winograd_points * plan.row * tile_rows))) *
       tile_rows;
-  const int rounds = ceil_divide(tiles, most * context.workers());
-  plan.block = ceil_divide(ceil_divide(tiles, rounds * context.workers()), tile_rows) * tile_rows;
+  const int rounds = max(3, ceil_divide(tiles, most * context.workers()));
+  plan.block = padded_rows(ceil_divide(tiles, rounds * context.workers()));
   // 16 more, that the points' places in the cache differ.
   plan.point = plan.block * plan.row + 16;
   plan.sum_point = plan.block * panel + 16;
