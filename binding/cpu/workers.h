@@ -41,11 +41,23 @@ class Workers {
     ++job_;
     job_.notify_all();
     take(0);
+    spin([&] { return busy_ == 0; });
     for (int busy; (busy = busy_) != 0;) busy_.wait(busy);
     if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
+  // A frame is hundreds of jobs, one right after the other, and waking a thread takes longer than a small one: looking again for a
+  // few tens of microseconds first keeps the workers awake through it (bench: small layers of conv2d, twice as fast).
+  template <class Done>
+  static void spin(Done done) {
+    for (int i = 0; i < 2000 && !done(); ++i) {
+#ifdef AA_X86
+      __builtin_ia32_pause();
+#endif
+    }
+  }
+
   void take(int worker) {
     try {
       for (int task; (task = next_++) < tasks_;) body_(argument_, task, worker);
@@ -57,6 +69,7 @@ class Workers {
   }
   void work(int worker) {
     for (unsigned seen = 0;;) {
+      spin([&] { return job_ != seen; });
       job_.wait(seen);
       seen = job_;
       if (stopping_) return;
