@@ -25,17 +25,19 @@ export function clock(seconds: number): string {
 }
 
 /**
- * Tells the pace of the latest frames: those without a hole pass in no time, so the mean since the
- * start says little of what is to come.
+ * Tells how many seconds the latest frames took each: those without a hole pass in no time, so the
+ * mean since the start says little of what is to come.
  */
-function pace(): (frame: number) => number {
-  let last = { frame: 0, time: performance.now() };
+function pace(): (frame: number) => number | undefined {
+  let last: { frame: number; time: number } | undefined;
   let seconds: number | undefined;
   return (frame) => {
-    const now = performance.now();
-    const each = (now - last.time) / 1000 / Math.max(1, frame - last.frame);
-    last = { frame, time: now };
-    seconds = seconds === undefined ? each : 0.9 * seconds + 0.1 * each;
+    const time = performance.now();
+    if (last) {
+      const each = (time - last.time) / 1000 / Math.max(1, frame - last.frame);
+      seconds = seconds === undefined ? each : 0.9 * seconds + 0.1 * each;
+    }
+    last = { frame, time };
     return seconds;
   };
 }
@@ -48,15 +50,16 @@ export function showProgress(quiet: boolean): ProgressDisplay {
   const note = (message: string) => process.stderr.write(`note: ${message}\n`);
   if (quiet) return { update() {}, note, stop() {} };
   const secondsEach = pace();
-  const rate = (seconds: number) => (1 / seconds).toFixed(1);
+  const rate = (seconds?: number) => (seconds ? (1 / seconds).toFixed(1) : '?');
+  const left = (frames: number, seconds?: number) => (seconds ? clock(frames * seconds) : '?');
   if (!process.stderr.isTTY) {
     let last = performance.now();
     const update = ({ frame, frames }: Progress) => {
       const seconds = secondsEach(frame);
       if (performance.now() - last < secondsBetweenLines * 1000) return;
       last = performance.now();
-      const left = frames ? ` of ${frames}, ${clock((frames - frame) * seconds)} left` : '';
-      process.stderr.write(`frame ${frame}${left}, ${rate(seconds)} frames/s\n`);
+      const rest = frames ? ` of ${frames}, ${left(frames - frame, seconds)} left` : '';
+      process.stderr.write(`frame ${frame}${rest}, ${rate(seconds)} frames/s\n`);
     };
     return { update, note, stop() {} };
   }
@@ -73,8 +76,8 @@ export function showProgress(quiet: boolean): ProgressDisplay {
       const seconds = secondsEach(frame);
       // What the file tells may be an estimate.
       const total = Math.max(frames ?? 0, frame);
-      const left = frames ? clock((total - frame) * seconds) : '?';
-      const payload = { fps: rate(seconds), left };
+      const rest = frames ? left(total - frame, seconds) : '?';
+      const payload = { fps: rate(seconds), left: rest };
       if (!running) bar.start(total, frame, payload);
       running = true;
       bar.setTotal(total);

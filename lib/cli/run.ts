@@ -4,6 +4,7 @@ import type { DeviceName } from '../device.js';
 import { InpaintError } from '../errors.js';
 import type { InpainterOptions } from '../inpainter.js';
 import { type FrameInpainter, inpaintFile } from '../video/file.js';
+import { parseBox } from '../video/masks.js';
 import { inspect } from './inspect.js';
 import { showProgress } from './progress.js';
 
@@ -151,7 +152,7 @@ function printError(code: string, message: string): void {
 
 async function inpaint(input: string, options: Options, create: CreateInpainter): Promise<number> {
   const { output, mask, box = [], fps, json, quiet = false, device } = options;
-  const masks = [...(mask === undefined ? [] : [mask]), ...box];
+  const masks = [...(mask === undefined ? [] : [mask]), ...box.map(parseBox)];
   if (output === undefined) {
     throw new InpaintError(
       'ERR_ARGUMENT',

@@ -7,6 +7,7 @@ import {
   check,
   type FFmpeg,
   type FormatContext,
+  type Frame,
   formatName,
   hasAlpha,
   matrixOf,
@@ -16,7 +17,7 @@ import {
 } from './ffmpeg.js';
 import type { Image } from './image.js';
 import { type OpenFile, openFile, type VideoReader } from './reader.js';
-import { frameOf, isOpaque, VideoWriter } from './writer.js';
+import { fillFrame, isOpaque, VideoWriter } from './writer.js';
 
 const op = 'createWriter';
 const microseconds = { num: 1, den: 1_000_000 };
@@ -98,6 +99,7 @@ export class FileWriter extends VideoWriter {
   /** The source, open a second time: its other streams are copied as the video advances. */
   #source: OpenFile | undefined;
   #encoder: CodecContext | undefined;
+  #rgb: Frame | undefined;
   #output: FormatContext | undefined;
   #video: Stream | undefined;
   /** The copy of each copied stream of the source, by that one's index. */
@@ -274,7 +276,9 @@ export class FileWriter extends VideoWriter {
       const expected = `an output that keeps the alpha of ${this.like.path} (${places})`;
       throw mediaError(op, expected, extname(this.path));
     }
-    using rgb = frameOf(av, image);
+    // Its memory is used again: fresh pages cost the event loop more than the copy.
+    const rgb = fillFrame(av, image, this.#rgb);
+    this.#rgb = rgb;
     using frame = allocateFrame(av, pixelFormat, width, height);
     const isFull = colorRange === av.AVCOL_RANGE_JPEG;
     rgb.colorPrimaries = frame.colorPrimaries = encoder.colorPrimaries;
@@ -390,6 +394,8 @@ export class FileWriter extends VideoWriter {
 
   protected override async release(): Promise<void> {
     await this.#closeOutput();
+    this.#rgb?.free();
+    this.#rgb = undefined;
     this.#waiting?.free();
     this.#waiting = undefined;
     this.#encoder?.freeContext();

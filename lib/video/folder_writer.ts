@@ -3,7 +3,7 @@ import { basename, extname, join } from 'node:path';
 import { type CodecContext, check, type FFmpeg, type Frame, fileError } from './ffmpeg.js';
 import type { Image } from './image.js';
 import type { VideoReader } from './reader.js';
-import { frameOf, VideoWriter } from './writer.js';
+import { fillFrame, VideoWriter } from './writer.js';
 
 const op = 'createWriter';
 
@@ -29,7 +29,7 @@ export class FolderWriter extends VideoWriter {
   protected override async encode(image: Image, index: number): Promise<void> {
     const av = this.#av;
     const must = (code: number) => check(av, code, op, 'to encode a PNG');
-    using frame = frameOf(av, image);
+    using frame = fillFrame(av, image, undefined);
     const { profile } = this.like;
     if (profile) profile.copy(frame.newSideData(av.AV_FRAME_DATA_ICC_PROFILE, profile.length));
     const encoder = await this.#encoderFor(frame);

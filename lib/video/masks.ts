@@ -266,7 +266,9 @@ export async function openMask(
 ): Promise<MaskReader> {
   const av = await ffmpeg(op);
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
-  const isPath = (spec: MaskSpec) => typeof spec === 'string' && !/^[\s\d,@-]*$/.test(spec);
+  // A folder may well be named 2024-01-01; a box has commas.
+  const isPath = (spec: MaskSpec) =>
+    typeof spec === 'string' && !/^([\d\s@-]*,|$)[\d\s,@-]*$/.test(spec);
   const [path, ...more] = specs.filter(isPath) as string[];
   if (!specs.length || more.length) {
     const got = specs.length ? `${more.length + 1} paths` : 'nothing';

@@ -196,8 +196,8 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     const av = this.#av;
     const { width, height, channels } = this;
     const format = channels === 4 ? av.AV_PIX_FMT_RGBA : av.AV_PIX_FMT_RGB24;
+    using rgb = allocateFrame(av, format, width, height);
     for await (const frame of frames) {
-      using rgb = allocateFrame(av, format, width, height);
       rgb.colorSpace = av.AVCOL_SPC_RGB;
       rgb.colorRange = av.AVCOL_RANGE_JPEG;
       rgb.colorPrimaries = frame.colorPrimaries;

@@ -125,14 +125,24 @@ export abstract class VideoWriter implements AsyncDisposable {
   protected abstract release(): Promise<void>;
 }
 
-/** @internal A frame of FFmpeg's with the pixels of an image. */
-export function frameOf(av: FFmpeg, { data, width, height, channels }: Image): Frame {
+/**
+ * @internal Puts the pixels of an image into a frame of FFmpeg's, which is made when none is given or
+ * it has another format.
+ */
+export function fillFrame(av: FFmpeg, image: Image, given: Frame | undefined): Frame {
+  const { data, width, height, channels } = image;
   const format = channels === 4 ? av.AV_PIX_FMT_RGBA : av.AV_PIX_FMT_RGB24;
-  const frame = allocateFrame(av, format, width, height);
+  let frame = given;
+  if (frame?.format !== format) {
+    given?.free();
+    frame = allocateFrame(av, format, width, height);
+  }
   const [plane] = frame.data ?? [];
   const [stride = 0] = frame.linesize;
   const row = width * channels;
-  for (let y = 0; y < height; y++) plane?.set(data.subarray(y * row, (y + 1) * row), y * stride);
+  if (stride === row) plane?.set(data);
+  else
+    for (let y = 0; y < height; y++) plane?.set(data.subarray(y * row, (y + 1) * row), y * stride);
   frame.colorSpace = av.AVCOL_SPC_RGB;
   frame.colorRange = av.AVCOL_RANGE_JPEG;
   return frame;

@@ -19,6 +19,10 @@ const create: CreateInpainter = async (options) => {
 
 /** Runs the command line here, and says what it printed. */
 async function cli(...args: string[]) {
+  return withInpainter(create, args);
+}
+
+async function withInpainter(make: CreateInpainter | undefined, args: string[]) {
   made = [];
   let stdout = '';
   let stderr = '';
@@ -33,7 +37,7 @@ async function cli(...args: string[]) {
     }),
   ];
   try {
-    return { code: await run(args, create), stdout, stderr };
+    return { code: await run(args, make), stdout, stderr };
   } finally {
     for (const spy of spies) spy.mockRestore();
   }
@@ -93,6 +97,14 @@ describe('align-and-attend', () => {
         logger: expect.any(Function),
       },
     ]);
+  });
+
+  it('works with the real inpainter', async () => {
+    const args = [at('in.mp4'), '--box', '20,10,16,16', '-o', at('real.mkv'), '--json'];
+    const { code, stdout } = await withInpainter(undefined, [...args, '--device', 'cpu']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ frames: 10, masked: 10, device: 'cpu' });
+    expect((await probe(at('real.mkv'))).tracks[0]?.packets).toHaveLength(10);
   });
 
   for (const [args, message] of [

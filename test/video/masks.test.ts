@@ -137,6 +137,13 @@ describe('images', () => {
     expect(await first(image, await tiny())).toEqual(['.#..', '...#']);
   });
 
+  it('are not taken for a box by the name of their folder', async () => {
+    await using video = await openVideo(await tiny());
+    for (const path of ['0001', '2024-01-01']) {
+      await expect(openMask(path, video)).rejects.toThrow(failing('ERR_MEDIA', /no such file/));
+    }
+  });
+
   it('come one a frame from a folder, with boxes on top', async () => {
     await mkdir(at('masks'));
     for (let i = 0; i < 7; i++) {
