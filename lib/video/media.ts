@@ -27,7 +27,8 @@ export async function openVideo(
 
 /**
  * Starts an output like what is being read: its size, frame rate and timestamps, colour tags,
- * rotation and metadata; other streams (audio, subtitles, cover pictures) are copied as they are. Chapters are not kept.
+ * rotation and metadata; other streams (audio, subtitles, cover pictures) are copied as they are.
+ * Chapters are not kept.
  *
  * A path that ends in .mp4, .m4v, .mov or .mkv is written as H.264, .webm as VP9; a source with
  * alpha as ProRes 4444 in .mov and as VP9 in .mkv and .webm. One without extension is a folder of
