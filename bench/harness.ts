@@ -29,7 +29,9 @@ export interface Peer {
   release(): Promise<void>;
 }
 
-/** What the cases of operations are made from: random values, the same in each run of the program. */
+/**
+ * What the cases of operations are made from: random values, the same in each run of the program.
+ */
 export class Feed {
   readonly device: Device;
   readonly weights: Safetensors;
@@ -147,7 +149,7 @@ export class Stopwatch {
   /**
    * Times several in turn, A B A B: what else the machine does meets all of them alike. A round
    * makes as many calls as fill 50 ms, after one that does not count; before it all threads come to
-   * rest, since those of a peer may spin on for a while.
+   * rest: a peer's spin on for tens of milliseconds, which would double our times.
    */
   async compare(...turns: Turn[]): Promise<Timing[]> {
     const calls: number[] = [];
@@ -158,7 +160,7 @@ export class Stopwatch {
     const times = turns.map((): number[] => []);
     for (let round = 0; round < this.#rounds; round++) {
       for (const [i, turn] of turns.entries()) {
-        await setTimeout(20);
+        await setTimeout(100);
         await turn(1);
         times[i]?.push(await timed(turn, calls[i] ?? 1));
       }
@@ -172,7 +174,10 @@ export class Stopwatch {
     return timing as Timing;
   }
 
-  /** Times single calls, the way there and back included, after the caches were filled with other data. */
+  /**
+   * Times single calls, the way there and back included, after the caches were filled with other
+   * data.
+   */
   async cold(run: () => unknown): Promise<Timing> {
     const turn = this.turn(run);
     const times: number[] = [];

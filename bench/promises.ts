@@ -1,5 +1,6 @@
-// What DESIGN promises of behaviour rather than of speed, measured: memory that does not grow with length, an event loop that is not
-// blocked, native detail. `tsx bench/promises.ts memory|loop|detail [--work-size n]`
+// What DESIGN promises of behaviour rather than of speed, measured: memory that does not grow with
+// length, an event loop that is not blocked, native detail. `tsx bench/promises.ts
+// memory|loop|detail [--work-size n]`
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +14,10 @@ const { values, positionals } = parseArgs({
 });
 const workSize = Number(values['work-size']);
 
-/** A picture without end: large waves, fine ones and blocks, so that a frame has something to lose at every size. */
+/**
+ * A picture without end: large waves, fine ones and blocks, so that a frame has something to lose
+ * at every size.
+ */
 function level(x: number, y: number, c: number): number {
   const block = ((((x >> 5) * 7 + (y >> 5) * 13) % 11) - 5) * 9;
   const fine = 24 * Math.sin(x * 1.3 + y * 0.9) * Math.sin(x * 0.37 - y * 1.1);
@@ -29,7 +33,10 @@ interface Pan {
   readonly hole: readonly [left: number, top: number, right: number, bottom: number];
 }
 
-/** A camera that moves to the right, and back, over the picture; the hole stays where it is in the frame and is painted grey. */
+/**
+ * A camera that moves to the right, and back, over the picture; the hole stays where it is in the
+ * frame and is painted grey.
+ */
 function* pan({
   width,
   height,
@@ -75,7 +82,10 @@ const small = (frames: number): Pan => ({
 });
 
 const tasks: Record<string, () => Promise<void>> = {
-  /** Peak memory of a long video against a short one's, each in a process of its own; then ten videos in one process. */
+  /**
+   * Peak memory of a long video against a short one's, each in a process of its own; then ten
+   * videos in one process.
+   */
   async memory() {
     const child = (task: string, ...args: string[]) => {
       const script = fileURLToPath(import.meta.url);
@@ -126,7 +136,10 @@ const tasks: Record<string, () => Promise<void>> = {
       `a timer of 10 ms, ${late.length} times: latest ${(late[0] ?? 0).toFixed(1)} ms, ${share} later than 30 ms`,
     );
   },
-  /** PSNR in the hole of a large pan, with the native pixel path and with the whole done at working size and enlarged. */
+  /**
+   * PSNR in the hole of a large pan, with the native pixel path and with the whole done at working
+   * size and enlarged.
+   */
   async detail() {
     const [width, height] = [1920, 1080];
     const scene: Pan = { width, height, frames: 60, step: 10, hole: [860, 20, 1080, 1060] };

@@ -1,4 +1,5 @@
-// npm run bench: what the machine does at most, each operation on the network's shapes, the network.
+// npm run bench: what the machine does at most, each operation on the network's shapes, the
+// network.
 //
 //   --op conv2d      only this; may be given several times; `network` is the whole frame by part
 //   --device cpu     as Device.create takes it

@@ -26,7 +26,10 @@ function radii({ h, w }: Size): Size {
   return { h: h * part, w: w * part };
 }
 
-/** An ellipse of {@link share} of the plane: 1 in the hole. `shift` moves it by that share of the width, -0.3 to 0.3. */
+/**
+ * An ellipse of {@link share} of the plane: 1 in the hole. `shift` moves it by that share of the
+ * width, -0.3 to 0.3.
+ */
 export function holeOf(plane: Size, shift = 0): Uint8Array {
   const { h, w } = radii(plane);
   return Uint8Array.from({ length: plane.h * plane.w }, (_, i) => {
@@ -111,7 +114,9 @@ function encoder(name: string, plane: Size, inputs: number[], width: number, ext
   return layers;
 }
 
-/** Every convolution of the network on frames of a size; the homography's have a size of their own. */
+/**
+ * Every convolution of the network on frames of a size; the homography's have a size of their own.
+ */
 export function layersOf({ homography, inpainter }: NetworkConfig, plane: Size): Layer[] {
   const { width, flowWidth } = inpainter;
   const [c, g] = [4 * width, 4 * flowWidth];

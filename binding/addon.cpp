@@ -1,5 +1,5 @@
-// What lib/addon.ts sees: devices, tensors, enqueue, read. Everything here runs on the JavaScript thread, except the body of a
-// stream's task and its `done`.
+// What lib/addon.ts sees: devices, tensors, enqueue, read. Everything here runs on the JavaScript
+// thread, except the body of a stream's task and its `done`.
 #include <napi.h>
 
 #include <memory>
@@ -37,7 +37,8 @@ Napi::Value guarded(Napi::Env env, const char* op, Body body) {
 std::vector<int> read_shape(Napi::Value value) {
   auto array = value.As<Napi::Array>();
   std::vector<int> shape;
-  for (uint32_t i = 0; i < array.Length(); ++i) shape.push_back(array.Get(i).As<Napi::Number>().Int32Value());
+  for (uint32_t i = 0; i < array.Length(); ++i)
+    shape.push_back(array.Get(i).As<Napi::Number>().Int32Value());
   return shape;
 }
 
@@ -48,7 +49,8 @@ struct Read {
   std::optional<Error> error;
 };
 
-// The reads of one device. Shared with the calls that settle them, which may come after the device is gone.
+// The reads of one device. Shared with the calls that settle them, which may come after the device
+// is gone.
 struct Reads {
   Napi::ThreadSafeFunction settle;
   std::set<Read*> open;
@@ -69,25 +71,30 @@ struct Reads {
 class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
  public:
   static Napi::Function define(Napi::Env env) {
-    return DefineClass(env, "NativeDevice",
-                       {InstanceMethod<&NativeDevice::upload>("upload"), InstanceMethod<&NativeDevice::enqueue>("enqueue"),
-                        InstanceMethod<&NativeDevice::read>("read"), InstanceMethod<&NativeDevice::info>("info"),
-                        InstanceMethod<&NativeDevice::trim>("trim"),
-                        InstanceMethod<&NativeDevice::packed_size>("packedSize"),
-                        InstanceMethod<&NativeDevice::fail_after>("failAfter"),
-                        InstanceMethod<&NativeDevice::dispose>("dispose")});
+    return DefineClass(
+        env, "NativeDevice",
+        {InstanceMethod<&NativeDevice::upload>("upload"),
+         InstanceMethod<&NativeDevice::enqueue>("enqueue"),
+         InstanceMethod<&NativeDevice::read>("read"), InstanceMethod<&NativeDevice::info>("info"),
+         InstanceMethod<&NativeDevice::trim>("trim"),
+         InstanceMethod<&NativeDevice::packed_size>("packedSize"),
+         InstanceMethod<&NativeDevice::fail_after>("failAfter"),
+         InstanceMethod<&NativeDevice::dispose>("dispose")});
   }
 
   // (name, threads, memory limit in bytes, poison)
   explicit NativeDevice(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeDevice>(info) {
     guarded(info.Env(), "Device", [&] {
-      device_ = create_device(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Number>().Int32Value(),
+      device_ = create_device(info[0].As<Napi::String>().Utf8Value(),
+                              info[1].As<Napi::Number>().Int32Value(),
                               size_t(info[2].As<Napi::Number>().DoubleValue()));
       device_->poison = info[3].ToBoolean();
       reads_ = std::make_shared<Reads>();
-      reads_->settle = Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
+      reads_->settle =
+          Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
       reads_->settle.Unref(info.Env());
-      // Runs before the environment goes: at exit, when a worker thread ends, or when a module is unloaded.
+      // Runs before the environment goes: at exit, when a worker thread ends, or when a module is
+      // unloaded.
       napi_add_env_cleanup_hook(info.Env(), cleanup, this);
       return info.Env().Undefined();
     });
@@ -114,12 +121,14 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
   // Usable, and its stream not poisoned.
   std::shared_ptr<Device> usable(const char* op) {
-    if (!device_) throw Error("ERR_DISPOSED", op, "expected a device in use, got one that was disposed of");
+    if (!device_)
+      throw Error("ERR_DISPOSED", op, "expected a device in use, got one that was disposed of");
     if (auto error = device_->stream().error()) throw *error;
     return device_;
   }
 
-  // (shape, 'f32' | 'u8') -> tensor; with data (a typed array): copied now, arrives in stream order.
+  // (shape, 'f32' | 'u8') -> tensor; with data (a typed array): copied now, arrives in stream
+  // order.
   Napi::Value upload(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "upload", [&]() -> Napi::Value {
       auto device = usable("upload");
@@ -149,7 +158,8 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       auto outputs = Napi::Array::New(info.Env());
       try {
         for (uint32_t i = 0; i + 1 < wanted.Length(); i += 2) {
-          Type type = wanted.Get(i + 1).As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
+          Type type =
+              wanted.Get(i + 1).As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
           outputs.Set(i / 2, Tensor::create(info.Env(), device, read_shape(wanted.Get(i)), type));
         }
       } catch (...) {  // what was made goes back now, not when it is collected
@@ -167,20 +177,26 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
   Napi::Value read(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     return guarded(env, "read", [&]() -> Napi::Value {
-      if (!device_) throw Error("ERR_DISPOSED", "read", "expected a device in use, got one that was disposed of");
+      if (!device_)
+        throw Error("ERR_DISPOSED", "read",
+                    "expected a device in use, got one that was disposed of");
       const Tensor* tensor = Tensor::Unwrap(info[0].As<Napi::Object>());
       auto array = info[1].As<Napi::TypedArray>();
-      auto read = new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt};
+      auto read =
+          new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt};
       Napi::Promise promise = read->deferred.Promise();
       if (reads_->open.empty()) reads_->settle.Ref(env);
       reads_->open.insert(read);
       void* to = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
       device_->stream().push(
           {"read",
-           [to, from = tensor->data(), bytes = tensor->bytes(), device = device_.get()] { device->copy(to, from, bytes); },
+           [to, from = tensor->data(), bytes = tensor->bytes(), device = device_.get()] {
+             device->copy(to, from, bytes);
+           },
            [reads = reads_, read](const Error* error) {
              if (error) read->error.emplace(*error);
-             reads->settle.NonBlockingCall([reads, read](Napi::Env env, Napi::Function) { reads->finish(env, read); });
+             reads->settle.NonBlockingCall(
+                 [reads, read](Napi::Env env, Napi::Function) { reads->finish(env, read); });
            }});
       return promise;
     });
@@ -205,9 +221,11 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
   Napi::Value packed_size(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "packedSize", [&]() -> Napi::Value {
-      return Napi::Number::New(info.Env(), double(usable("packedSize")->operations().conv2d_packed_size(
-                                               info[0].As<Napi::Number>().Int32Value(),
-                                               info[1].As<Napi::Number>().Int32Value())));
+      return Napi::Number::New(
+          info.Env(), double(usable("packedSize")
+                                 ->operations()
+                                 .conv2d_packed_size(info[0].As<Napi::Number>().Int32Value(),
+                                                     info[1].As<Napi::Number>().Int32Value())));
     });
   }
 

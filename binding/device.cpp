@@ -15,7 +15,9 @@ std::vector<DeviceInfo> list_devices() {
 std::shared_ptr<Device> create_device(const std::string& name, int threads, size_t memory_limit) {
   for (const DeviceInfo& device : list_devices()) {
     if (device.name != name) continue;
-    if (!device.usable) throw Error("ERR_DEVICE", "Device", "expected a usable device, got " + name + ": " + device.reason);
+    if (!device.usable)
+      throw Error("ERR_DEVICE", "Device",
+                  "expected a usable device, got " + name + ": " + device.reason);
     return cpu::create_device(threads, memory_limit);
   }
   throw Error("ERR_DEVICE", "Device", "expected a device of this machine, got " + name);

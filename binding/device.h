@@ -9,8 +9,8 @@
 
 namespace aa {
 
-// One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript thread; the stream's thread runs
-// the work.
+// One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript
+// thread; the stream's thread runs the work.
 class Device {
  public:
   virtual ~Device() = default;
@@ -41,7 +41,8 @@ class Device {
   bool poison = false;  // fills an operation's outputs with NaN before it runs
 
  protected:
-  Device(MemorySource& source, size_t limit) : budget_(limit), pool_(source, budget_), stream_(new Stream) {
+  Device(MemorySource& source, size_t limit)
+      : budget_(limit), pool_(source, budget_), stream_(new Stream) {
     pool_.set_completed(&stream_->completed());
   }
   Budget budget_;

@@ -12,7 +12,8 @@ struct Error : std::runtime_error {
   std::string op;
 };
 
-// Turns whatever an operation threw into an Error that names the operation. Call inside a catch block.
+// Turns whatever an operation threw into an Error that names the operation. Call inside a catch
+// block.
 Error current_error(const char* op);
 
 }  // namespace aa

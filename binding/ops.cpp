@@ -1,4 +1,5 @@
-// The operations by name: how each one's parameters are read. The parameters themselves are documented in lib/ops.
+// The operations by name: how each one's parameters are read. The parameters themselves are
+// documented in lib/ops.
 #include "ops.h"
 
 #include <unordered_map>
@@ -7,7 +8,8 @@ namespace aa {
 
 Napi::Value Call::value(const std::string& name) const {
   Napi::Value value = params_.Get(name);
-  if (value.IsUndefined()) throw Error("ERR_DEVICE", op, "expected a parameter " + name + ", got none");
+  if (value.IsUndefined())
+    throw Error("ERR_DEVICE", op, "expected a parameter " + name + ", got none");
   return value;
 }
 
@@ -21,7 +23,9 @@ Window Call::window(size_t i, const std::string& name) const {
   return {input(i), t.dim(1), t.dim(2), t.dim(3), integer(name + "Y"), integer(name + "X")};
 }
 
-Region Call::region(size_t i) const { return {out[i]->dim(1), out[i]->dim(2), integer("outY"), integer("outX")}; }
+Region Call::region(size_t i) const {
+  return {out[i]->dim(1), out[i]->dim(2), integer("outY"), integer("outX")};
+}
 
 void Call::push_task(std::function<void()> run) {
   if (device->poison) {
@@ -48,7 +52,9 @@ void conv2d(Call& call, const Operations& on) {
   p.input_count = call.integer("inputCount");
   for (int i = 0; i < p.input_count; ++i) {
     const Tensor& t = *call.in[3 + i];
-    p.inputs[i] = {call.input(3 + i), t.dim(1), t.dim(2), t.dim(3), call.integer("inputY", i), call.integer("inputX", i)};
+    p.inputs[i] = {
+        call.input(3 + i),        t.dim(1), t.dim(2), t.dim(3), call.integer("inputY", i),
+        call.integer("inputX", i)};
   }
   p.n = call.out[0]->dim(0);
   p.out = call.region(0);
@@ -66,13 +72,14 @@ void conv2d(Call& call, const Operations& on) {
 }
 
 void conv2d_pack(Call& call, const Operations& on) {
-  call.push(on.conv2d_pack, {call.integer("out"), call.integer("in"), call.input(0), call.output(0)});
+  call.push(on.conv2d_pack,
+            {call.integer("out"), call.integer("in"), call.input(0), call.output(0)});
 }
 
 void linear(Call& call, const Operations& on) {
   const int n = call.in[0]->dim(0);
-  call.push(on.linear, {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.input(0), call.input(1),
-                        call.input(2), call.output(0)});
+  call.push(on.linear, {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.input(0),
+                        call.input(1), call.input(2), call.output(0)});
 }
 
 void resize(Call& call, const Operations& on) {
@@ -117,9 +124,10 @@ void pack_frame(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[0];
   const Tensor& plane = *call.out[0];
   call.push(on.pack_frame,
-            {frame.dim(1), frame.dim(2), frame.dim(3), call.integer("scaledH"), call.integer("scaledW"), plane.dim(1),
-             plane.dim(2), call.integer("dilate"), call.input<uint8_t>(0), call.input<uint8_t>(1), call.output(0),
-             call.output(1), call.output(2), call.output(3), call.output<uint8_t>(4)});
+            {frame.dim(1), frame.dim(2), frame.dim(3), call.integer("scaledH"),
+             call.integer("scaledW"), plane.dim(1), plane.dim(2), call.integer("dilate"),
+             call.input<uint8_t>(0), call.input<uint8_t>(1), call.output(0), call.output(1),
+             call.output(2), call.output(3), call.output<uint8_t>(4)});
 }
 
 void masked_correlation(Call& call, const Operations& on) {
@@ -181,16 +189,16 @@ void affine_sample(Call& call, const Operations& on) {
 void frame_distance(Call& call, const Operations& on) {
   const Tensor& aligned = *call.in[0];
   call.push(on.frame_distance,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.input(0), call.input(1),
-             call.input(2), call.input(3), call.output(0), call.output(1)});
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.input(0),
+             call.input(1), call.input(2), call.input(3), call.output(0), call.output(1)});
 }
 
 void temporal_pool(Call& call, const Operations& on) {
   const Tensor& aligned = *call.in[0];
   call.push(on.temporal_pool,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"), call.input(0),
-             call.input(1), call.input(2), call.input(3), call.input(4), call.input(5), call.output(0),
-             call.output(1), call.output(2)});
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"),
+             call.input(0), call.input(1), call.input(2), call.input(3), call.input(4),
+             call.input(5), call.output(0), call.output(1), call.output(2)});
 }
 
 void nonlocal_attention(Call& call, const Operations& on) {
@@ -210,21 +218,22 @@ void nonlocal_attention(Call& call, const Operations& on) {
 void flow_warp(Call& call, const Operations& on) {
   const Tensor& source = *call.in[0];
   call.push(on.flow_warp,
-            {source.dim(1), source.dim(2), source.dim(3), call.out[0]->dim(3), source.type() == Type::u8,
-             call.input<void>(0), call.input(1), call.in[1]->dim(3), call.number("scaleY"), call.number("scaleX"),
-             call.region(0), call.output(0)});
+            {source.dim(1), source.dim(2), source.dim(3), call.out[0]->dim(3),
+             source.type() == Type::u8, call.input<void>(0), call.input(1), call.in[1]->dim(3),
+             call.number("scaleY"), call.number("scaleX"), call.region(0), call.output(0)});
 }
 
 void blend(Call& call, const Operations& on) {
-  call.push(on.blend, {call.region(0), call.window(0, "decoded"), call.window(1, "coarse"), call.window(2, "known"),
-                       call.window(3, "previous"), call.window(4, "motion"), call.output(0)});
+  call.push(on.blend, {call.region(0), call.window(0, "decoded"), call.window(1, "coarse"),
+                       call.window(2, "known"), call.window(3, "previous"),
+                       call.window(4, "motion"), call.output(0)});
 }
 
 void composite(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[2];
-  call.push(on.composite,
-            {frame.dim(1), frame.dim(2), frame.dim(3), frame.type() == Type::u8, call.window(0, "y"),
-             call.window(1, "known"), call.input<void>(2), call.input<void>(3), call.output<void>(0), call.output(1)});
+  call.push(on.composite, {frame.dim(1), frame.dim(2), frame.dim(3), frame.type() == Type::u8,
+                           call.window(0, "y"), call.window(1, "known"), call.input<void>(2),
+                           call.input<void>(3), call.output<void>(0), call.output(1)});
 }
 
 using Row = void (*)(Call&, const Operations&);
@@ -251,8 +260,8 @@ const std::unordered_map<std::string, Row> table = {
 
 }  // namespace
 
-void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs, Napi::Array outputs,
-             Napi::Object params) {
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,
+             Napi::Array outputs, Napi::Object params) {
   auto row = table.find(op);
   if (row == table.end()) throw Error("ERR_DEVICE", op, "expected an operation of this addon");
   auto tensors = [](Napi::Array from, std::vector<Tensor*>& to) {

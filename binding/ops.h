@@ -10,7 +10,8 @@
 
 namespace aa {
 
-// An operation as JavaScript asks for it: its tensors and its parameters by name. Arguments were judged in lib/ops.
+// An operation as JavaScript asks for it: its tensors and its parameters by name. Arguments were
+// judged in lib/ops.
 class Call {
  public:
   Call(const char* op, std::shared_ptr<Device> device, Napi::Object params)
@@ -22,7 +23,9 @@ class Call {
   std::vector<Tensor*> out;
 
   int integer(const std::string& name) const { return value(name).As<Napi::Number>().Int32Value(); }
-  float number(const std::string& name) const { return value(name).As<Napi::Number>().FloatValue(); }
+  float number(const std::string& name) const {
+    return value(name).As<Napi::Number>().FloatValue();
+  }
   bool flag(const std::string& name) const { return value(name).As<Napi::Boolean>().Value(); }
   int integer(const std::string& name, size_t i) const;  // of an array
 
@@ -43,7 +46,8 @@ class Call {
   // Queues function(parameters) on the device's stream.
   template <class Parameters>
   void push(void (*function)(Context&, const Parameters&), const Parameters& parameters) {
-    push_task([function, parameters, device = device.get()] { function(device->context(), parameters); });
+    push_task(
+        [function, parameters, device = device.get()] { function(device->context(), parameters); });
   }
 
  private:
@@ -53,7 +57,7 @@ class Call {
 };
 
 // Queues the operation of that name.
-void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs, Napi::Array outputs,
-             Napi::Object params);
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,
+             Napi::Array outputs, Napi::Object params);
 
 }  // namespace aa

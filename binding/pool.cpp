@@ -10,7 +10,8 @@ namespace aa {
 namespace {
 // A cache line, and what the widest vector load wants.
 constexpr size_t alignment = 64;
-// Large enough that a frame's small tensors share a few segments, small enough that giving one back matters.
+// Large enough that a frame's small tensors share a few segments, small enough that giving one back
+// matters.
 constexpr size_t segment_bytes = size_t(16) << 20;
 constexpr size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 }  // namespace
@@ -60,8 +61,9 @@ void Pool::add_segment(size_t bytes) {
     }
   }
   throw Error("ERR_OUT_OF_MEMORY", "",
-              "expected " + std::to_string(bytes) + " bytes more, got none: " + std::to_string(budget_.reserved()) +
-                  " of " + std::to_string(budget_.limit()) + " are in use");
+              "expected " + std::to_string(bytes) +
+                  " bytes more, got none: " + std::to_string(budget_.reserved()) + " of " +
+                  std::to_string(budget_.limit()) + " are in use");
 }
 
 void* Pool::allocate(size_t bytes) {
@@ -75,7 +77,8 @@ void* Pool::allocate(size_t bytes) {
   free_.erase(found);
   block.free = false;
   if (block.bytes > bytes) {
-    Block& rest = blocks_[block.data + bytes] = {block.segment, block.data + bytes, block.bytes - bytes, true};
+    Block& rest = blocks_[block.data + bytes] = {block.segment, block.data + bytes,
+                                                 block.bytes - bytes, true};
     block.bytes = bytes;
     free_.insert(&rest);
   }
@@ -89,7 +92,8 @@ void Pool::release(void* data, size_t ticket) {
   used_ -= block->bytes;
   block->segment->ticket = ticket;
   block->free = true;
-  if (auto next = std::next(at); next != blocks_.end() && next->second.free && next->second.segment == block->segment) {
+  if (auto next = std::next(at);
+      next != blocks_.end() && next->second.free && next->second.segment == block->segment) {
     free_.erase(&next->second);
     block->bytes += next->second.bytes;
     blocks_.erase(next);
@@ -109,7 +113,8 @@ void Pool::release(void* data, size_t ticket) {
 void Pool::trim(size_t completed) {
   for (auto at = segments_.begin(); at != segments_.end();) {
     auto block = blocks_.find(at->first);
-    if (!block->second.free || block->second.bytes != at->second.bytes || at->second.ticket > completed) {
+    if (!block->second.free || block->second.bytes != at->second.bytes ||
+        at->second.ticket > completed) {
       ++at;
       continue;
     }

@@ -15,7 +15,8 @@ class MemorySource {
   virtual void unmap(void* data, size_t bytes) = 0;
 };
 
-// Counts what a device holds and refuses what would pass the limit. Shared by the pool and the kernels' scratch memory.
+// Counts what a device holds and refuses what would pass the limit. Shared by the pool and the
+// kernels' scratch memory.
 class Budget {
  public:
   explicit Budget(size_t limit) : limit_(limit) {}
@@ -25,7 +26,8 @@ class Budget {
   size_t peak() const { return peak_; }
   size_t limit() const { return limit_; }
 
-  // The n-th request from now is refused, and all that follow it (0: the next one); negative: none. For tests.
+  // The n-th request from now is refused, and all that follow it (0: the next one); negative: none.
+  // For tests.
   void fail_after(int n) { fail_after_ = n; }
 
  private:
@@ -34,16 +36,18 @@ class Budget {
   size_t limit_;
 };
 
-// Stream-ordered memory: a block released by the thread that enqueues may be handed out again at once, although queued work
-// still uses it, because whatever uses it next is queued behind that work. Best fit; neighbours that are free are joined, so
-// a steady sequence of requests settles on the same blocks. Used by one thread only.
+// Stream-ordered memory: a block released by the thread that enqueues may be handed out again at
+// once, although queued work still uses it, because whatever uses it next is queued behind that
+// work. Best fit; neighbours that are free are joined, so a steady sequence of requests settles on
+// the same blocks. Used by one thread only.
 class Pool {
  public:
   Pool(MemorySource& source, Budget& budget) : source_(source), budget_(budget) {}
   ~Pool() { clear(); }
   void* allocate(size_t bytes);  // throws Error ERR_OUT_OF_MEMORY
   void release(void* data, size_t ticket);
-  // Gives segments back to the system that are free and whose last use, by ticket, is behind `completed`.
+  // Gives segments back to the system that are free and whose last use, by ticket, is behind
+  // `completed`.
   void trim(size_t completed);
   void set_completed(const std::atomic<size_t>* completed) { completed_ = completed; }
   // Gives everything back; blocks that are still out dangle.

@@ -11,10 +11,12 @@
 
 namespace aa {
 
-// Ordered work on a thread of its own. A task that throws poisons the stream: later tasks are told the error instead of running.
+// Ordered work on a thread of its own. A task that throws poisons the stream: later tasks are told
+// the error instead of running.
 class Stream {
  public:
-  // `run` does the work; `done`, if any, is called after it on the same thread, with the error if there is one.
+  // `run` does the work; `done`, if any, is called after it on the same thread, with the error if
+  // there is one.
   struct Task {
     const char* op;
     std::function<void()> run;

@@ -8,7 +8,8 @@ Napi::Function Tensor::define(Napi::Env env) {
   return DefineClass(env, "NativeTensor", {InstanceMethod<&Tensor::dispose>("dispose")});
 }
 
-Napi::Object Tensor::create(Napi::Env env, std::shared_ptr<Device> device, const std::vector<int>& shape, Type type) {
+Napi::Object Tensor::create(Napi::Env env, std::shared_ptr<Device> device,
+                            const std::vector<int>& shape, Type type) {
   Napi::Object object = State::of(env).tensor.New({});
   Tensor* tensor = Unwrap(object);
   tensor->shape_ = shape;

@@ -9,11 +9,13 @@ namespace aa {
 
 enum class Type { f32, u8 };
 
-// The handle behind lib/tensor.ts: memory of a device and its shape. Disposing it returns the memory to the pool at once.
+// The handle behind lib/tensor.ts: memory of a device and its shape. Disposing it returns the
+// memory to the pool at once.
 class Tensor : public Napi::ObjectWrap<Tensor> {
  public:
   static Napi::Function define(Napi::Env env);
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Device> device, const std::vector<int>& shape, Type type);
+  static Napi::Object create(Napi::Env env, std::shared_ptr<Device> device,
+                             const std::vector<int>& shape, Type type);
   explicit Tensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor>(info) {}
   ~Tensor() override { release(); }
 

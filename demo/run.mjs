@@ -1,4 +1,5 @@
-// `npm run demo`: removes the person from the bundled clip by the command line, and lays input, mask and output side by side.
+// `npm run demo`: removes the person from the bundled clip by the command line, and lays input,
+// mask and output side by side.
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';

@@ -74,7 +74,9 @@ export function addon(): Addon {
   return loaded;
 }
 
-/** @internal Runs body and turns what the addon throws into an InpaintError with the caller's stack. */
+/**
+ * @internal Runs body and turns what the addon throws into an InpaintError with the caller's stack.
+ */
 export function native<T>(op: string, body: () => T): T {
   try {
     return body();

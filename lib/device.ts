@@ -34,9 +34,9 @@ export function devices(): DeviceInfo[] {
 /**
  * A CPU or GPU with an ordered stream of work and its own memory.
  *
- * Operations on its tensors are queued and return at once; the stream runs on a thread of its own, so the event loop is never
- * blocked. When queued work fails, the stream is poisoned: the error rejects every later read and throws from every later
- * operation.
+ * Operations on its tensors are queued and return at once; the stream runs on a thread of its own,
+ * so the event loop is never blocked. When queued work fails, the stream is poisoned: the error
+ * rejects every later read and throws from every later operation.
  */
 export class Device implements Disposable {
   /** `cpu`, `cuda:0`, ... */
@@ -60,7 +60,8 @@ export class Device implements Disposable {
   /**
    * Opens a device.
    *
-   * @throws InpaintError ERR_DEVICE when it is not usable (the reason is in the message), ERR_ARGUMENT, ERR_ADDON.
+   * @throws InpaintError ERR_DEVICE when it is not usable (the reason is in the message),
+   *   ERR_ARGUMENT, ERR_ADDON.
    */
   static create(name: DeviceName = 'auto', options: DeviceOptions = {}): Device {
     const { threads = 0, memoryLimit = 2 ** 52, poison = false } = options;
@@ -131,7 +132,10 @@ export class Device implements Disposable {
     return this.#disposed;
   }
 
-  /** Drops queued work, rejects pending reads with ERR_DISPOSED and frees all memory. May be called twice. */
+  /**
+   * Drops queued work, rejects pending reads with ERR_DISPOSED and frees all memory. May be called
+   * twice.
+   */
   dispose(): void {
     this.#disposed = true;
     this.handle.dispose();

@@ -35,7 +35,8 @@ export type Sides<P extends string> = P extends `${infer First} ${infer Rest}`
   : P;
 
 /**
- * @internal Checks a tensor against a pattern such as `'r h w 3'` and returns the sides its letters stand for.
+ * @internal Checks a tensor against a pattern such as `'r h w 3'` and returns the sides its letters
+ *   stand for.
  *
  * @param known sides that letters must have
  */

@@ -10,18 +10,25 @@ import { FrameWindow } from './video/window.js';
 
 /** What an {@link Inpainter} is made with; everything may be left out. */
 export interface InpainterOptions {
-  /** Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link Inpainter.device}. */
+  /**
+   * Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link
+   * Inpainter.device}.
+   */
   readonly device?: DeviceName;
   /** Threads of the CPU device, by default as many as it has cores. */
   readonly threads?: number;
   /**
-   * Most bytes to hold, frames and device together, by default no limit. References are given up until a video fits; one that
-   * fits not even with a single reference fails with ERR_OUT_OF_MEMORY.
+   * Most bytes to hold, frames and device together, by default no limit. References are given up
+   * until a video fits; one that fits not even with a single reference fails with
+   * ERR_OUT_OF_MEMORY.
    */
   readonly memoryLimit?: number;
   /** Path of the weights, by default those that come with the package. */
   readonly weights?: string;
-  /** Longer side, in pixels, at which the network runs, 16 to 4096, default 512. What is borrowed keeps the frame's own detail. */
+  /**
+   * Longer side, in pixels, at which the network runs, 16 to 4096, default 512. What is borrowed
+   * keeps the frame's own detail.
+   */
   readonly workSize?: number;
   /** Pixels, at working size, by which holes grow, 0 to 64, default 4. */
   readonly dilate?: number;
@@ -64,7 +71,10 @@ export interface InpaintedFrame {
   readonly channels: 3 | 4;
   /** Number of the frame, from 0. */
   readonly index: number;
-  /** Share of the hole's pixels that some reference shows, 0 to 1; the rest is made up. 1 when there is no hole. */
+  /**
+   * Share of the hole's pixels that some reference shows, 0 to 1; the rest is made up. 1 when there
+   * is no hole.
+   */
   readonly coverage: number;
 }
 
@@ -118,7 +128,8 @@ export class Inpainter implements AsyncDisposable {
   /**
    * Opens the device and loads the weights.
    *
-   * @throws InpaintError (rejects) ERR_ARGUMENT, ERR_DEVICE, ERR_WEIGHTS, ERR_ADDON, ERR_OUT_OF_MEMORY
+   * @throws InpaintError (rejects) ERR_ARGUMENT, ERR_DEVICE, ERR_WEIGHTS, ERR_ADDON,
+   *   ERR_OUT_OF_MEMORY
    */
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
@@ -165,13 +176,14 @@ export class Inpainter implements AsyncDisposable {
   /**
    * Completes a video, frame by frame, in order.
    *
-   * The source is pulled ahead by half the reference window. Its frames have one size; they are copied as they come. Leaving the loop
-   * early closes the source and frees everything. Several videos may be inpainted at once; they share the device.
+   * The source is pulled ahead by half the reference window. Its frames have one size; they are
+   * copied as they come. Leaving the loop early closes the source and frees everything. Several
+   * videos may be inpainted at once; they share the device.
    *
-   * @param source frames with their masks: any non-zero pixel of a mask is hole. An {@link Image}, sharp's `{ data, info }` and
-   *   ImageData are taken
-   * @throws InpaintError ERR_ARGUMENT at the call; while it runs ERR_ARGUMENT, ERR_SHAPE (a frame), ERR_OUT_OF_MEMORY, ERR_DEVICE,
-   *   ERR_ABORTED, ERR_DISPOSED, and whatever the source throws
+   * @param source frames with their masks: any non-zero pixel of a mask is hole. An {@link Image},
+   *   sharp's `{ data, info }` and ImageData are taken
+   * @throws InpaintError ERR_ARGUMENT at the call; while it runs ERR_ARGUMENT, ERR_SHAPE (a frame),
+   *   ERR_OUT_OF_MEMORY, ERR_DEVICE, ERR_ABORTED, ERR_DISPOSED, and whatever the source throws
    */
   inpaint(
     source: Iterable<FramePair> | AsyncIterable<FramePair>,

@@ -15,8 +15,9 @@ function keep(value: unknown, tensors: Set<Disposable>): void {
 }
 
 /**
- * Runs body and disposes of every tensor made inside it, except those in what it returns (a tensor, or arrays and plain objects of
- * them), which pass to the scope around it. When body throws, all are disposed of.
+ * Runs body and disposes of every tensor made inside it, except those in what it returns (a tensor,
+ * or arrays and plain objects of them), which pass to the scope around it. When body throws, all
+ * are disposed of.
  *
  * @param body synchronous: work is queued, not awaited
  */

@@ -7,7 +7,8 @@ import { register } from './scope.js';
 export type DType = 'f32' | 'u8';
 
 /**
- * Values on a device, row major; maps are `n h w c`, channels last. Made by operations and by {@link Device.upload}.
+ * Values on a device, row major; maps are `n h w c`, channels last. Made by operations and by
+ * {@link Device.upload}.
  *
  * Work that is queued keeps its inputs, so a tensor may be disposed of right after use.
  */
@@ -48,7 +49,8 @@ export class Tensor implements Disposable {
   /**
    * Waits for the work that makes this tensor and returns a copy of its values.
    *
-   * @throws InpaintError (rejects) ERR_DISPOSED, or what went wrong on the device, with the operation's name
+   * @throws InpaintError (rejects) ERR_DISPOSED, or what went wrong on the device, with the
+   *   operation's name
    */
   async read(): Promise<Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
     const handle = this.handle('read');
@@ -75,7 +77,8 @@ export class Tensor implements Disposable {
 /**
  * @internal Queues an operation. Arguments have been judged by the caller.
  *
- * @param inputs undefined where an optional input is absent; at least one is a tensor, whose device runs the operation
+ * @param inputs undefined where an optional input is absent; at least one is a tensor, whose device
+ *   runs the operation
  */
 export function enqueue(
   op: string,

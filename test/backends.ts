@@ -106,7 +106,8 @@ export function describeBackends(name: string, body: (backend: Backend) => void)
     }
     const backend = new Backend(device);
     const again = set !== undefined && set === inject('instructionSet');
-    describe.skipIf(again)(title, () => {
+    const reason = again ? ': what this CPU takes by itself, tested as such' : '';
+    describe.skipIf(again)(title + reason, () => {
       beforeAll(() => expect(backend.device.disposed).toBe(false));
       afterEach(() => expect(backend.device.memory().used).toBe(0));
       afterAll(() => backend.dispose());

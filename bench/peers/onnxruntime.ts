@@ -1,4 +1,5 @@
-// ONNX Runtime on the CPU as a peer: one convolution as a model of its own, written here byte by byte.
+// ONNX Runtime on the CPU as a peer: one convolution as a model of its own, written here byte by
+// byte.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 /** A convolution with "same" padding, `n c h w` as ONNX has it; h and w are those of the input. */
@@ -25,7 +26,10 @@ function varint(value: number): number[] {
   }
 }
 
-/** A protobuf message: whole numbers as varints, floats as four bytes, all else with its length before it. */
+/**
+ * A protobuf message: whole numbers as varints, floats as four bytes, all else with its length
+ * before it.
+ */
 function message(...fields: readonly Field[]): Uint8Array {
   const parts = fields.map(([number, value]) => {
     if (typeof value === 'number')
@@ -104,7 +108,10 @@ export function convModel(shape: ConvShape, weight: Float32Array, bias: Float32A
   return message([1, 8], [8, message([1, ''], [2, 13])], [7, graph]);
 }
 
-/** A session of the model that runs on its own input and output tensors, so that a call computes and nothing else. */
+/**
+ * A session of the model that runs on its own input and output tensors, so that a call computes and
+ * nothing else.
+ */
 export async function convRunner(
   shape: ConvShape,
   weight: Float32Array,

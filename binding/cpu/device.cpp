@@ -1,4 +1,5 @@
-// The CPU as a device: an instruction set chosen at load, a pool of threads, memory straight from the system.
+// The CPU as a device: an instruction set chosen at load, a pool of threads, memory straight from
+// the system.
 #include "../device.h"
 
 #include <sys/mman.h>
@@ -33,18 +34,23 @@ namespace {
 // AA_INSTRUCTION_SET picks a lower set than the machine has, for tests and comparisons.
 const Operations& choose() {
   const char* wanted = std::getenv("AA_INSTRUCTION_SET");
-  auto allowed = [&](const char* name) { return !wanted || !*wanted || std::strcmp(wanted, name) == 0; };
+  auto allowed = [&](const char* name) {
+    return !wanted || !*wanted || std::strcmp(wanted, name) == 0;
+  };
 #ifdef AA_X86
   __builtin_cpu_init();
-  if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
+  if (allowed("avx512") && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
     return avx512::operations;
   }
-  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2::operations;
+  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return avx2::operations;
 #endif
   if (allowed("baseline")) return baseline::operations;
-  throw Error("ERR_DEVICE", "Device",
-              std::string("expected AA_INSTRUCTION_SET to name a set of this machine, got ") + wanted);
+  throw Error(
+      "ERR_DEVICE", "Device",
+      std::string("expected AA_INSTRUCTION_SET to name a set of this machine, got ") + wanted);
 }
 
 const Operations& operations() {
@@ -52,7 +58,8 @@ const Operations& operations() {
   return chosen;
 }
 
-// Threads that compute stand back behind the one that runs JavaScript: with as many of them as cores, its timers would wait.
+// Threads that compute stand back behind the one that runs JavaScript: with as many of them as
+// cores, its timers would wait.
 void stand_back() {
 #ifdef __linux__
   setpriority(PRIO_PROCESS, id_t(syscall(SYS_gettid)), 5);
@@ -73,7 +80,8 @@ PageSource pages;
 
 class CpuContext final : public Context {
  public:
-  CpuContext(int threads, Budget& budget) : workers_(threads, stand_back), budget_(budget), slots_(threads + 1) {}
+  CpuContext(int threads, Budget& budget)
+      : workers_(threads, stand_back), budget_(budget), slots_(threads + 1) {}
   ~CpuContext() {
     for (Slot& slot : slots_) free(slot);
   }
@@ -89,7 +97,8 @@ class CpuContext final : public Context {
     if (!budget_.take(size)) {
       throw Error("ERR_OUT_OF_MEMORY", "",
                   "expected " + std::to_string(size) + " bytes of scratch memory more, got none: " +
-                      std::to_string(budget_.reserved()) + " of " + std::to_string(budget_.limit()) + " are in use");
+                      std::to_string(budget_.reserved()) + " of " +
+                      std::to_string(budget_.limit()) + " are in use");
     }
     mine.data = pages.map(size);
     if (!mine.data) {

@@ -1,8 +1,9 @@
 #pragma once
 
-// One source, several instruction sets: every file in this folder that includes simd.h is compiled once per set, with
-// AA_ISA naming the set and the namespace. Such files include no standard header with inline functions (see context.h);
-// test/house.test.ts checks that their objects define no weak symbol.
+// One source, several instruction sets: every file in this folder that includes simd.h is compiled
+// once per set, with AA_ISA naming the set and the namespace. Such files include no standard header
+// with inline functions (see context.h); test/house.test.ts checks that their objects define no
+// weak symbol.
 #include "../operations.h"
 
 #if defined(__AVX512F__)
@@ -31,7 +32,8 @@ static inline Vec splat(float x) { return x - Vec{}; }
 template <class Body>
 static inline void parallel(Context& context, int tasks, Body&& body) {
   context.parallel(
-      tasks, [](void* self, int task, int worker) { (*static_cast<Body*>(self))(task, worker); }, (void*)&body);
+      tasks, [](void* self, int task, int worker) { (*static_cast<Body*>(self))(task, worker); },
+      (void*)&body);
 }
 
 size_t conv2d_packed_size(int out, int in);

@@ -8,7 +8,8 @@
 
 namespace aa::cpu {
 
-// A small pool: the calling thread is worker 0, the others sleep between jobs. Tasks are taken one by one from a counter.
+// A small pool: the calling thread is worker 0, the others sleep between jobs. Tasks are taken one
+// by one from a counter.
 class Workers {
  public:
   // `start` is called first on each new thread.
@@ -47,8 +48,9 @@ class Workers {
   }
 
  private:
-  // A frame is hundreds of jobs, one right after the other, and waking a thread takes longer than a small one: looking again for a
-  // few tens of microseconds first keeps the workers awake through it (bench: small layers of conv2d, twice as fast).
+  // A frame is hundreds of jobs, one right after the other, and waking a thread takes longer than a
+  // small one: looking again for a few tens of microseconds first keeps the workers awake through
+  // it (bench: small layers of conv2d, twice as fast).
   template <class Done>
   static void spin(Done done) {
     for (int i = 0; i < 2000 && !done(); ++i) {

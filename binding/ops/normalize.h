@@ -3,7 +3,8 @@
 
 namespace aa {
 
-// output = x / max(|x|, 1e-12), |x| over the c channels of each of the `cells` positions.   Contract: lib/ops/normalize.ts
+// output = x / max(|x|, 1e-12), |x| over the c channels of each of the `cells` positions. Contract:
+// lib/ops/normalize.ts
 struct Normalize {
   int cells, c;
   const float* x;

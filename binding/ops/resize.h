@@ -11,7 +11,8 @@ enum class Threshold { none, below, at_least };
 struct Resize {
   int n;
   Window input;
-  Extent input_extent;   // of the input's plane; area: whole numbers, and input and out are whole planes
+  Extent input_extent;   // of the input's plane; area: whole numbers, and input and out are whole
+                         // planes
   Region out;            // window of the output's plane
   Extent output_extent;  // of the output's plane
   ResizeMode mode;

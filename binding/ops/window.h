@@ -2,10 +2,11 @@
 
 namespace aa {
 
-// Note [windows]. A plane is a whole map; a Window is the part of it that a tensor holds: rows y to y + h, columns
-// x to x + w. Coordinates in parameters are always those of the plane, so a layer computed on a window gives the
-// numbers that the layer computed on the whole plane has there, but for rounding, as long as what it reads lies in its inputs' windows.
-// All maps are n h w c, channels last, dense.
+// Note [windows]. A plane is a whole map; a Window is the part of it that a tensor holds: rows y to
+// y + h, columns x to x + w. Coordinates in parameters are always those of the plane, so a layer
+// computed on a window gives the numbers that the layer computed on the whole plane has there, but
+// for rounding, as long as what it reads lies in its inputs' windows. All maps are n h w c,
+// channels last, dense.
 struct Window {
   const float* data = nullptr;  // [n, h, w, c]
   int h = 0, w = 0, c = 0;
@@ -18,8 +19,9 @@ struct Region {
   int y = 0, x = 0;
 };
 
-// Note [corners]. Positions in [-1, 1] span a plane's outer edges, corners not aligned: pixel i of n has its centre
-// at (i + 0.5) * 2 / n - 1. A plane's extent may be fractional, when it is a scaled copy of a padded plane.
+// Note [corners]. Positions in [-1, 1] span a plane's outer edges, corners not aligned: pixel i of
+// n has its centre at (i + 0.5) * 2 / n - 1. A plane's extent may be fractional, when it is a
+// scaled copy of a padded plane.
 struct Extent {
   float h = 0, w = 0;
 };

@@ -41,12 +41,13 @@ export interface NativeInput {
 }
 
 /**
- * The pixel path and the output, repeated at the frame's own size inside the hole's bounds (ours): references are sampled, their
- * exposure taken off, and pooled there, so that what is borrowed keeps its detail; gate, blend weight, flow and synthesised colour are
- * enlarged from the working size.
+ * The pixel path and the output, repeated at the frame's own size inside the hole's bounds (ours):
+ * references are sampled, their exposure taken off, and pooled there, so that what is borrowed
+ * keeps its detail; gate, blend weight, flow and synthesised colour are enlarged from the working
+ * size.
  *
- * @returns the completed 8-bit frame, and for each band of rows [hole pixels of the frame, hole pixels of the band that a
- *   reference shows]
+ * @returns the completed 8-bit frame, and for each band of rows [hole pixels of the frame, hole
+ *   pixels of the band that a reference shows]
  */
 export function paintNative(input: NativeInput): { frame: Tensor; counts: Tensor[] } {
   const { bounds, extent, plane, motion, previous } = input;

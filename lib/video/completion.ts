@@ -57,7 +57,10 @@ export interface CompletedFrame {
   readonly coverage: number;
 }
 
-/** A frame whose work is queued: its bytes, and per band [hole pixels, those of them that a reference shows]. */
+/**
+ * A frame whose work is queued: its bytes, and per band [hole pixels, those of them that a
+ * reference shows].
+ */
 interface Queued {
   readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
   readonly counts: readonly Promise<Float32Array>[];
@@ -87,7 +90,10 @@ class Turn {
 
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
 
-/** The working size of a frame: longer side at most `workSize`, never enlarged, padded to multiples of 16. */
+/**
+ * The working size of a frame: longer side at most `workSize`, never enlarged, padded to multiples
+ * of 16.
+ */
 export function workingSizes(
   height: number,
   width: number,
@@ -105,7 +111,10 @@ export function workingSizes(
   return { native, scaled, plane, extent, dilate: Math.round(dilate / scale) };
 }
 
-/** The part of the working plane that bounds of the frame's own pixels lie on; at the frame's edge with the padding behind it. */
+/**
+ * The part of the working plane that bounds of the frame's own pixels lie on; at the frame's edge
+ * with the padding behind it.
+ */
 export function workingBounds({ y, x, h, w }: Region, { native, scaled, plane }: Sizes): Region {
   const span = (at: number, length: number, own: number, work: number, padded: number) => {
     const first = Math.floor((at * work) / own);
@@ -127,17 +136,19 @@ export function estimateBytes(
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
-  // Of a reference: its bytes, colour and visibility, features at a quarter, what the homography keeps.
+  // Of a reference: its bytes, colour and visibility, features at a quarter, what the homography
+  // keeps.
   const kept = own + pixels * 56 + 2 ** 19;
-  // While a frame is completed: aligned features and frames of all references, activations, 8-bit copies, bands, scratch.
+  // While a frame is completed: aligned features and frames of all references, activations, 8-bit
+  // copies, bands, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
   const weights = 32 * 2 ** 20;
   return frames * own + (1.5 * references + 2) * kept + working + weights;
 }
 
 /**
- * Completes the frames of one video in order: chooses references, keeps what they need on the device, and hands each output to the next
- * frames of its shot.
+ * Completes the frames of one video in order: chooses references, keeps what they need on the
+ * device, and hands each output to the next frames of its shot.
  */
 export class Completion {
   readonly #device: Device;
@@ -187,7 +198,10 @@ export class Completion {
     return this.#plan;
   }
 
-  /** Completes the next frame. Its work is queued piece by piece, so that timers and sockets get their turns in between. */
+  /**
+   * Completes the next frame. Its work is queued piece by piece, so that timers and sockets get
+   * their turns in between.
+   */
   async complete(held: HeldFrame): Promise<CompletedFrame> {
     const { index, shot } = held;
     if (shot !== this.#shot) {
@@ -218,7 +232,7 @@ export class Completion {
   #passThrough({ frame }: HeldFrame, target: Loaded): Queued {
     const { colour } = (target.encoded ?? target.packed) as Encoded | Packed;
     this.#push({ working: colour, native: target.frame, owned: false });
-    return { data: Uint8Array.from(frame.data), counts: [] };
+    return { data: new Uint8Array(frame.data), counts: [] };
   }
 
   async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<Queued> {
@@ -280,7 +294,9 @@ export class Completion {
     return { data, counts };
   }
 
-  /** A frame's tensors; a number stands for a frame that has left the window and was loaded before. */
+  /**
+   * A frame's tensors; a number stands for a frame that has left the window and was loaded before.
+   */
   #load(from: HeldFrame | number): Loaded {
     const index = typeof from === 'number' ? from : from.index;
     const known = this.#loaded.get(index);

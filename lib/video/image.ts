@@ -26,7 +26,8 @@ export interface FramePair {
 /**
  * Reads an {@link ImageLike}.
  *
- * @throws InpaintError ERR_ARGUMENT when it is no image, ERR_SHAPE when its data does not fill its size.
+ * @throws InpaintError ERR_ARGUMENT when it is no image, ERR_SHAPE when its data does not fill its
+ *   size.
  */
 export function toImage(op: string, name: string, value: unknown): Image {
   const fail = (expected: string, got: string): never => {

@@ -1,6 +1,6 @@
 /**
- * The reference frames of a target: every `stride`-th frame of its shot, counted from the shot's first, at most `most` of them,
- * nearest first decided, ascending; the target itself is none.
+ * The reference frames of a target: every `stride`-th frame of its shot, counted from the shot's
+ * first, at most `most` of them, nearest first decided, ascending; the target itself is none.
  *
  * @param start first frame of the shot
  * @param end one behind the last frame of the shot that is known
@@ -19,8 +19,8 @@ export function chooseReferences(
 }
 
 /**
- * The first frame that the target, or a later one of the shot, can still ask for as a reference: with `most` candidates kept
- * behind the target, what lies before them is never among the nearest.
+ * The first frame that the target, or a later one of the shot, can still ask for as a reference:
+ * with `most` candidates kept behind the target, what lies before them is never among the nearest.
  */
 export function oldestReference(
   target: number,

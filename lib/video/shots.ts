@@ -4,9 +4,15 @@ const columns = 32;
 const rows = 18;
 /** Samples along each side of a cell. */
 const samples = 4;
-/** Below this correlation two frames show different scenes; a fast pan of a tenth of the width stays above it. */
+/**
+ * Below this correlation two frames show different scenes; a fast pan of a tenth of the width stays
+ * above it.
+ */
 const correlationLimit = 0.4;
-/** Frames closer than this (grey levels of 255) are the same, whatever the correlation of their noise says. */
+/**
+ * Frames closer than this (grey levels of 255) are the same, whatever the correlation of their
+ * noise says.
+ */
 const differenceLimit = 10;
 
 /** A frame as a small grey picture, 32 x 18, row major. */
@@ -29,8 +35,9 @@ export function thumbnail({ data, width, height, channels }: Image): Thumbnail {
 }
 
 /**
- * Whether a new shot starts between two frames that follow each other: their thumbnails neither correlate nor are close.
- * A change of exposure leaves the correlation as it is. Dissolves and fades are not seen.
+ * Whether a new shot starts between two frames that follow each other: their thumbnails neither
+ * correlate nor are close. A change of exposure leaves the correlation as it is. Dissolves and
+ * fades are not seen.
  */
 export function isCut(before: Thumbnail, after: Thumbnail): boolean {
   const n = before.length;

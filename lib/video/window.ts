@@ -37,7 +37,9 @@ export function maskBounds({ data, width, height }: Image): HeldFrame['bounds'] 
   return top < 0 ? undefined : { y: top, x: left, h: bottom - top + 1, w: right - left + 1 };
 }
 
-/** A mask in one channel: any non-zero colour is hole; the alpha of four channels does not count. */
+/**
+ * A mask in one channel: any non-zero colour is hole; the alpha of four channels does not count.
+ */
 function oneChannel(mask: Image, into: Uint8Array): Uint8Array {
   const { data, channels } = mask;
   if (channels === 1) {
@@ -51,8 +53,8 @@ function oneChannel(mask: Image, into: Uint8Array): Uint8Array {
 }
 
 /**
- * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are copied as they come, so a source
- * may reuse its buffers; the copies' memory is reused too.
+ * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are
+ * copied as they come, so a source may reuse its buffers; the copies' memory is reused too.
  */
 export class FrameWindow {
   readonly #source: AsyncIterator<FramePair> | Iterator<FramePair>;

@@ -126,8 +126,8 @@ export abstract class VideoWriter implements AsyncDisposable {
 }
 
 /**
- * @internal Puts the pixels of an image into a frame of FFmpeg's, which is made when none is given or
- * it has another format.
+ * @internal Puts the pixels of an image into a frame of FFmpeg's, which is made when none is given
+ *   or it has another format.
  */
 export function fillFrame(av: FFmpeg, image: Image, given: Frame | undefined): Frame {
   const { data, width, height, channels } = image;

@@ -9,8 +9,8 @@ export interface Ended {
 }
 
 /**
- * Runs a module in a process of its own, against the built package: `Device`, `Inpainter`, `ops` and `frames(count, width, height)` are
- * in scope.
+ * Runs a module in a process of its own, against the built package: `Device`, `Inpainter`, `ops`
+ * and `frames(count, width, height)` are in scope.
  */
 export function runChild(
   body: string,

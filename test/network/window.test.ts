@@ -7,8 +7,8 @@ import type { Region } from '../../lib/ops/window.js';
 import { type Backend, describeBackends } from '../backends.js';
 import { encodeShot, fixturePath, relativeDifference, type Shot } from './fixtures.js';
 
-// On a window the tiles of a convolution fall differently, and round differently: each of the twelve
-// layers of residual pathway and decoder by a few last places (four, as in test/close.ts).
+// On a window the tiles of a convolution fall differently, and round differently: each of the
+// twelve layers of residual pathway and decoder by a few last places (four, as in test/close.ts).
 const rounding = 12 * 4 * 2 ** -23;
 
 const plane = { h: 160, w: 192 }; // large enough that what windows need does not reach all of it

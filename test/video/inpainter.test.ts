@@ -25,7 +25,10 @@ const within = async <T>(
   }
 };
 
-/** Number of bytes that differ further than `radius` from the mask, and of alpha bytes that differ anywhere. */
+/**
+ * Number of bytes that differ further than `radius` from the mask, and of alpha bytes that differ
+ * anywhere.
+ */
 const touched = (
   input: { frame: Image; mask: Image },
   output: Uint8Array,

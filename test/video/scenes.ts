@@ -1,6 +1,9 @@
 import type { FramePair, Image } from '../../lib/video/image.js';
 
-/** A smooth picture without end: the level at a position, per channel, for a scene number; `detail` is the height of fine waves. */
+/**
+ * A smooth picture without end: the level at a position, per channel, for a scene number; `detail`
+ * is the height of fine waves.
+ */
 export function texture(scene: number, x: number, y: number, channel: number, detail = 3): number {
   const a = Math.sin(x * 0.11 + scene * 1.7 + channel) * Math.cos(y * 0.07 - scene * 2.3);
   const b = Math.sin((x + 2 * y) * 0.031 * (1 + scene) + channel * 2.1);
@@ -23,7 +26,10 @@ export interface Scene {
   readonly hole?: (t: number) => readonly [number, number, number, number] | undefined;
 }
 
-/** A clip of a moving camera over a picture, with the hole's pixels painted over in the frames (magenta). */
+/**
+ * A clip of a moving camera over a picture, with the hole's pixels painted over in the frames
+ * (magenta).
+ */
 export function clip({
   width,
   height,
