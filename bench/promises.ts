@@ -15,13 +15,35 @@ const { values, positionals } = parseArgs({
 const workSize = Number(values['work-size']);
 
 /**
- * A picture without end: large waves, fine ones and blocks, so that a frame has something to lose
- * at every size.
+ * Discs upon discs of all sizes, each striped: like a photograph it has edges and texture at every
+ * scale, and no place looks like another.
  */
-function level(x: number, y: number, c: number): number {
-  const block = ((((x >> 5) * 7 + (y >> 5) * 13) % 11) - 5) * 9;
-  const fine = 24 * Math.sin(x * 1.3 + y * 0.9) * Math.sin(x * 0.37 - y * 1.1);
-  return Math.round(128 + 40 * Math.sin(x * 0.013 + c) * Math.cos(y * 0.017 - c) + block + fine);
+function picture(width: number, height: number): Uint8Array {
+  let state = 1;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const canvas = new Uint8Array(width * height * 3);
+  for (let i = 0; i < (width * height) / 60; ++i) {
+    const radius = Math.min(160, 3 / Math.sqrt(random()));
+    const [x, y] = [random() * width, random() * height];
+    const colour = [random(), random(), random()].map((value) => 30 + 180 * value);
+    const [u, v] = [random() * 4 - 2, random() * 4 - 2];
+    const from = Math.max(0, Math.ceil(y - radius));
+    const end = Math.min(height, y + radius);
+    for (let row = from; row < end; ++row) {
+      const half = Math.sqrt(radius ** 2 - (row - y) ** 2);
+      const last = Math.min(width, x + half);
+      for (let column = Math.max(0, Math.ceil(x - half)); column < last; ++column) {
+        const stripe = 20 * Math.sin(u * column + v * row);
+        for (let c = 0; c < 3; ++c) {
+          canvas[(row * width + column) * 3 + c] = (colour[c] as number) + stripe;
+        }
+      }
+    }
+  }
+  return canvas;
 }
 
 interface Pan {
@@ -46,11 +68,7 @@ function* pan({
 }: Pan): Generator<FramePair & { truth: Uint8Array }> {
   const [left, top, right, bottom] = hole;
   const reach = 60 * step;
-  const canvas = new Uint8Array((width + reach) * height * 3);
-  for (let i = 0; i < canvas.length; ++i) {
-    const at = Math.floor(i / 3);
-    canvas[i] = level(at % (width + reach), Math.floor(at / (width + reach)), i % 3);
-  }
+  const canvas = picture(width + reach, height);
   const mask = new Uint8Array(width * height);
   for (let y = top; y < bottom; ++y) mask.fill(255, y * width + left, y * width + right);
   for (let t = 0; t < frames; ++t) {

@@ -106,8 +106,8 @@ export function describeBackends(name: string, body: (backend: Backend) => void)
     }
     const backend = new Backend(device);
     const again = set !== undefined && set === inject('instructionSet');
-    const reason = again ? ': what this CPU takes by itself, tested as such' : '';
-    describe.skipIf(again)(title + reason, () => {
+    const note = again ? ': what this CPU takes by itself, tested as such' : '';
+    describe.skipIf(again)(title + note, () => {
       beforeAll(() => expect(backend.device.disposed).toBe(false));
       afterEach(() => expect(backend.device.memory().used).toBe(0));
       afterAll(() => backend.dispose());

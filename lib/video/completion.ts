@@ -290,7 +290,8 @@ export class Completion {
     const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
     const counts = painted.counts.map((counts) => counts.read() as Promise<Float32Array>);
     for (const tensor of painted.counts) tensor.dispose();
-    for (const read of [data, ...counts]) read.catch(() => {}); // heard when they are awaited, one after the other
+    // A rejection is heard when its turn to be awaited comes.
+    for (const read of [data, ...counts]) read.catch(() => {});
     return { data, counts };
   }
 
@@ -350,5 +351,6 @@ export class Completion {
   dispose(): void {
     this.#disposed = true;
     this.#forget();
+    this.#device.trim();
   }
 }
