@@ -61,6 +61,25 @@ export function packMatrix(
   return packed[0] as Tensor;
 }
 
+/** What each set of packed weights was made by. */
+const makers = new WeakMap<object, string>();
+
+/** @internal Fixes packed weights as they are; {@link expectPacked} knows them again. */
+export function packedBy<T extends object>(maker: string, packed: T): T {
+  makers.set(packed, maker);
+  return Object.freeze(packed);
+}
+
+/** @internal Checks that weights were packed by `maker`: their sizes are read, not judged again. */
+export function expectPacked(op: string, name: string, value: object, maker: string): void {
+  if (makers.get(value) === maker) return;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be what ${maker} returns, got ${makers.get(value) ?? typeof value}`,
+  );
+}
+
 /** @internal Checks that an array fills a shape. */
 export function expectFilled(
   op: string,
@@ -116,7 +135,7 @@ export function packConv2d(
   }
   const weights = packMatrix(device, matrix, o, taps * i);
   const biases = device.upload(bias, [o]);
-  return {
+  return packedBy(op, {
     weights,
     bias: biases,
     o,
@@ -126,7 +145,7 @@ export function packConv2d(
       weights.dispose();
       biases.dispose();
     },
-  };
+  });
 }
 
 /**
@@ -156,6 +175,7 @@ export function conv2d(
   const list: readonly Windowed[] = Array.isArray(inputs) ? inputs : [inputs];
   expectCount(op, 'inputs', list, 1, 8);
   const { stride = 1, dilation = 1, upsample = false, activation = 'none', residual } = options;
+  expectPacked(op, 'conv', conv, 'packConv2d');
   const { o, i, k } = conv;
   expectInteger(op, 'stride', stride, 1, 8);
   expectInteger(op, 'dilation', dilation, 1, 64);

@@ -2,7 +2,7 @@ import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectSameDevice, expectTensor } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
-import { expectFilled, packMatrix } from './conv2d.js';
+import { expectFilled, expectPacked, packedBy, packMatrix } from './conv2d.js';
 import { maxSide } from './window.js';
 
 /** Weights and bias of a linear layer, arranged for one device. */
@@ -45,7 +45,7 @@ export function packLinear(
   expectFilled(op, 'bias', bias, [o]);
   const weights = packMatrix(device, weight, o, i);
   const biases = device.upload(bias, [o]);
-  return {
+  return packedBy(op, {
     weights,
     bias: biases,
     o,
@@ -54,7 +54,7 @@ export function packLinear(
       weights.dispose();
       biases.dispose();
     },
-  };
+  });
 }
 
 /**
@@ -68,6 +68,7 @@ export function packLinear(
  */
 export function linear(x: Tensor, packed: PackedLinear): Tensor {
   const op = 'linear';
+  expectPacked(op, 'packed', packed, 'packLinear');
   const { shape } = expectTensor(op, 'x', x);
   const [n = 0] = shape;
   if ((shape.length !== 2 && shape.length !== 4) || x.size !== n * packed.i) {

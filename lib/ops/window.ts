@@ -84,7 +84,7 @@ export function expectCover(
   );
 }
 
-/** @internal Checks how many tensors a list holds. */
+/** @internal Checks how many tensors a list holds, and that it has no gap. */
 export function expectCount(
   op: string,
   name: string,
@@ -93,6 +93,15 @@ export function expectCount(
   max: number,
 ): void {
   const count = Array.isArray(list) ? list.length : undefined;
+  // A gap would pass by forEach and map, which leave it out.
+  const gap = Array.isArray(list) ? list.findIndex((it) => it === undefined) : -1;
+  if (gap >= 0) {
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      `expected ${name}[${gap}] to be a Tensor, got undefined`,
+    );
+  }
   if (count !== undefined && count >= min && count <= max) return;
   const wanted = min === max ? min : `${min} to ${max}`;
   throw new InpaintError(

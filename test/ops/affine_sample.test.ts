@@ -169,6 +169,11 @@ describeBackends('affineSample', (backend) => {
       'sources to hold 1 to 64 tensors, got 0',
     );
     rejects(
+      () => affineSample([map(3)], new Array(1), theta()),
+      'ERR_ARGUMENT',
+      'seen[0] to be a Tensor, got undefined',
+    );
+    rejects(
       () => affineSample([map(3)], [map(1)], theta(), { extent: { h: 2, w: Number.NaN } }),
       'ERR_ARGUMENT',
       'extent.w to be a number from 1 to 65536, got NaN',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { conv2d, packConv2d } from '../../lib/ops/index.js';
+import { conv2d, packConv2d, type Tensor } from '../../lib/ops/index.js';
 import { type Backend, describeBackends } from '../backends.js';
 import { expectClose, expectSame } from '../close.js';
 import { cut, type Plane, Random } from '../random.js';
@@ -278,6 +278,20 @@ describeBackends('conv2d', (backend) => {
       () => packConv2d(backend.device, new Float32Array(8), [1, 2, 3, 3], new Float32Array(1)),
       'ERR_SHAPE',
       'packConv2d: expected weight to hold 18 values for [1, 2, 3, 3], got 8',
+    );
+    rejects(
+      () => conv2d(x(), { ...conv(), o: 1000 }),
+      'ERR_ARGUMENT',
+      'conv to be what packConv2d returns, got object',
+    );
+    const gap = (list: Tensor[]) => {
+      list.length += 1;
+      return list;
+    };
+    rejects(
+      () => conv2d(gap([x()]), conv()),
+      'ERR_ARGUMENT',
+      'inputs[1] to be a Tensor, got undefined',
     );
   });
 });

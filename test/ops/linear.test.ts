@@ -64,5 +64,10 @@ describeBackends('linear', (backend) => {
       'ERR_SHAPE',
       'packLinear: expected shape to be [o, i], got [6]',
     );
+    backend.rejects(
+      () => linear(backend.upload(random.values(8), 2, 4), { ...packed(), i: 4 }),
+      'ERR_ARGUMENT',
+      'linear: expected packed to be what packLinear returns, got object',
+    );
   });
 });
