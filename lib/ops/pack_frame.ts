@@ -3,9 +3,12 @@ import { expectInteger, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { maxSide, type Size } from './window.js';
 
+/** Distances are kept in 16 bits. */
+const maxDilate = 65000;
+
 /** How {@link packFrame} brings a frame to its working size. */
 export interface PackFrameOptions {
-  /** Radius of the disc by which the hole grows, in pixels of the frame as given; 0 to 256. */
+  /** Radius of the disc by which the hole grows, in pixels of the frame as given; 0 to 65000. */
   readonly dilate: number;
   /** Size of the frame in the working plane, at most its own. */
   readonly scaled: Size;
@@ -50,7 +53,7 @@ export function packFrame(frame: Tensor, mask: Tensor, options: PackFrameOptions
     throw new InpaintError('ERR_SHAPE', op, `expected frame to have 3 or 4 channels, got ${c}`);
   expectShape(op, 'mask', mask, '1 h w 1', { h, w }, 'u8');
   expectSameDevice(op, [frame, mask]);
-  expectInteger(op, 'dilate', dilate, 0, 256);
+  expectInteger(op, 'dilate', dilate, 0, maxDilate);
   expectInteger(op, 'scaled.h', scaled.h, 1, h);
   expectInteger(op, 'scaled.w', scaled.w, 1, w);
   expectInteger(op, 'plane.h', plane.h, scaled.h, maxSide);

@@ -108,7 +108,10 @@ export function workingSizes(
   };
   const plane = { h: multiple(scaled.h), w: multiple(scaled.w) };
   const extent = { h: (plane.h * native.h) / scaled.h, w: (plane.w * native.w) / scaled.w };
-  return { native, scaled, plane, extent, dilate: Math.round(dilate / scale) };
+  // A hole grown by the frame's diagonal is all of the frame.
+  const farthest = Math.ceil(Math.hypot(height, width));
+  const radius = Math.min(Math.round(dilate / scale), farthest);
+  return { native, scaled, plane, extent, dilate: radius };
 }
 
 /**

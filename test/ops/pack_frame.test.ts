@@ -42,6 +42,7 @@ describeBackends('packFrame', (backend) => {
     [40, 9, 3, 4, sizes(13, 3, 16, 16)],
     [9, 300, 3, 7, sizes(5, 150, 16, 160)],
     [5, 257, 4, 256, sizes(5, 257, 5, 257)],
+    [3, 301, 3, 300, sizes(3, 301, 3, 301)],
     [64, 48, 3, 3, sizes(1, 1, 2, 3)],
   ])('matches the reference: %i x %i x %i, dilated by %i, to %j', async (h, w, c, dilate, to) => {
     const frame = random.bytes(h * w * c);
@@ -90,6 +91,12 @@ describeBackends('packFrame', (backend) => {
     const full = await pack(random.bytes(13 * 15 * 3), mask, 13, 15, 3, 9, to);
     expect(new Set(full.seen)).toEqual(new Set([0]));
     expect(new Set(full.seenNative)).toEqual(new Set([0]));
+  });
+
+  it('grows a hole over all of the frame by the largest disc', async () => {
+    const mask = Uint8Array.from(random.bytes(600), (_, i) => (i === 599 ? 1 : 0));
+    const out = await pack(random.bytes(1800), mask, 2, 300, 3, 65000, sizes(2, 300, 2, 300));
+    expectSame(out.seenNative, new Float32Array(600));
   });
 
   it('maps 0 and 255 to -1 and 1', async () => {
@@ -142,7 +149,7 @@ describeBackends('packFrame', (backend) => {
     rejects(
       () => packFrame(frame(), mask(), { ...to, dilate: -1 }),
       'ERR_ARGUMENT',
-      'dilate to be an integer from 0 to 256, got -1',
+      'dilate to be an integer from 0 to 65000, got -1',
     );
   });
 });

@@ -178,6 +178,15 @@ describe('Inpainter', () => {
     expect(output.map(({ coverage }) => coverage)).toEqual([1, 1, 1, 1]);
   });
 
+  it('dilates by more than the frame has pixels', async () => {
+    const frames = clip({ width: 400, height: 16, frames: 2, hole: () => [3, 3, 9, 9] });
+    await within({ workSize: 16, dilate: 64 }, async (coarse) => {
+      expect((await collect(coarse, frames)).map(({ coverage }) => coverage)).toEqual([0, 0]);
+    });
+    expect(workingSizes(2160, 3840, 512, 64).dilate).toBe(480);
+    expect(workingSizes(400, 16, 16, 64).dilate).toBe(401);
+  });
+
   it('completes frames that are all hole, or alone', async () => {
     const all = (frames: number) =>
       clip({ width: 40, height: 24, frames, hole: () => [0, 0, 40, 24] });
