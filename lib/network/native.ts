@@ -3,8 +3,10 @@ import { affineSample, blend, composite, flowWarp, resize, temporalPool } from '
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 
-/** Bytes of aligned references made at a time; a larger hole is done in bands of rows. */
+/** Bytes of maps made at a time; a larger hole is done in bands of rows. */
 const bandBytes = 48 * 2 ** 20;
+/** What is made of a pixel besides the aligned references: pooled, enlarged, warped and blended. */
+const bandChannels = 18;
 
 /** A frame at its own size, 8-bit: the pixels and what of them is seen (1) or hole (0). */
 export interface NativeFrame {
@@ -53,7 +55,8 @@ export function paintNative(input: NativeInput): { frame: Tensor; counts: Tensor
   const { bounds, extent, plane, motion, previous } = input;
   const sources = input.references.map((reference) => reference.frame);
   const seen = input.references.map((reference) => reference.seen);
-  const perRow = bounds.w * sources.length * 4 * Float32Array.BYTES_PER_ELEMENT;
+  const channels = sources.length * 4 + bandChannels;
+  const perRow = bounds.w * channels * Float32Array.BYTES_PER_ELEMENT;
   const rows = Math.max(1, Math.floor(bandBytes / perRow));
   return scope(() => {
     let { frame } = input.target;

@@ -393,6 +393,18 @@ describe('Inpainter', () => {
     });
   });
 
+  it('stays under the memory limit when a hole is all of a frame far over the working size', async () => {
+    const [width, height] = [2000, 1500];
+    const frames = clip({ width, height, frames: 3, hole: () => [0, 0, width, height] });
+    const limit = Math.ceil(estimateBytes(workingSizes(height, width, 16, 4), 3, 1, 1));
+    const options = { workSize: 16, maxReferences: 1, referenceStride: 1, memoryLimit: limit };
+    await within(options, async (limited) => {
+      expect((await collect(limited, frames)).length).toBe(3);
+      const held = 3 * width * height * 4; // the frames themselves, with their masks
+      expect(limited.device.memory().peak + held).toBeLessThan(limit);
+    });
+  });
+
   it('holds no more after the tenth video than after the second', async () => {
     const frames = clip({ width: 64, height: 48, frames: 5, pan: 2, hole: () => [20, 10, 40, 40] });
     const held: number[] = [];
