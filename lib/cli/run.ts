@@ -50,6 +50,13 @@ function integer(text: string): number {
   return Number(text);
 }
 
+function deviceName(text: string): DeviceName {
+  if (!/^(auto|cpu|cuda(:\d+)?)$/.test(text)) {
+    throw new InvalidArgumentError('It has to be auto, cpu, cuda or cuda:N.');
+  }
+  return text as DeviceName;
+}
+
 function positive(text: string): number {
   const value = Number(text);
   if (!(value > 0)) throw new InvalidArgumentError('It has to be a number above 0.');
@@ -73,6 +80,8 @@ Examples:
   align-and-attend street.mp4 --box 20,20,120,40 --box 400,80,60,200@30-90 -o clean.mp4
   align-and-attend frames/ --mask masks/ -o clean/
   align-and-attend inspect
+
+Exit codes: 0 done, 1 failed, 2 wrong usage; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 `;
 
 /** Which signals end the work, and what the shell is told then. */
@@ -103,7 +112,7 @@ export async function run(
       'remove a box, may be repeated',
       (box, all: string[] = []) => [...all, box],
     )
-    .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', 'auto')
+    .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto')
     .option('--threads <n>', 'threads of the CPU (default: all)', integer)
     .option('--work-size <n>', 'longer side at which the network runs (default: 512)', integer)
     .option('--dilate <n>', 'pixels, at that size, by which holes grow (default: 4)', integer)
@@ -205,11 +214,11 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       onWarning: note,
     });
     progress.stop();
-    const { name: deviceName } = inpainter.device;
+    const { name: ranOn } = inpainter.device;
     if (json) {
-      process.stdout.write(`${JSON.stringify({ ...result, device: deviceName })}\n`);
+      process.stdout.write(`${JSON.stringify({ ...result, device: ranOn })}\n`);
     } else if (!quiet) {
-      const speed = `${result.frames} frames, ${result.fps.toFixed(1)} a second on ${deviceName}`;
+      const speed = `${result.frames} frames, ${result.fps.toFixed(1)} a second on ${ranOn}`;
       const seen = `${(result.coverage * 100).toFixed(1)} % of what was removed`;
       process.stdout.write(`${output}: ${speed}; ${seen} is seen in other frames\n`);
     }

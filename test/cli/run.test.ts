@@ -113,6 +113,7 @@ describe('align-and-attend', () => {
     [['in.mp4', '-o', 'out.mp4'], /--mask or --box to say what/],
     [['in.mp4', '-o', 'out.mp4', '--nonsense'], /unknown option '--nonsense'/],
     [['in.mp4', '-o', 'out.mp4', '--dilate', 'x'], /whole number/],
+    [['in.mp4', '-o', 'out.mp4', '--device', 'gpu'], /auto, cpu, cuda or cuda:N/],
     [['in.mp4', '-o', 'out.mp4', '--memory-limit', 'much'], /size like 2G/],
     [['IN', '-o', 'OUT', '--box', '1,2,3'], /expected a box as x,y,width,height/],
     [['IN', '-o', 'IN', '--box', '1,2,3,4'], /other than what is read/],
@@ -143,7 +144,7 @@ describe('align-and-attend', () => {
     expect(await cli('--version')).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
     const { code, stdout } = await cli('--help');
     expect(code).toBe(0);
-    expect(stdout).toMatch(/--mask <path>.*Examples:/s);
+    expect(stdout).toMatch(/--mask <path>.*Examples:.*Exit codes:/s);
   });
 });
 
