@@ -226,6 +226,14 @@ it('counts bytes and seconds', () => {
   expect([0, 59.6, 65, 3723].map(clock)).toEqual(['0:00', '1:00', '1:05', '1:02:03']);
 });
 
+it('goes on when nobody reads what it prints', async () => {
+  const main = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
+  const args = ['--import', 'tsx', main, 'inspect'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.destroy();
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
+
 it('starts with a line that makes it a program', async () => {
   const main = new URL('../../lib/cli/main.ts', import.meta.url);
   expect(await readFile(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
