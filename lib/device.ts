@@ -1,6 +1,6 @@
 import { addon, type DeviceInfo, type NativeDevice, native } from './addon.js';
 import { InpaintError } from './errors.js';
-import { expectInteger } from './expect.js';
+import { expectArray, expectInteger } from './expect.js';
 import { Tensor } from './tensor.js';
 
 export type { DeviceInfo } from './addon.js';
@@ -97,6 +97,7 @@ export class Device implements Disposable {
         `expected a Float32Array or 8-bit array, got ${typeof data}`,
       );
     }
+    expectArray('upload', 'shape', shape);
     for (const side of shape)
       expectInteger('upload', 'each side of the shape', side, 1, 2 ** 31 - 1);
     const elements = shape.reduce((a, b) => a * b, 1);
@@ -107,7 +108,10 @@ export class Device implements Disposable {
         `expected ${elements} values for shape [${shape.join(', ')}], got ${data.length}`,
       );
     }
-    const handle = native('upload', () => this.handle.upload(data, shape, dtype));
+    // The addon cannot look into shared memory.
+    const shared = data.buffer instanceof SharedArrayBuffer;
+    const own = !shared ? data : dtype === 'f32' ? new Float32Array(data) : new Uint8Array(data);
+    const handle = native('upload', () => this.handle.upload(own, shape, dtype));
     return new Tensor(this, handle, shape, dtype);
   }
 

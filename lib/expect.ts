@@ -5,8 +5,30 @@ const shown = (value: unknown): string =>
   typeof value === 'string'
     ? `'${value}'`
     : Array.isArray(value)
-      ? `[${value.join(', ')}]`
-      : String(value);
+      ? `[${value.map(shown).join(', ')}]`
+      : typeof value === 'object' && typeof value?.toString !== 'function' && value !== null
+        ? 'object'
+        : String(value);
+
+/** @internal An array: a shape. */
+export function expectArray(op: string, name: string, value: readonly unknown[]): void {
+  if (Array.isArray(value)) return;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be an array, got ${shown(value)}`,
+  );
+}
+
+/** @internal An object: options, or the sides of something. */
+export function expectObject(op: string, name: string, value: object): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new InpaintError(
+    'ERR_ARGUMENT',
+    op,
+    `expected ${name} to be an object, got ${shown(value)}`,
+  );
+}
 
 /** @internal A tensor in use, of a type. */
 export function expectTensor(

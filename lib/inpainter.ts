@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
-import { expectInteger } from './expect.js';
+import { expectInteger, expectObject } from './expect.js';
 import { Network } from './network/network.js';
 import { Completion, type CompletionOptions } from './video/completion.js';
 import type { FramePair } from './video/image.js';
@@ -133,6 +133,7 @@ export class Inpainter implements AsyncDisposable {
    */
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
+    expectObject(op, 'options', options);
     const { device: name, threads, memoryLimit, weights, logger } = options;
     const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
     expectInteger(op, 'workSize', workSize, 16, 4096);
@@ -189,6 +190,7 @@ export class Inpainter implements AsyncDisposable {
     source: Iterable<FramePair> | AsyncIterable<FramePair>,
     options: InpaintOptions = {},
   ): AsyncGenerator<InpaintedFrame, void, void> {
+    expectObject('inpaint', 'options', options);
     const {
       signal,
       onProgress,

@@ -1,5 +1,5 @@
 import { InpaintError } from '../errors.js';
-import { expectNumber, expectSameDevice, expectShape } from '../expect.js';
+import { expectNumber, expectObject, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import {
   expectList,
@@ -65,8 +65,10 @@ export function affineSample(
   const r = sources.length;
   expectSeen(op, 'seen', seen, r, { h, w }, dtype);
   expectShape(op, 'theta', theta, 'r 2 3', { r });
+  expectObject(op, 'options', options);
   const { region = { y: 0, x: 0, h, w }, extent = { h, w } } = options;
   const out = expectRegion(op, 'region', region);
+  expectObject(op, 'extent', extent);
   expectNumber(op, 'extent.h', extent.h, 1, maxSide);
   expectNumber(op, 'extent.w', extent.w, 1, maxSide);
   const inputs = [theta, ...sources, ...seen];

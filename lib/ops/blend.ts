@@ -1,5 +1,5 @@
 import { InpaintError } from '../errors.js';
-import { expectSameDevice } from '../expect.js';
+import { expectObject, expectSameDevice } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { expectCover, expectRegion, expectWindow, type Region, type Windowed } from './window.js';
 
@@ -32,6 +32,7 @@ export interface BlendInputs {
  */
 export function blend(from: BlendInputs): Tensor {
   const op = 'blend';
+  expectObject(op, 'inputs', from);
   const { region } = from;
   const out = expectRegion(op, 'region', region);
   if (!from.previous !== !from.motion) {

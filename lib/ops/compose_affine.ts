@@ -16,7 +16,7 @@ import { enqueue, type Tensor } from '../tensor.js';
 export function composeAffine(outer: Tensor | undefined, delta: Tensor): Tensor {
   const op = 'composeAffine';
   const { r } = expectShape(op, 'delta', delta, 'r 6');
-  if (outer) expectShape(op, 'outer', outer, 'r 2 3', { r });
+  if (outer !== undefined) expectShape(op, 'outer', outer, 'r 2 3', { r });
   expectSameDevice(op, [outer, delta]);
   const [output] = enqueue('compose_affine', [outer, delta], [{ shape: [r, 2, 3] }], {});
   return output as Tensor;

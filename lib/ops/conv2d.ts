@@ -1,6 +1,6 @@
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectSameDevice } from '../expect.js';
+import { expectArray, expectInteger, expectObject, expectSameDevice } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import {
   expectCount,
@@ -111,6 +111,7 @@ export function packConv2d(
   bias: Float32Array,
 ): PackedConv {
   const op = 'packConv2d';
+  expectArray(op, 'shape', shape);
   const [o = 0, i = 0, k = 0, kw = 0] = shape;
   if (shape.length !== 4 || k !== kw) {
     throw new InpaintError(
@@ -174,11 +175,19 @@ export function conv2d(
   const op = 'conv2d';
   const list: readonly Windowed[] = Array.isArray(inputs) ? inputs : [inputs];
   expectCount(op, 'inputs', list, 1, 8);
+  expectObject(op, 'options', options);
   const { stride = 1, dilation = 1, upsample = false, activation = 'none', residual } = options;
   expectPacked(op, 'conv', conv, 'packConv2d');
   const { o, i, k } = conv;
   expectInteger(op, 'stride', stride, 1, 8);
   expectInteger(op, 'dilation', dilation, 1, 64);
+  if (typeof upsample !== 'boolean') {
+    throw new InpaintError(
+      'ERR_ARGUMENT',
+      op,
+      `expected upsample to be true or false, got ${typeof upsample}`,
+    );
+  }
 
   const first = expectWindow(op, 'inputs[0]', list[0] as Windowed, 'n h w c');
   const { n, h, w } = first.sides;

@@ -1,5 +1,11 @@
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectNumber, expectSameDevice, expectShape } from '../expect.js';
+import {
+  expectInteger,
+  expectNumber,
+  expectObject,
+  expectSameDevice,
+  expectShape,
+} from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { maxSide } from './window.js';
 
@@ -32,6 +38,7 @@ export interface FlowWarpOptions {
  */
 export function flowWarp(source: Tensor, flow: Tensor, options: FlowWarpOptions): Tensor {
   const op = 'flowWarp';
+  expectObject(op, 'options', options);
   const { scaleX, scaleY, y = 0, x = 0 } = options;
   const dtype = source?.dtype === 'u8' ? 'u8' : 'f32';
   const { c } = expectShape(op, 'source', source, '1 sh sw c', {}, dtype);

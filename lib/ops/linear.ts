@@ -1,6 +1,6 @@
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectSameDevice, expectTensor } from '../expect.js';
+import { expectArray, expectInteger, expectSameDevice, expectTensor } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { expectFilled, expectPacked, packedBy, packMatrix } from './conv2d.js';
 import { maxSide } from './window.js';
@@ -31,6 +31,7 @@ export function packLinear(
   bias: Float32Array,
 ): PackedLinear {
   const op = 'packLinear';
+  expectArray(op, 'shape', shape);
   const [o = 0, i = 0] = shape;
   if (shape.length !== 2) {
     throw new InpaintError(

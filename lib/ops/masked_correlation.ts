@@ -1,6 +1,6 @@
 import { expectInteger, expectNumber, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, Tensor } from '../tensor.js';
-import { expectList, expectSeen, maxReferences } from './window.js';
+import { expectCount, expectList, expectSeen, maxReferences } from './window.js';
 
 /**
  * Matches every cell of the target against every cell of each reference:
@@ -35,6 +35,7 @@ export function maskedCorrelation(
   const stacked = references instanceof Tensor;
   const maps = stacked ? [references] : references;
   const seen = referencesSeen instanceof Tensor ? [referencesSeen] : referencesSeen;
+  expectCount(op, 'references', maps, 1, maxReferences);
   let r = maps.length;
   if (stacked) {
     ({ r } = expectShape(op, 'references', references, 'r h w c', { h, w, c }));

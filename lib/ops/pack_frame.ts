@@ -1,5 +1,5 @@
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectSameDevice, expectShape } from '../expect.js';
+import { expectInteger, expectObject, expectSameDevice, expectShape } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { maxSide, type Size } from './window.js';
 
@@ -47,6 +47,7 @@ export interface PackedFrame {
  */
 export function packFrame(frame: Tensor, mask: Tensor, options: PackFrameOptions): PackedFrame {
   const op = 'packFrame';
+  expectObject(op, 'options', options);
   const { dilate, scaled, plane } = options;
   const { h, w, c } = expectShape(op, 'frame', frame, '1 h w c', {}, 'u8');
   if (c !== 3 && c !== 4)
@@ -54,6 +55,8 @@ export function packFrame(frame: Tensor, mask: Tensor, options: PackFrameOptions
   expectShape(op, 'mask', mask, '1 h w 1', { h, w }, 'u8');
   expectSameDevice(op, [frame, mask]);
   expectInteger(op, 'dilate', dilate, 0, maxDilate);
+  expectObject(op, 'scaled', scaled);
+  expectObject(op, 'plane', plane);
   expectInteger(op, 'scaled.h', scaled.h, 1, h);
   expectInteger(op, 'scaled.w', scaled.w, 1, w);
   expectInteger(op, 'plane.h', plane.h, scaled.h, maxSide);

@@ -1,5 +1,5 @@
 import { InpaintError } from '../errors.js';
-import { expectNumber } from '../expect.js';
+import { expectNumber, expectObject } from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import {
   expectRegion,
@@ -51,6 +51,7 @@ export interface ResizeOptions {
  */
 export function resize(input: Windowed, options: ResizeOptions): Tensor {
   const op = 'resize';
+  expectObject(op, 'options', options);
   const { h, w, mode, below, atLeast, inputExtent, outputExtent, y = 0, x = 0 } = options;
   const window = expectWindow(op, 'input', input, 'n h w c');
   const { n, c } = window.sides;
@@ -74,6 +75,7 @@ export function resize(input: Windowed, options: ResizeOptions): Tensor {
     ['inputExtent', from],
     ['outputExtent', to],
   ] as const) {
+    expectObject(op, name, size);
     expectNumber(op, `${name}.h`, size.h, 1, maxSide);
     expectNumber(op, `${name}.w`, size.w, 1, maxSide);
   }

@@ -1,5 +1,11 @@
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectNumber, expectSameDevice, expectShape } from '../expect.js';
+import {
+  expectInteger,
+  expectNumber,
+  expectObject,
+  expectSameDevice,
+  expectShape,
+} from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { maxReferences } from './window.js';
 
@@ -47,22 +53,23 @@ export interface TemporalPooled {
  */
 export function temporalPool(from: TemporalPoolInputs): TemporalPooled {
   const op = 'temporalPool';
+  expectObject(op, 'inputs', from);
   const { aligned, seen, distance, scale, offset, target, targetSeen } = from;
   const { r, h, w, c } = expectShape(op, 'aligned', aligned, 'r h w c');
   expectInteger(op, 'the count of references', r, 1, maxReferences);
   expectShape(op, 'seen', seen, 'r h w 1', { r, h, w });
   expectShape(op, 'distance', distance, 'r', { r });
   expectNumber(op, 'scale', scale, 0, 1e6);
-  if (offset) expectShape(op, 'offset', offset, 'r c', { r, c });
-  if (!target !== !targetSeen) {
+  if (offset !== undefined) expectShape(op, 'offset', offset, 'r c', { r, c });
+  if ((target === undefined) !== (targetSeen === undefined)) {
     throw new InpaintError(
       'ERR_ARGUMENT',
       op,
       'expected target and targetSeen together, got one of them',
     );
   }
-  if (target) expectShape(op, 'target', target, '1 h w c', { h, w, c });
-  if (targetSeen) expectShape(op, 'targetSeen', targetSeen, '1 h w 1', { h, w });
+  if (target !== undefined) expectShape(op, 'target', target, '1 h w c', { h, w, c });
+  if (targetSeen !== undefined) expectShape(op, 'targetSeen', targetSeen, '1 h w 1', { h, w });
   const inputs = [aligned, seen, distance, offset, target, targetSeen];
   expectSameDevice(op, inputs);
   const [filled, borrowed, known] = enqueue(

@@ -1,5 +1,5 @@
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectShape, type Sides } from '../expect.js';
+import { expectInteger, expectObject, expectShape, type Sides } from '../expect.js';
 import type { DType, Tensor } from '../tensor.js';
 
 /**
@@ -52,11 +52,9 @@ export function expectWindow<P extends string>(
 /**
  * @internal Checks a region; the answer holds its numbers as the parameters outH, outW, outY, outX.
  */
-export function expectRegion(
-  op: string,
-  name: string,
-  { y, x, h, w }: Region,
-): Record<string, number> {
+export function expectRegion(op: string, name: string, region: Region): Record<string, number> {
+  expectObject(op, name, region);
+  const { y, x, h, w } = region;
   expectInteger(op, `${name}.y`, y, 0, maxSide);
   expectInteger(op, `${name}.x`, x, 0, maxSide);
   expectInteger(op, `${name}.h`, h, 1, maxSide);
@@ -93,8 +91,8 @@ export function expectCount(
   max: number,
 ): void {
   const count = Array.isArray(list) ? list.length : undefined;
-  // A gap would pass by forEach and map, which leave it out.
-  const gap = Array.isArray(list) ? list.findIndex((it) => it === undefined) : -1;
+  // A gap would pass by forEach, map and indexOf, which leave it out.
+  const gap = Array.isArray(list) ? [...list].indexOf(undefined) : -1;
   if (gap >= 0) {
     throw new InpaintError(
       'ERR_ARGUMENT',
@@ -160,6 +158,6 @@ export function expectWord(
   throw new InpaintError(
     'ERR_ARGUMENT',
     op,
-    `expected ${name} to be one of ${words.join(', ')}, got ${value}`,
+    `expected ${name} to be one of ${words.join(', ')}, got ${String(value)}`,
   );
 }

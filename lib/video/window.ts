@@ -70,7 +70,7 @@ export class FrameWindow {
       | null
       | undefined;
     const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
-    if (!iterator) {
+    if (typeof iterator?.next !== 'function') {
       throw new InpaintError(
         'ERR_ARGUMENT',
         'inpaint',

@@ -41,6 +41,11 @@ describeBackends('composeAffine', (backend) => {
   });
 
   it('rejects what it cannot take', () => {
+    backend.rejects(
+      () => composeAffine(0 as never, backend.upload(random.values(6), 1, 6)),
+      'ERR_ARGUMENT',
+      'composeAffine: expected outer to be a Tensor, got 0',
+    );
     const theta = (r: number) => backend.upload(random.values(6 * r), r, 2, 3);
     backend.rejects(
       () => composeAffine(theta(2), backend.upload(random.values(18), 3, 6)),

@@ -284,6 +284,11 @@ describeBackends('conv2d', (backend) => {
       'ERR_ARGUMENT',
       'conv to be what packConv2d returns, got object',
     );
+    rejects(
+      () => conv2d(x(), conv(), { upsample: 1 as never }),
+      'ERR_ARGUMENT',
+      'upsample to be true or false, got number',
+    );
     const gap = (list: Tensor[]) => {
       list.length += 1;
       return list;

@@ -86,6 +86,11 @@ describeBackends('resize', (backend) => {
   });
 
   it('rejects what it cannot take', () => {
+    backend.rejects(
+      () => resize(backend.upload(random.values(4), 1, 2, 2, 1), undefined as never),
+      'ERR_ARGUMENT',
+      'resize: expected options to be an object, got undefined',
+    );
     const x = () => backend.upload(random.values(12), 1, 3, 4, 1);
     const size = { h: 2, w: 2 };
     const rejects = (body: () => unknown, message: string) =>

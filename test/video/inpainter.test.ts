@@ -357,6 +357,9 @@ describe('Inpainter', () => {
   });
 
   it('judges the options of inpaint at the call', () => {
+    expect(() => inpainter.inpaint([], null as never)).toThrow(
+      'inpaint: expected options to be an object, got null',
+    );
     expect(() => inpainter.inpaint([], { signal: 1 as never })).toThrow(
       /expected signal to be an AbortSignal, got number/,
     );
