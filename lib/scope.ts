@@ -1,3 +1,5 @@
+import { InpaintError } from './errors.js';
+
 const open: Set<Disposable>[] = [];
 
 /** @internal Hands a new tensor to the innermost open scope. */
@@ -6,11 +8,13 @@ export function register(tensor: Disposable): void {
 }
 
 /** Takes out of `tensors` what can be reached from `value` through arrays and plain objects. */
-function keep(value: unknown, tensors: Set<Disposable>): void {
-  if (typeof value !== 'object' || value === null || tensors.delete(value as Disposable)) return;
+function keep(value: unknown, tensors: Set<Disposable>, met = new Set<object>()): void {
+  if (typeof value !== 'object' || value === null || met.has(value)) return;
+  met.add(value);
+  if (tensors.delete(value as Disposable)) return;
   const prototype = Object.getPrototypeOf(value);
   if (Array.isArray(value) || prototype === Object.prototype || prototype === null) {
-    for (const part of Object.values(value)) keep(part, tensors);
+    for (const part of Object.values(value)) keep(part, tensors, met);
   }
 }
 
@@ -20,6 +24,7 @@ function keep(value: unknown, tensors: Set<Disposable>): void {
  * are disposed of.
  *
  * @param body synchronous: work is queued, not awaited
+ * @throws InpaintError ERR_ARGUMENT when body returns a promise
  */
 export function scope<T>(body: () => T): T {
   const tensors = new Set<Disposable>();
@@ -27,6 +32,14 @@ export function scope<T>(body: () => T): T {
   let kept: Set<Disposable> | undefined;
   try {
     const result = body();
+    if (result instanceof Promise) {
+      result.catch(() => {});
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'scope',
+        'expected body to queue work and return, got a promise',
+      );
+    }
     const left = new Set(tensors);
     keep(result, left);
     kept = new Set([...tensors].filter((tensor) => !left.has(tensor)));
