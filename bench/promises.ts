@@ -1,4 +1,4 @@
-// What DESIGN promises of behaviour rather than of speed, measured: memory that does not grow with
+// What is promised of behaviour rather than of speed, measured: memory that does not grow with
 // length, an event loop that is not blocked, native detail. `tsx bench/promises.ts
 // memory|loop|detail [--work-size n]`
 import { execFileSync } from 'node:child_process';
