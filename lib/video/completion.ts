@@ -228,7 +228,8 @@ export class Completion {
     const counts = await Promise.all(result.counts);
     const hidden = counts[0]?.[0] ?? 0;
     const shown = counts.reduce((sum, [, known = 0]) => sum + known, 0);
-    return { data, coverage: hidden ? shown / hidden : 1 };
+    // Counts are floats: over 2^24 pixels the whole is rounded otherwise than its parts.
+    return { data, coverage: hidden ? Math.min(1, shown / hidden) : 1 };
   }
 
   /** A frame without a hole: its own output. */
