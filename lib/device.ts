@@ -74,7 +74,7 @@ export class Device implements Disposable {
       throw new InpaintError(
         'ERR_DEVICE',
         'Device.create',
-        `expected one of ${all.map((d) => d.name).join(', ')}, got ${String(name)}`,
+        `expected one of auto, ${all.map((d) => d.name).join(', ')}, got ${String(name)}`,
       );
     }
     return native('Device.create', () => {

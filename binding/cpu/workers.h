@@ -12,21 +12,21 @@ namespace aa::cpu {
 // by one from a counter.
 class Workers {
  public:
-  // `start` is called first on each new thread.
+  // `start` is called first on each new thread. Throws when the system has no more threads to give.
   Workers(int count, void (*start)()) {
-    for (int i = 1; i < count; ++i) {
-      threads_.emplace_back([this, i, start] {
-        start();
-        work(i);
-      });
+    try {
+      for (int i = 1; i < count; ++i) {
+        threads_.emplace_back([this, i, start] {
+          start();
+          work(i);
+        });
+      }
+    } catch (...) {
+      stop();
+      throw;
     }
   }
-  ~Workers() {
-    stopping_ = true;
-    ++job_;
-    job_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~Workers() { stop(); }
   int count() const { return int(threads_.size()) + 1; }
 
   void run(int tasks, void (*body)(void*, int, int), void* argument) {
@@ -48,6 +48,13 @@ class Workers {
   }
 
  private:
+  void stop() {
+    stopping_ = true;
+    ++job_;
+    job_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
   // A frame is hundreds of jobs, one right after the other, and waking a thread takes longer than a
   // small one: looking again for a few tens of microseconds first keeps the workers awake through
   // it (bench: small layers of conv2d, twice as fast).

@@ -346,7 +346,7 @@ describe('Inpainter', () => {
     [{ referenceStride: 1.5 }, /expected referenceStride to be an integer from 1 to 1000, got 1.5/],
     [{ threads: '2' as never }, /expected threads to be an integer from 0 to 1024, got '2'/],
     [{ memoryLimit: Number.NaN }, /expected memoryLimit to be an integer from 1/],
-    [{ device: 'tpu' as never }, /expected one of cuda:0, cpu, got tpu/],
+    [{ device: 'tpu' as never }, /expected one of auto, cuda:0, cpu, got tpu/],
     [{ weights: '/nowhere.safetensors' }, /nowhere\.safetensors/],
     [{ weights: 1 as never }, /expected weights to be a path, got number/],
     [{ logger: 'x' as never }, /expected logger to be a function, got string/],
