@@ -57,7 +57,7 @@ class Workers {
 
   // A frame is hundreds of jobs, one right after the other, and waking a thread takes longer than a
   // small one: looking again for a few tens of microseconds first keeps the workers awake through
-  // it (bench: small layers of conv2d, twice as fast).
+  // it.
   template <class Done>
   static void spin(Done done) {
     for (int i = 0; i < 2000 && !done(); ++i) {

@@ -2,6 +2,7 @@ import type { Region, Size, Windowed } from '../ops/index.js';
 import { affineSample, blend, composite, flowWarp, resize, temporalPool } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
+import { flowScale } from './flow.js';
 
 /** Bytes of maps made at a time; a larger hole is done in bands of rows. */
 const bandBytes = 48 * 2 ** 20;
@@ -81,7 +82,6 @@ export function paintNative(input: NativeInput): { frame: Tensor; counts: Tensor
           coarse: at(pooled.filled),
           known: at(pooled.known),
           region,
-          // Flow is in quarters of a cell, a cell in 4 working pixels.
           ...(flow && previous
             ? {
                 motion: at(flow),
@@ -89,8 +89,8 @@ export function paintNative(input: NativeInput): { frame: Tensor; counts: Tensor
                   flowWarp(previous, flow, {
                     y: region.y,
                     x: region.x,
-                    scaleY: (16 * extent.h) / plane.h,
-                    scaleX: (16 * extent.w) / plane.w,
+                    scaleY: (flowScale.pixels * extent.h) / plane.h,
+                    scaleX: (flowScale.pixels * extent.w) / plane.w,
                   }),
                 ),
               }
