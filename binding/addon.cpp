@@ -82,13 +82,17 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
          InstanceMethod<&NativeDevice::dispose>("dispose")});
   }
 
-  // (name, threads, memory limit in bytes, poison)
+  // (name, { threads, memoryLimit in bytes, precision, poison })
   explicit NativeDevice(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NativeDevice>(info) {
     guarded(info.Env(), "Device", [&] {
-      device_ = create_device(info[0].As<Napi::String>().Utf8Value(),
-                              info[1].As<Napi::Number>().Int32Value(),
-                              size_t(info[2].As<Napi::Number>().DoubleValue()));
-      device_->poison = info[3].ToBoolean();
+      auto options = info[1].As<Napi::Object>();
+      device_ = create_device(
+          info[0].As<Napi::String>().Utf8Value(),
+          {options.Get("threads").As<Napi::Number>().Int32Value(),
+           size_t(options.Get("memoryLimit").As<Napi::Number>().DoubleValue()),
+           options.Get("precision").As<Napi::String>().Utf8Value() == "f16" ? Type::f16
+                                                                            : Type::f32});
+      device_->poisoning = options.Get("poison").ToBoolean();
       reads_ = std::make_shared<Reads>();
       reads_->settle =
           Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
@@ -136,15 +140,14 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       Type type = info[2].As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
       Napi::Object object = Tensor::create(info.Env(), device, read_shape(info[1]), type);
       const Tensor* tensor = Tensor::Unwrap(object);
-      size_t bytes = tensor->bytes();
       auto from = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
-      std::shared_ptr<char[]> staging(new char[bytes]);
-      std::copy(from, from + bytes, staging.get());
-      device->stream().push({"upload",
-                             [staging, to = tensor->data(), bytes, device = device.get()] {
-                               device->copy(to, staging.get(), bytes);
-                             },
-                             nullptr});
+      std::shared_ptr<char[]> staging(new char[data.ByteLength()]);
+      std::copy(from, from + data.ByteLength(), staging.get());
+      device->stream().push(
+          {"upload",
+           [staging, to = tensor->data(), type = tensor->type(), count = tensor->elements(),
+            device = device.get()] { device->write(to, type, staging.get(), count); },
+           nullptr});
       return object;
     });
   }
@@ -190,9 +193,8 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       void* to = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
       device_->stream().push(
           {"read",
-           [to, from = tensor->data(), bytes = tensor->bytes(), device = device_.get()] {
-             device->copy(to, from, bytes);
-           },
+           [to, from = tensor->data(), type = tensor->type(), count = tensor->elements(),
+            device = device_.get()] { device->read(to, type, from, count); },
            [reads = reads_, read](const Error* error) {
              if (error) read->error.emplace(*error);
              reads->settle.NonBlockingCall(
@@ -221,11 +223,10 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
   Napi::Value packed_size(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "packedSize", [&]() -> Napi::Value {
-      return Napi::Number::New(
-          info.Env(), double(usable("packedSize")
-                                 ->operations()
-                                 .conv2d_packed_size(info[0].As<Napi::Number>().Int32Value(),
-                                                     info[1].As<Napi::Number>().Int32Value())));
+      auto device = usable("packedSize");
+      const Conv2dPack wanted = packing(info[0].As<Napi::Object>());
+      const size_t size = device->operations().conv2d_packed_size(device->context(), wanted);
+      return Napi::Number::New(info.Env(), double(size));
     });
   }
 

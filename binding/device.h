@@ -9,6 +9,10 @@
 
 namespace aa {
 
+// What a tensor's values are stored as; JavaScript sees f16 as f32.
+enum class Type { f32, f16, u8 };
+inline size_t size_of(Type type) { return type == Type::f32 ? 4 : type == Type::f16 ? 2 : 1; }
+
 // One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript
 // thread; the stream's thread runs the work.
 class Device {
@@ -17,9 +21,12 @@ class Device {
   virtual const Operations& operations() const = 0;
   virtual int threads() const = 0;
   virtual Context& context() = 0;
-  // Copies between the device's memory and the host's; called on the stream's thread.
-  virtual void copy(void* to, const void* from, size_t bytes) = 0;
-  virtual void fill(void* data, int byte, size_t bytes) = 0;
+  virtual Type maps() const { return Type::f32; }  // what maps are stored as
+  // On the stream's thread: `count` values from and to the host, where f16 is f32; and filling with
+  // NaN.
+  virtual void write(void* to, Type type, const void* from, size_t count) = 0;
+  virtual void read(void* to, Type type, const void* from, size_t count) = 0;
+  virtual void poison(void* data, size_t bytes) = 0;
 
   void* allocate(size_t bytes) { return pool_.allocate(bytes); }
   void release(void* data) {
@@ -38,7 +45,7 @@ class Device {
   }
   bool stopped() const { return stopped_; }
 
-  bool poison = false;  // fills an operation's outputs with NaN before it runs
+  bool poisoning = false;  // fills an operation's outputs with NaN before it runs
 
  protected:
   Device(MemorySource& source, size_t limit)
@@ -57,11 +64,24 @@ struct DeviceInfo {
   bool usable;
 };
 std::vector<DeviceInfo> list_devices();
-std::shared_ptr<Device> create_device(const std::string& name, int threads, size_t memory_limit);
+
+struct DeviceOptions {
+  int threads;  // 0: as many as there are cores
+  size_t memory_limit;
+  Type maps;
+};
+std::shared_ptr<Device> create_device(const std::string& name, const DeviceOptions& options);
 
 namespace cpu {
 std::string instruction_set();
-std::shared_ptr<Device> create_device(int threads, size_t memory_limit);
+std::shared_ptr<Device> create_device(const DeviceOptions& options);
 }  // namespace cpu
+
+#ifdef AA_CUDA
+namespace cuda {
+std::vector<DeviceInfo> list_devices();
+std::shared_ptr<Device> create_device(int index, const DeviceOptions& options);
+}  // namespace cuda
+#endif
 
 }  // namespace aa

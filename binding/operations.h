@@ -1,4 +1,7 @@
 #pragma once
+#include <stddef.h>
+
+#include "context.h"
 #include "ops/affine_sample.h"
 #include "ops/blend.h"
 #include "ops/compose_affine.h"
@@ -21,7 +24,7 @@ namespace aa {
 // A backend's operations: the CPU has one table per instruction set, a GPU has one.
 struct Operations {
   const char* name;  // instruction set or architecture, for people
-  size_t (*conv2d_packed_size)(int out, int in);
+  size_t (*conv2d_packed_size)(const Context&, const Conv2dPack&);
   void (*conv2d_pack)(Context&, const Conv2dPack&);
   void (*conv2d)(Context&, const Conv2d&);
   void (*linear)(Context&, const Linear&);

@@ -28,11 +28,11 @@ Region Call::region(size_t i) const {
 }
 
 void Call::push_task(std::function<void()> run) {
-  if (device->poison) {
+  if (device->poisoning) {
     std::vector<std::pair<void*, size_t>> outputs;
     for (Tensor* tensor : out) outputs.emplace_back(tensor->data(), tensor->bytes());
     run = [outputs, run = std::move(run), device = device.get()] {
-      for (auto [data, bytes] : outputs) device->fill(data, 0xff, bytes);
+      for (auto [data, bytes] : outputs) device->poison(data, bytes);
       run();
     };
   }
@@ -72,14 +72,17 @@ void conv2d(Call& call, const Operations& on) {
 }
 
 void conv2d_pack(Call& call, const Operations& on) {
-  call.push(on.conv2d_pack,
-            {call.integer("out"), call.integer("in"), call.input(0), call.output(0)});
+  Conv2dPack p = packing(call.params());
+  p.matrix = call.input(0);
+  p.packed = call.output(0);
+  call.push(on.conv2d_pack, p);
 }
 
 void linear(Call& call, const Operations& on) {
   const int n = call.in[0]->dim(0);
-  call.push(on.linear, {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.input(0),
-                        call.input(1), call.input(2), call.output(0)});
+  call.push(on.linear,
+            {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.in[0]->rank() == 4,
+             call.input(0), call.input(1), call.input(2), call.output(0)});
 }
 
 void resize(Call& call, const Operations& on) {
@@ -141,8 +144,8 @@ void masked_correlation(Call& call, const Operations& on) {
   p.target_seen = call.input(1);
   if (call.flag("stacked")) {
     for (int i = 0; i < p.r; ++i) {
-      p.reference[i] = call.input(2) + size_t(i) * p.h * p.w * p.c;
-      p.reference_seen[i] = call.input(3) + size_t(i) * p.h * p.w;
+      p.reference[i] = call.input_from(2, size_t(i) * p.h * p.w * p.c);
+      p.reference_seen[i] = call.input_from(3, size_t(i) * p.h * p.w);
     }
   } else {
     references(call, 2, p.r, p.reference);
@@ -259,6 +262,17 @@ const std::unordered_map<std::string, Row> table = {
 };
 
 }  // namespace
+
+Conv2dPack packing(Napi::Object params) {
+  auto integer = [](Napi::Value value) { return value.As<Napi::Number>().Int32Value(); };
+  auto channels = params.Get("channels").As<Napi::Array>();
+  Conv2dPack p{};
+  p.out = integer(params.Get("out"));
+  p.taps = integer(params.Get("taps"));
+  p.input_count = int(channels.Length());
+  for (int i = 0; i < p.input_count; ++i) p.c += p.channels[i] = integer(channels.Get(uint32_t(i)));
+  return p;
+}
 
 void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,
              Napi::Array outputs, Napi::Object params) {

@@ -33,6 +33,12 @@ class Call {
   const T* input(size_t i) const {
     return i < in.size() && in[i] ? static_cast<const T*>(in[i]->data()) : nullptr;
   }
+  // From its element `at` on.
+  const float* input_from(size_t i, size_t at) const {
+    return reinterpret_cast<const float*>(input<char>(i) + at * size_of(in[i]->type()));
+  }
+  Napi::Object params() const { return params_; }
+
   template <class T = float>
   T* output(size_t i) const {
     return static_cast<T*>(out[i]->data());
@@ -55,6 +61,9 @@ class Call {
   void push_task(std::function<void()> run);
   Napi::Object params_;
 };
+
+// What is to be packed: { out, taps, channels }.
+Conv2dPack packing(Napi::Object params);
 
 // Queues the operation of that name.
 void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,

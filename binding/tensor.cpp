@@ -13,7 +13,7 @@ Napi::Object Tensor::create(Napi::Env env, std::shared_ptr<Device> device,
   Napi::Object object = State::of(env).tensor.New({});
   Tensor* tensor = Unwrap(object);
   tensor->shape_ = shape;
-  tensor->type_ = type;
+  tensor->type_ = type == Type::f32 && shape.size() == 4 ? device->maps() : type;
   tensor->data_ = device->allocate(tensor->bytes());
   tensor->device_ = std::move(device);
   // So that the collector hurries when tensors are dropped instead of disposed.

@@ -7,13 +7,12 @@
 
 namespace aa {
 
-enum class Type { f32, u8 };
-
 // The handle behind lib/tensor.ts: memory of a device and its shape. Disposing it returns the
 // memory to the pool at once.
 class Tensor : public Napi::ObjectWrap<Tensor> {
  public:
   static Napi::Function define(Napi::Env env);
+  // Floats of rank 4 are stored as the device stores maps, see Note [maps].
   static Napi::Object create(Napi::Env env, std::shared_ptr<Device> device,
                              const std::vector<int>& shape, Type type);
   explicit Tensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor>(info) {}
@@ -21,7 +20,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
 
   void* data() const { return data_; }
   size_t elements() const;
-  size_t bytes() const { return elements() * (type_ == Type::f32 ? 4 : 1); }
+  size_t bytes() const { return elements() * size_of(type_); }
   Type type() const { return type_; }
   int rank() const { return int(shape_.size()); }
   int dim(int i) const { return shape_[i]; }

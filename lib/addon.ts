@@ -26,7 +26,7 @@ export interface NativeDevice {
     limit: number;
   };
   trim(): void;
-  packedSize(out: number, inputs: number): number;
+  packedSize(matrix: { out: number; taps: number; channels: readonly number[] }): number;
   failAfter(requests: number): void;
   dispose(): void;
 }
@@ -43,9 +43,7 @@ export interface DeviceInfo {
 export interface Addon {
   readonly NativeDevice: new (
     name: string,
-    threads: number,
-    memoryLimit: number,
-    poison: boolean,
+    options: { threads: number; memoryLimit: number; precision: 'f16' | 'f32'; poison: boolean },
   ) => NativeDevice;
   devices(): DeviceInfo[];
   readonly version: string;

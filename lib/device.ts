@@ -14,6 +14,11 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Most bytes the device may hold, by default no limit. */
   readonly memoryLimit?: number;
+  /**
+   * How a GPU stores maps (float tensors of rank 4), by default `f16`; arithmetic is float32 either
+   * way. The CPU stores float32 always. Values beyond 65504 overflow float16.
+   */
+  readonly precision?: 'f16' | 'f32';
   /** @internal Fills outputs with NaN before an operation runs. */
   readonly poison?: boolean;
 }
@@ -64,9 +69,16 @@ export class Device implements Disposable {
    *   ERR_ARGUMENT, ERR_ADDON.
    */
   static create(name: DeviceName = 'auto', options: DeviceOptions = {}): Device {
-    const { threads = 0, memoryLimit = 2 ** 52, poison = false } = options;
+    const { threads = 0, memoryLimit = 2 ** 52, precision = 'f16', poison = false } = options;
     expectInteger('Device.create', 'threads', threads, 0, 1024);
     expectInteger('Device.create', 'memoryLimit', memoryLimit, 1, 2 ** 52);
+    if (precision !== 'f16' && precision !== 'f32') {
+      throw new InpaintError(
+        'ERR_ARGUMENT',
+        'Device.create',
+        `expected precision to be f16 or f32, got ${String(precision)}`,
+      );
+    }
     const all = devices();
     const wanted = name === 'cuda' ? 'cuda:0' : name;
     const info = wanted === 'auto' ? all.find((d) => d.usable) : all.find((d) => d.name === wanted);
@@ -78,7 +90,8 @@ export class Device implements Disposable {
       );
     }
     return native('Device.create', () => {
-      return new Device(info, new (addon().NativeDevice)(info.name, threads, memoryLimit, poison));
+      const settings = { threads, memoryLimit, precision, poison };
+      return new Device(info, new (addon().NativeDevice)(info.name, settings));
     });
   }
 
@@ -126,9 +139,9 @@ export class Device implements Disposable {
     this.handle.trim();
   }
 
-  /** @internal How many floats the packed form of an [out, inputs] matrix takes here. */
-  packedSize(out: number, inputs: number): number {
-    return native('packedSize', () => this.handle.packedSize(out, inputs));
+  /** @internal How many floats the packed form of a matrix [out, taps, all channels] takes here. */
+  packedSize(matrix: Parameters<NativeDevice['packedSize']>[0]): number {
+    return native('packedSize', () => this.handle.packedSize(matrix));
   }
 
   /** Whether {@link dispose} was called. */

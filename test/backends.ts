@@ -3,6 +3,8 @@ import { Device, devices } from '../lib/device.js';
 import type { ErrorCode } from '../lib/errors.js';
 import { scope } from '../lib/scope.js';
 import { Tensor } from '../lib/tensor.js';
+import { setStorage } from './close.js';
+import * as emulator from './emulator/probe.js';
 import type { Plane } from './random.js';
 
 declare module 'vitest' {
@@ -17,14 +19,21 @@ type Results = { readonly [name: string]: Tensor };
 /** A device under test. Its outputs are filled with NaN before an operation runs. */
 export class Backend {
   readonly name: string;
+  /** How it stores maps. */
+  readonly precision: 'f16' | 'f32';
+  readonly #orders: readonly (0 | 1 | 2)[];
   #device: Device | undefined;
 
-  constructor(name: string) {
+  /** @param orders orders of warps that all have to give the same bits; none where it has no say */
+  constructor(name: string, precision: 'f16' | 'f32', orders: readonly (0 | 1 | 2)[]) {
     this.name = name;
+    this.precision = precision;
+    this.#orders = orders;
   }
 
   get device(): Device {
-    this.#device ??= Device.create(this.name as 'cpu', { poison: true, threads: 3 });
+    const { precision } = this;
+    this.#device ??= Device.create(this.name as 'cpu', { poison: true, threads: 3, precision });
     return this.#device;
   }
 
@@ -43,6 +52,18 @@ export class Backend {
     body: () => T,
   ): Promise<{ [K in keyof T]: Float32Array }>;
   async run(body: () => Tensor | Results): Promise<Float32Array | Record<string, Float32Array>> {
+    const [first, ...rest] = this.#orders;
+    if (first === undefined) return this.#once(body);
+    emulator.set({ order: first });
+    const result = await this.#once(body);
+    for (const order of rest) {
+      emulator.set({ order });
+      expect(await this.#once(body), `in warp order ${order}`).toEqual(result);
+    }
+    return result;
+  }
+
+  async #once(body: () => Tensor | Results): Promise<Float32Array | Record<string, Float32Array>> {
     const made = scope(body);
     if (made instanceof Tensor) return read(made);
     const values = Object.entries(made).map(async ([name, it]) => [name, await read(it)] as const);
@@ -65,15 +86,33 @@ async function read(tensor: Tensor): Promise<Float32Array> {
   return values instanceof Float32Array ? values : Float32Array.from(values);
 }
 
-/** The backends there could be: a device that each can run on, or the reason why there is none. */
-function backends(): { name: string; device?: string; reason: string }[] {
-  const backend = (name: string, pattern: RegExp) => {
-    const found = devices().filter((device) => pattern.test(device.name));
+/** A backend there could be: a device that it can run on, or the reason why there is none. */
+interface Candidate {
+  readonly kind: string;
+  readonly precision: 'f16' | 'f32';
+  readonly device?: string;
+  readonly reason: string;
+}
+
+/**
+ * In the project `emulator` the addon is the one on the emulator, and its GPU the only backend. In
+ * all others a GPU is a real one.
+ */
+function backends(project: string | undefined): Candidate[] {
+  const emulated = project === 'emulator';
+  if (emulated && !emulator.available) {
+    return [{ kind: 'emulator', precision: 'f16', reason: emulator.reason }];
+  }
+  const all = devices();
+  const backend = (kind: string, pattern: RegExp, precision: 'f16' | 'f32'): Candidate => {
+    const found = all.filter((device) => pattern.test(device.name));
     const info = found.find(({ usable }) => usable) ?? found[0];
     const reason = info?.reason ?? 'this build has no such device';
-    return { name, reason, ...(info?.usable && { device: info.name }) };
+    return { kind, precision, reason, ...(info?.usable && { device: info.name }) };
   };
-  return [backend('cpu', /^cpu/), backend('emulator', /^emulator/), backend('cuda', /^cuda/)];
+  const gpu = emulated ? 'emulator' : 'cuda';
+  const gpus = [backend(gpu, /^cuda/, 'f16'), backend(gpu, /^cuda/, 'f32')];
+  return emulated ? gpus : [backend('cpu', /^cpu/, 'f32'), ...gpus];
 }
 
 /** Says aloud, once a run, what is tested and what is not. */
@@ -81,34 +120,40 @@ export function setup(project: {
   readonly name: string;
   provide(key: 'instructionSet', value: string): void;
 }): void {
+  const say = (name: string, tested: boolean, reason: string) =>
+    process.stdout.write(`${name}: ${tested ? `tested (${reason})` : `ABSENT, ${reason}`}\n`);
   const cpu = Device.create('cpu');
   project.provide('instructionSet', cpu.instructionSet);
   cpu.dispose();
+  if (project.name === 'emulator') say('emulator', emulator.available, emulator.reason);
   if (project.name !== 'all') return;
-  for (const { name, device, reason } of backends()) {
-    process.stdout.write(`${name}: ${device ? `tested (${reason})` : `ABSENT, ${reason}`}\n`);
-  }
+  for (const { kind, precision, device, reason } of backends(undefined))
+    say(`${kind} ${precision}`, device !== undefined, reason);
 }
 
 /**
  * The same tests on every backend. AA_INSTRUCTION_SET (see vitest.config.ts) asks for the CPU with
  * a lower instruction set than it would take by itself; where it takes that one anyway there is
- * nothing more to test, and where it lacks it the device says so.
+ * nothing more to test, and where it lacks it the device says so. On the emulator, everything runs
+ * in three orders of warps.
  */
 export function describeBackends(name: string, body: (backend: Backend) => void): void {
   const set = process.env.AA_INSTRUCTION_SET;
-  for (const { name: kind, device, reason } of backends()) {
-    const title = `${name} on ${kind}${set ? ` ${set}` : ''}`;
+  for (const { kind, precision, device, reason } of backends(process.env.AA_PROJECT)) {
+    const title = `${name} on ${kind}${kind === 'cpu' ? '' : ` ${precision}`}${set ? ` ${set}` : ''}`;
     if (set && kind !== 'cpu') continue;
     if (!device) {
       describe.skip(`${title}: ${reason}`, () => it('is absent'));
       continue;
     }
-    const backend = new Backend(device);
+    const backend = new Backend(device, precision, kind === 'emulator' ? [0, 1, 2] : []);
     const again = set !== undefined && set === inject('instructionSet');
     const note = again ? ': what this CPU takes by itself, tested as such' : '';
     describe.skipIf(again)(title + note, () => {
-      beforeAll(() => expect(backend.device.disposed).toBe(false));
+      beforeAll(() => {
+        expect(backend.device.disposed).toBe(false);
+        setStorage(precision);
+      });
       afterEach(() => expect(backend.device.memory().used).toBe(0));
       afterAll(() => backend.dispose());
       body(backend);

@@ -6,6 +6,18 @@ import { expect } from 'vitest';
  */
 export type Round = (x: number) => number;
 
+/** How the backend under test stores maps; set by describeBackends. */
+let storage: 'f16' | 'f32' = 'f32';
+
+export function setStorage(to: 'f16' | 'f32'): void {
+  storage = to;
+}
+
+/**
+ * What storing a number as float16 may change it by: half of its last place, or of the smallest.
+ */
+export const halfRounding = (x: number) => 2 ** -11 * Math.abs(x) + 2 ** -25;
+
 const exact: Round = (x) => x;
 
 /** A reference run in both precisions, and the error that float32 arithmetic is granted. */
@@ -28,7 +40,7 @@ function fail(i: number, actual: number | undefined, wanted: number | undefined,
 /**
  * Every value within a tolerance of the reference in float64: `factor` times the largest error of
  * the reference run in float32, which adds one by one (or one unit in the last place of the largest
- * value, if that is more).
+ * value, if that is more), and where maps are float16 the rounding of the result.
  */
 export function expectClose(
   actual: ArrayLike<number>,
@@ -39,7 +51,8 @@ export function expectClose(
   expect(actual.length).toBe(truth.length);
   for (let i = 0; i < truth.length; i++) {
     const difference = Math.abs((actual[i] as number) - (truth[i] as number));
-    if (!(difference <= tolerance)) fail(i, actual[i], truth[i], `within ${tolerance}`);
+    const granted = tolerance + (storage === 'f16' ? halfRounding(truth[i] as number) : 0);
+    if (!(difference <= granted)) fail(i, actual[i], truth[i], `within ${granted}`);
   }
 }
 

@@ -9,6 +9,19 @@ export interface Plane {
   readonly x: number;
 }
 
+/** The nearest float16, ties to even. */
+export function toHalf(x: number): number {
+  const size = Math.abs(x);
+  if (!(size > 0) || size === Number.POSITIVE_INFINITY) return x;
+  const step = 2 ** (Math.max(-14, Math.floor(Math.log2(size))) - 10);
+  const steps = size / step;
+  const below = Math.floor(steps);
+  const over = steps - below;
+  const near = below + (over > 0.5 || (over === 0.5 && below % 2 === 1) ? 1 : 0);
+  const rounded = near * step;
+  return Math.sign(x) * (rounded > 65504 ? Number.POSITIVE_INFINITY : rounded);
+}
+
 /** The same numbers for the same seed (mulberry32). */
 export class Random {
   #state: number;
@@ -26,8 +39,9 @@ export class Random {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   }
 
+  /** Numbers that float16 holds exactly, so that every backend is given the same. */
   values(count: number, low = -1, high = 1): Float32Array<ArrayBuffer> {
-    return Float32Array.from({ length: count }, () => low + (high - low) * this.next());
+    return Float32Array.from({ length: count }, () => toHalf(low + (high - low) * this.next()));
   }
 
   /** 1 with the given chance, else 0. */
@@ -51,7 +65,7 @@ export class Random {
         return sum + (size / 6) * Math.sin((9 * fy * y) / h + (9 * fx * x) / w + 6 * phase);
       }, 0);
     return Float32Array.from({ length: h * w * c }, (_, i) => {
-      return at(Math.floor(i / c / w), Math.floor(i / c) % w, i % c);
+      return toHalf(at(Math.floor(i / c / w), Math.floor(i / c) % w, i % c));
     });
   }
 

@@ -18,7 +18,7 @@ function convolution(feed: Feed, layer: Layer): Case {
     flops: 2 * n * to.h * to.w * o * i * k * k,
     prepare: () => {
       const inputs = channels.map((c) => feed.map(from, c, n));
-      const conv = feed.own(packConv2d(feed.device, weight(), [o, i, k, k], bias()));
+      const conv = feed.own(packConv2d(feed.device, weight(), [o, i, k, k], bias(), channels));
       const options = { stride, dilation, upsample, activation };
       const added = residual && inputs[0] ? { residual: inputs[0] } : {};
       return () => conv2d(inputs, conv, { ...options, ...added });

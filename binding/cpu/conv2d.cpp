@@ -138,22 +138,22 @@ void make_tile(const Plan& plan, int task, float* scratch) {
 
 }  // namespace
 
-// Whether a matrix is that of a 3 x 3 kernel is not known here, only that it may be: then it is
-// packed in both forms, the one for winograd.h last.
-size_t conv2d_packed_size(int out, int in) {
-  return (size_t)padded_columns(out) * (in + (in % 9 ? 0 : in / 9 * winograd_points));
+// The weights of a 3 x 3 kernel are packed in both forms, the one for winograd.h last: stride and
+// dilation decide between them.
+size_t conv2d_packed_size(const aa::Context&, const Conv2dPack& p) {
+  const int points = takes_winograd(p.taps, p.c) ? winograd_points : 0;
+  return (size_t)padded_columns(p.out) * p.c * (p.taps + points);
 }
 
 void conv2d_pack(Context& context, const Conv2dPack& p) {
   parallel(context, ceil_divide(p.out, panel), [&](int task, int) {
     const float* columns[panel];
-    const int first = task * panel, count = min(panel, p.out - first);
-    for (int j = 0; j < count; j++) columns[j] = p.matrix + (long)(first + j) * p.in;
-    pack_panel(columns, nullptr, count, p.in, p.packed + (long)first * p.in);
-    if (p.in % 9 == 0) {
-      float* transformed = p.packed + (long)padded_columns(p.out) * p.in;
-      winograd_pack(columns, count, p.in / 9,
-                    transformed + (long)first * (p.in / 9) * winograd_points);
+    const int first = task * panel, count = min(panel, p.out - first), length = p.taps * p.c;
+    for (int j = 0; j < count; j++) columns[j] = p.matrix + (long)(first + j) * length;
+    pack_panel(columns, nullptr, count, length, p.packed + (long)first * length);
+    if (takes_winograd(p.taps, p.c)) {
+      float* transformed = p.packed + (long)padded_columns(p.out) * length;
+      winograd_pack(columns, count, p.c, transformed + (long)first * p.c * winograd_points);
     }
   });
 }
@@ -161,7 +161,7 @@ void conv2d_pack(Context& context, const Conv2dPack& p) {
 void conv2d(Context& context, const Conv2d& p) {
   Plan plan{p};
   for (int i = 0; i < p.input_count; i++) plan.c += p.inputs[i].c;
-  if (p.kernel == 3 && p.stride == 1 && plan.c >= winograd_channels &&
+  if (takes_winograd(p.kernel * p.kernel, plan.c) && p.stride == 1 &&
       (p.dilation == 1 || !p.upsample))
     return winograd(context, p, plan.c, p.weights + (long)padded_columns(p.out_c) * 9 * plan.c);
 

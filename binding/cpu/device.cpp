@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "context.h"
 #include "workers.h"
 
 namespace aa::cpu {
@@ -133,8 +134,13 @@ class CpuDevice final : public Device {
   const Operations& operations() const override { return cpu::operations(); }
   int threads() const override { return context_.workers(); }
   Context& context() override { return context_; }
-  void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
-  void fill(void* data, int byte, size_t bytes) override { std::memset(data, byte, bytes); }
+  void write(void* to, Type type, const void* from, size_t count) override {
+    std::memcpy(to, from, count * size_of(type));
+  }
+  void read(void* to, Type type, const void* from, size_t count) override {
+    std::memcpy(to, from, count * size_of(type));
+  }
+  void poison(void* data, size_t bytes) override { std::memset(data, 0xff, bytes); }
 
  private:
   CpuContext context_;
@@ -144,9 +150,10 @@ class CpuDevice final : public Device {
 
 std::string instruction_set() { return operations().name; }
 
-std::shared_ptr<Device> create_device(int threads, size_t memory_limit) {
+std::shared_ptr<Device> create_device(const DeviceOptions& options) {
   int available = std::max(1u, std::thread::hardware_concurrency());
-  return std::make_shared<CpuDevice>(threads > 0 ? threads : available, memory_limit);
+  return std::make_shared<CpuDevice>(options.threads > 0 ? options.threads : available,
+                                     options.memory_limit);
 }
 
 }  // namespace aa::cpu

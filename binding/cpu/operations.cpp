@@ -6,27 +6,33 @@ namespace aa::cpu::AA_ISA {
 #define AA_TEXT_(x) #x
 #define AA_TEXT(x) AA_TEXT_(x)
 
+// A kernel as the table wants it; static, to leave no weak symbol.
+template <class Parameters, void (*kernel)(Context&, const Parameters&)>
+static void run(aa::Context& context, const Parameters& parameters) {
+  kernel(static_cast<Context&>(context), parameters);
+}
+
 extern const Operations operations;
 const Operations operations = {
     AA_TEXT(AA_ISA),
     conv2d_packed_size,
-    conv2d_pack,
-    conv2d,
-    linear,
-    resize,
-    unshuffle,
-    normalize,
-    compose_affine,
-    pack_frame,
-    masked_correlation,
-    gauss_newton,
-    affine_sample,
-    frame_distance,
-    temporal_pool,
-    nonlocal_attention,
-    flow_warp,
-    blend,
-    composite,
+    run<Conv2dPack, conv2d_pack>,
+    run<Conv2d, conv2d>,
+    run<Linear, linear>,
+    run<Resize, resize>,
+    run<Unshuffle, unshuffle>,
+    run<Normalize, normalize>,
+    run<ComposeAffine, compose_affine>,
+    run<PackFrame, pack_frame>,
+    run<MaskedCorrelation, masked_correlation>,
+    run<GaussNewton, gauss_newton>,
+    run<AffineSample, affine_sample>,
+    run<FrameDistance, frame_distance>,
+    run<TemporalPool, temporal_pool>,
+    run<NonlocalAttention, nonlocal_attention>,
+    run<FlowWarp, flow_warp>,
+    run<Blend, blend>,
+    run<Composite, composite>,
 };
 
 }  // namespace aa::cpu::AA_ISA

@@ -5,6 +5,7 @@
 // with inline functions (see context.h); test/house.test.ts checks that their objects define no
 // weak symbol.
 #include "../operations.h"
+#include "context.h"
 
 #if defined(__AVX512F__)
 #define AA_LANES 16
@@ -36,7 +37,7 @@ static inline void parallel(Context& context, int tasks, Body&& body) {
       (void*)&body);
 }
 
-size_t conv2d_packed_size(int out, int in);
+size_t conv2d_packed_size(const aa::Context&, const Conv2dPack&);
 void conv2d_pack(Context&, const Conv2dPack&);
 void conv2d(Context&, const Conv2d&);
 void linear(Context&, const Linear&);

@@ -18,7 +18,9 @@ namespace aa::cpu::AA_ISA {
 
 constexpr int winograd_points = 36;
 constexpr int most_tiles = 8 * tile_rows;  // of a task
-constexpr int winograd_channels = 8;       // with fewer the transforms cost more than they save
+
+// With fewer channels than 8 the transforms cost more than they save.
+static inline bool takes_winograd(int taps, int c) { return taps == 9 && c >= 8; }
 
 namespace {
 

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstddef>
 
-#include "../context.h"
 #include "window.h"
 
 namespace aa {
@@ -25,12 +24,14 @@ struct Conv2d {
   float* output;         // [n, out.h, out.w, out_c]
 };
 
-// Rearranges a [out, in] matrix (in = kernel * kernel * c, c fastest) for this backend's matrix
-// kernel.
+// Rearranges a matrix [out, taps, c] for this backend's matrix kernel.
 struct Conv2dPack {
-  int out, in;
+  int out, taps;
+  int c;  // of all inputs
+  int input_count;
+  int channels[Conv2d::max_inputs];  // of each input
   const float* matrix;
-  float* packed;  // conv2d_packed_size(out, in) floats
+  float* packed;  // conv2d_packed_size floats
 };
 
 }  // namespace aa

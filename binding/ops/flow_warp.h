@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 
-#include "../context.h"
 #include "window.h"
 
 namespace aa {

@@ -1,5 +1,4 @@
 #pragma once
-#include "../context.h"
 #include "window.h"
 
 namespace aa {

@@ -1,8 +1,6 @@
 #pragma once
 #include <cstdint>
 
-#include "../context.h"
-
 namespace aa {
 
 // Contract: lib/ops/pack_frame.ts

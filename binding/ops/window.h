@@ -13,6 +13,10 @@ struct Window {
   int y = 0, x = 0;
 };
 
+// Note [maps]. Tensors of floats and rank 4 are maps. The CPU stores them as float32, a GPU as
+// float16 unless asked for float32; all other floats are float32 everywhere. Pointers to maps are
+// declared float*, and a backend casts them to what it stores.
+
 // Where in its plane an operation's output lies.
 struct Region {
   int h = 0, w = 0;

@@ -42,16 +42,17 @@ export class Decoder {
   constructor(weights: Weights, { width, flowWidth }: NetworkConfig['inpainter']) {
     const c = 4 * width;
     const g = 4 * flowWidth;
-    const conv = (name: string, i: number, o: number) => weights.conv(`inpainter.${name}`, i, o);
-    this.#residual = dilations.map((_, i) => conv(`residual.${i}`, c, c));
+    const conv = (name: string, i: readonly number[], o: number) =>
+      weights.conv(`inpainter.${name}`, i, o);
+    this.#residual = dilations.map((_, i) => conv(`residual.${i}`, [c], c));
     this.#layers = {
-      d1: conv('d1', 2 * c + g + 2 + 64, c),
-      d2: conv('d2', c, c),
-      d3: conv('d3', c, 2 * width),
-      d4: conv('d4', 2 * width, 2 * width),
-      d5: conv('d5', 2 * width, width),
-      d6: conv('d6', width + 4, width),
-      d7: conv('d7', width, 4),
+      d1: conv('d1', [c, c, g, 1, 1, 64], c),
+      d2: conv('d2', [c], c),
+      d3: conv('d3', [c], 2 * width),
+      d4: conv('d4', [2 * width], 2 * width),
+      d5: conv('d5', [2 * width], width),
+      d6: conv('d6', [width, 3, 1], width),
+      d7: conv('d7', [width], 4),
     };
   }
 

@@ -12,17 +12,23 @@ import type { Weights } from './weights.js';
 export class Encoder {
   readonly #layers: readonly { readonly conv: PackedConv; readonly stride: number }[];
 
-  /** @param channels of the input */
-  constructor(weights: Weights, name: string, channels: number, width: number, extra = 0) {
-    const sizes: (readonly [i: number, o: number, k: number, stride: number])[] = [
+  /** @param channels of each input */
+  constructor(
+    weights: Weights,
+    name: string,
+    channels: readonly number[],
+    width: number,
+    extra = 0,
+  ) {
+    const [double, quadruple] = [2 * width, 4 * width];
+    const sizes: (readonly [i: readonly number[], o: number, k: number, stride: number])[] = [
       [channels, width, 5, 2],
-      [width, width, 3, 1],
-      [width, 2 * width, 3, 2],
-      [2 * width, 2 * width, 3, 1],
+      [[width], width, 3, 1],
+      [[width], double, 3, 2],
+      [[double], double, 3, 1],
     ];
-    for (let i = 0; i < extra; i++)
-      sizes.push([2 * width, 2 * width, 3, 2], [2 * width, 2 * width, 3, 1]);
-    sizes.push([2 * width, 4 * width, 3, 1], [4 * width, 4 * width, 3, 1]);
+    for (let i = 0; i < extra; i++) sizes.push([[double], double, 3, 2], [[double], double, 3, 1]);
+    sizes.push([[double], quadruple, 3, 1], [[quadruple], quadruple, 3, 1]);
     this.#layers = sizes.map(([i, o, k, stride], index) => ({
       conv: weights.conv(`${name}.layers.${index}`, i, o, k),
       stride,

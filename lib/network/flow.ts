@@ -38,16 +38,17 @@ export class Flow {
   constructor(weights: Weights, { width, flowWidth }: NetworkConfig['inpainter']) {
     const c = 4 * width;
     this.channels = 4 * flowWidth;
-    this.#encoder = new Encoder(weights, 'inpainter.flow_encoder', 6, flowWidth);
-    const conv = (name: string, i: number, o: number) => weights.conv(`inpainter.${name}`, i, o);
+    this.#encoder = new Encoder(weights, 'inpainter.flow_encoder', [3, 3], flowWidth);
+    const conv = (name: string, i: readonly number[], o: number) =>
+      weights.conv(`inpainter.${name}`, i, o);
     this.#layers = {
-      f1: conv('f1', c + this.channels, 64),
-      f2: conv('f2', 64, 96),
-      f3: conv('f3', 96, 96),
-      f4: conv('f4', 96, 64),
-      f5: conv('f5', 128, 64),
-      f6: conv('f6', 64 + c, 32),
-      f7: conv('f7', 32, 3),
+      f1: conv('f1', [c, this.channels], 64),
+      f2: conv('f2', [64], 96),
+      f3: conv('f3', [96], 96),
+      f4: conv('f4', [96], 64),
+      f5: conv('f5', [64, 64], 64),
+      f6: conv('f6', [64, c], 32),
+      f7: conv('f7', [32], 3),
     };
   }
 

@@ -45,13 +45,13 @@ export class Homography {
   constructor(weights: Weights, config: NetworkConfig['homography']) {
     const { width, hidden, grid } = config;
     this.#config = config;
-    this.#encoder = new Encoder(weights, 'homography.encoder', 4, width, 1);
+    this.#encoder = new Encoder(weights, 'homography.encoder', [4], width, 1);
     this.#scale = weights.scalar('homography.scale');
     this.#estimator = [
-      [weights.conv('homography.r0', grid * grid, hidden, 1), 1],
-      [weights.conv('homography.r1', hidden, hidden), 1],
-      [weights.conv('homography.r2', hidden, hidden), 2],
-      [weights.conv('homography.r3', hidden, hidden), 2],
+      [weights.conv('homography.r0', [grid * grid], hidden, 1), 1],
+      [weights.conv('homography.r1', [hidden], hidden), 1],
+      [weights.conv('homography.r2', [hidden], hidden), 2],
+      [weights.conv('homography.r3', [hidden], hidden), 2],
     ];
     this.#last = weights.linear('homography.fc', (grid / 4) ** 2, hidden, 6);
   }

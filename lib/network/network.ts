@@ -140,7 +140,7 @@ export class Network implements Owner {
       this.attentionScale = this.#weights.scalar('inpainter.attention_scale');
       this.parts = {
         homography: new Homography(this.#weights, homography),
-        encoder: new Encoder(this.#weights, 'inpainter.encoder', 4, inpainter.width),
+        encoder: new Encoder(this.#weights, 'inpainter.encoder', [4], inpainter.width),
         flow: new Flow(this.#weights, inpainter),
         decoder: new Decoder(this.#weights, inpainter),
       };

@@ -14,14 +14,16 @@ export class Weights {
     this.#file = file;
   }
 
-  /** A convolution with a k x k kernel. */
-  conv(name: string, i: number, o: number, k = 3): PackedConv {
+  /** A convolution with a k x k kernel, of inputs with these channels. */
+  conv(name: string, channels: readonly number[], o: number, k = 3): PackedConv {
+    const i = channels.reduce((a, b) => a + b, 0);
     const shape = [o, i, k, k];
     const layer = packConv2d(
       this.#device,
       this.#file.tensor(`${name}.weight`, shape),
       shape,
       this.#file.tensor(`${name}.bias`, [o]),
+      channels,
     );
     this.#layers.push(layer);
     return layer;

@@ -13,6 +13,8 @@ import {
   type Windowed,
 } from './window.js';
 
+const mostInputs = 8;
+const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
 const activations = ['none', 'leaky_relu', 'rgb_gate'] as const;
 
 /** Weights and bias of a convolution, arranged for one device. */
@@ -21,8 +23,8 @@ export interface PackedConv {
   readonly bias: Tensor;
   /** Channels out. */
   readonly o: number;
-  /** Channels in. */
-  readonly i: number;
+  /** Channels of each input. */
+  readonly channels: readonly number[];
   /** Side of the kernel. */
   readonly k: number;
   /** Frees both tensors. */
@@ -47,16 +49,15 @@ export interface Conv2dOptions {
   readonly region?: Region;
 }
 
-/** @internal Arranges a matrix [out, columns] for the device's matrix kernel. */
+/** @internal Arranges a matrix [out, taps, all channels] for the device's matrix kernel. */
 export function packMatrix(
   device: Device,
   matrix: Float32Array,
-  out: number,
-  columns: number,
+  layout: { readonly out: number; readonly taps: number; readonly channels: readonly number[] },
 ): Tensor {
-  const source = device.upload(matrix, [out, columns]);
-  const shape = [device.packedSize(out, columns)];
-  const packed = enqueue('conv2d_pack', [source], [{ shape }], { out, in: columns });
+  const source = device.upload(matrix, [layout.out, matrix.length / layout.out]);
+  const shape = [device.packedSize(layout)];
+  const packed = enqueue('conv2d_pack', [source], [{ shape }], layout);
   source.dispose();
   return packed[0] as Tensor;
 }
@@ -102,6 +103,8 @@ export function expectFilled(
  *
  * @param weight [o, i, k, k] row major, as PyTorch keeps it; k odd, at most 15
  * @param bias [o]
+ * @param channels of each of the inputs that are read as if concatenated, adding up to i; default
+ *   [i]
  * @throws InpaintError ERR_SHAPE, ERR_ARGUMENT
  */
 export function packConv2d(
@@ -109,6 +112,7 @@ export function packConv2d(
   weight: Float32Array,
   shape: readonly number[],
   bias: Float32Array,
+  channels?: readonly number[],
 ): PackedConv {
   const op = 'packConv2d';
   expectArray(op, 'shape', shape);
@@ -126,6 +130,16 @@ export function packConv2d(
   if (k % 2 === 0) throw new InpaintError('ERR_ARGUMENT', op, `expected k to be odd, got ${k}`);
   expectFilled(op, 'weight', weight, shape);
   expectFilled(op, 'bias', bias, [o]);
+  const inputs = Object.freeze([...(channels ?? [i])]);
+  expectCount(op, 'channels', inputs, 1, mostInputs);
+  for (const c of inputs) expectInteger(op, 'each of channels', c, 1, maxSide);
+  if (sum(inputs) !== i) {
+    throw new InpaintError(
+      'ERR_SHAPE',
+      op,
+      `expected channels to add up to i=${i}, got ${inputs.join(' + ')}`,
+    );
+  }
   const taps = k * k;
   const matrix = new Float32Array(weight.length);
   for (let row = 0, read = 0; row < o; row++) {
@@ -134,13 +148,13 @@ export function packConv2d(
         matrix[(row * taps + tap) * i + channel] = weight[read++] as number;
     }
   }
-  const weights = packMatrix(device, matrix, o, taps * i);
+  const weights = packMatrix(device, matrix, { out: o, taps, channels: inputs });
   const biases = device.upload(bias, [o]);
   return packedBy(op, {
     weights,
     bias: biases,
     o,
-    i,
+    channels: inputs,
     k,
     dispose() {
       weights.dispose();
@@ -163,7 +177,7 @@ export function packConv2d(
  * Source: the layers of the encoders, the regressor, the residual pathway and the decoder, paper
  * 3.1 and 3.2.
  *
- * @param inputs one to eight maps [n h w c], their channels adding up to `conv.i`
+ * @param inputs one to eight maps [n h w c], of the channels that `conv` was packed for
  * @returns [n h w o], the region
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
@@ -174,11 +188,11 @@ export function conv2d(
 ): Tensor {
   const op = 'conv2d';
   const list: readonly Windowed[] = Array.isArray(inputs) ? inputs : [inputs];
-  expectCount(op, 'inputs', list, 1, 8);
+  expectCount(op, 'inputs', list, 1, mostInputs);
   expectObject(op, 'options', options);
   const { stride = 1, dilation = 1, upsample = false, activation = 'none', residual } = options;
   expectPacked(op, 'conv', conv, 'packConv2d');
-  const { o, i, k } = conv;
+  const { o, k } = conv;
   expectInteger(op, 'stride', stride, 1, 8);
   expectInteger(op, 'dilation', dilation, 1, 64);
   if (typeof upsample !== 'boolean') {
@@ -195,12 +209,12 @@ export function conv2d(
     .slice(1)
     .map((it, j) => expectWindow(op, `inputs[${j + 1}]`, it, 'n h w c', { n }));
   const windows = [first, ...rest];
-  const channels = windows.reduce((sum, { sides }) => sum + sides.c, 0);
-  if (channels !== i) {
+  const channels = windows.map(({ sides }) => sides.c);
+  if (channels.join() !== conv.channels.join()) {
     throw new InpaintError(
       'ERR_SHAPE',
       op,
-      `expected inputs to have ${i} channels together, got ${channels}`,
+      `expected inputs of the channels that conv was packed for, [${conv.channels.join(', ')}], got [${channels.join(', ')}]`,
     );
   }
 

@@ -44,7 +44,7 @@ export function packLinear(
   expectInteger(op, 'shape[1]', i, 1, 1 << 24);
   expectFilled(op, 'weight', weight, shape);
   expectFilled(op, 'bias', bias, [o]);
-  const weights = packMatrix(device, weight, o, i);
+  const weights = packMatrix(device, weight, { out: o, taps: 1, channels: [i] });
   const biases = device.upload(bias, [o]);
   return packedBy(op, {
     weights,

@@ -1,0 +1,27 @@
+// The launchers, each in the file of its name.
+#pragma once
+#include "../binding/operations.h"
+#include "launch.cuh"
+
+namespace aa::cuda {
+
+size_t conv2d_packed_size(const Context&, const Conv2dPack&);
+void conv2d_pack(Context&, const Conv2dPack&);
+void conv2d(Context&, const Conv2d&);
+void linear(Context&, const Linear&);
+void resize(Context&, const Resize&);
+void unshuffle(Context&, const Unshuffle&);
+void normalize(Context&, const Normalize&);
+void compose_affine(Context&, const ComposeAffine&);
+void pack_frame(Context&, const PackFrame&);
+void masked_correlation(Context&, const MaskedCorrelation&);
+void gauss_newton(Context&, const GaussNewton&);
+void affine_sample(Context&, const AffineSample&);
+void frame_distance(Context&, const FrameDistance&);
+void temporal_pool(Context&, const TemporalPool&);
+void nonlocal_attention(Context&, const NonlocalAttention&);
+void flow_warp(Context&, const FlowWarp&);
+void blend(Context&, const Blend&);
+void composite(Context&, const Composite&);
+
+}  // namespace aa::cuda
