@@ -1,0 +1,50 @@
+// What GPUs have, and how many blocks of a kernel fit on a multiprocessor.
+
+/** Limits of a multiprocessor (CUDA programming guide, table of technical specifications). */
+interface Multiprocessor {
+  readonly threads: number;
+  readonly blocks: number;
+  /** Bytes, of which each block takes 1 KiB more than it asks for from 8.0 on. */
+  readonly shared: number;
+}
+
+const multiprocessors: Readonly<Record<number, Multiprocessor>> = {
+  75: { threads: 1024, blocks: 16, shared: 65536 },
+  80: { threads: 2048, blocks: 32, shared: 167936 },
+  86: { threads: 1536, blocks: 16, shared: 102400 },
+  89: { threads: 1536, blocks: 24, shared: 102400 },
+  90: { threads: 2048, blocks: 32, shared: 233472 },
+  100: { threads: 2048, blocks: 32, shared: 233472 },
+  120: { threads: 1536, blocks: 24, shared: 102400 },
+};
+
+/** Architectures that a release has machine code for. */
+export const architectures = Object.keys(multiprocessors).map(Number);
+
+/** Registers of 32 bits, the same in all of them; given out to warps by 256. */
+const registersOf = 65536;
+
+/** Blocks of this kind that a multiprocessor holds at a time. */
+export function blocksPerMultiprocessor(
+  architecture: number,
+  kernel: { readonly threads: number; readonly registers: number; readonly shared: number },
+): number {
+  const limits = multiprocessors[architecture];
+  if (!limits) throw new Error(`expected one of ${architectures.join(', ')}, got ${architecture}`);
+  const warps = Math.ceil(kernel.threads / 32);
+  const registers = warps * Math.ceil((kernel.registers * 32) / 256) * 256;
+  const shared = kernel.shared + (architecture >= 80 ? 1024 : 0);
+  return Math.floor(
+    Math.min(
+      limits.blocks,
+      limits.threads / (32 * warps),
+      registersOf / registers,
+      shared ? limits.shared / shared : Number.POSITIVE_INFINITY,
+    ),
+  );
+}
+
+/** The share of a multiprocessor's warps that these blocks fill. */
+export function occupancy(architecture: number, threads: number, blocks: number): number {
+  return (blocks * Math.ceil(threads / 32) * 32) / (multiprocessors[architecture]?.threads ?? 1);
+}
