@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { architectures, blocksPerMultiprocessor, occupancy } from './gpu.js';
+import { architectures, blocksPerMultiprocessor, occupancy, plainName } from './gpu.js';
 import { percent } from './harness.js';
 
 const run = promisify(execFile);
@@ -80,12 +80,7 @@ async function compile(file: string, folder: string): Promise<Compiled> {
 
 async function demangle(names: readonly string[]): Promise<Map<string, string>> {
   const { stdout } = await run('c++filt', [...names]);
-  const plain = stdout.split('\n').map((line) =>
-    line
-      .replace(/^void /, '')
-      .replaceAll(/aa::cuda::|\(anonymous namespace\)::/g, '')
-      .replace(/\(.*$/, ''),
-  );
+  const plain = stdout.split('\n').map(plainName);
   return new Map(names.map((name, i) => [name, plain[i] ?? name]));
 }
 

@@ -48,3 +48,55 @@ export function blocksPerMultiprocessor(
 export function occupancy(architecture: number, threads: number, blocks: number): number {
   return (blocks * Math.ceil(threads / 32) * 32) / (multiprocessors[architecture]?.threads ?? 1);
 }
+
+/** A kernel's name as people know it: no namespaces, no parameters. */
+export function plainName(demangled: string): string {
+  return demangled
+    .replace(/^void /, '')
+    .replaceAll(/aa::cuda::|\(anonymous namespace\)::/g, '')
+    .replace(/\(.*$/, '');
+}
+
+/** A card, as its maker describes it. */
+export interface Card {
+  readonly name: string;
+  readonly architecture: number;
+  readonly multiprocessors: number;
+  /** 1e9 clock cycles a second. */
+  readonly clock: number;
+  /** float16 multiply-adds with float32 sums, times 2, 1e12 a second. */
+  readonly tensor: number;
+  /** Warp instructions that a multiprocessor starts in a cycle, and those of them on floats. */
+  readonly issue: number;
+  readonly math: number;
+  /** 1e9 bytes a second. */
+  readonly memory: number;
+}
+
+/**
+ * The H100 SXM's figures are from its data sheet. The other stands for cards of the GTX 1080 Ti's
+ * class: it, of 6.1, cannot run the kernels, so its successor with nearly the same memory and float
+ * rates is taken, the RTX 2080 (Turing white paper).
+ */
+export const cards: readonly Card[] = [
+  {
+    name: 'H100 SXM',
+    architecture: 90,
+    multiprocessors: 132,
+    clock: 1.83,
+    tensor: 989,
+    issue: 4,
+    math: 4,
+    memory: 3350,
+  },
+  {
+    name: 'RTX 2080',
+    architecture: 75,
+    multiprocessors: 46,
+    clock: 1.71,
+    tensor: 40.3,
+    issue: 4,
+    math: 2,
+    memory: 448,
+  },
+];

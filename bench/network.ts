@@ -3,14 +3,14 @@ import type { Device } from '../lib/device.js';
 import { align } from '../lib/network/align.js';
 import { attend } from '../lib/network/attend.js';
 import { flowScale } from '../lib/network/flow.js';
-import { type Encoded, margin, type Network } from '../lib/network/network.js';
+import { type Encoded, margin, type Network, type Previous } from '../lib/network/network.js';
 import { grow } from '../lib/network/region.js';
-import { composite, flowWarp, type Size, unshuffle } from '../lib/ops/index.js';
+import { composite, flowWarp, type Region, type Size, unshuffle } from '../lib/ops/index.js';
 import { scope } from '../lib/scope.js';
 import type { Tensor } from '../lib/tensor.js';
 import { Random } from '../test/random.js';
 import { ms, percent, type Stopwatch, table } from './harness.js';
-import { boundsOf, holeOf, references, share, text } from './shapes.js';
+import { boundsOf, references as count, holeOf, share, text } from './shapes.js';
 
 /** The sizes that are timed. */
 export const sizes: readonly Size[] = [
@@ -18,15 +18,21 @@ export const sizes: readonly Size[] = [
   { h: 240, w: 432 },
 ];
 
-/** Prints the parts of a frame with previous outputs, and the frame as a whole. */
-export async function timeNetwork(
-  device: Device,
-  network: Network,
-  watch: Stopwatch,
-  size: Size,
-): Promise<void> {
+/** A frame with previous outputs, ready to be completed. */
+export interface Scene {
+  readonly target: { readonly frame: Tensor; readonly encoded: Encoded };
+  readonly references: readonly Encoded[];
+  readonly previous: Previous;
+  readonly window: Region;
+  /** Packs and encodes the target anew. */
+  encode(): unknown;
+  /** Everything that a frame takes. */
+  whole(): Tensor;
+}
+
+/** A still: the transforms come out as the identity, and all that is hidden is borrowed. */
+export function sceneOf(device: Device, network: Network, size: Size): Scene {
   const { h, w } = size;
-  // A still: the transforms come out as the identity, and all that is hidden is borrowed.
   const picture = new Random(1).smooth(h, w, 3);
   const bytes = Uint8Array.from(picture, (value) => 127.5 * (value + 1));
   const encode = (shift: number): { frame: Tensor; encoded: Encoded } => {
@@ -36,24 +42,41 @@ export async function timeNetwork(
     mask.dispose();
     return { frame, encoded: network.encode(packed) };
   };
-  const others = Array.from({ length: references }, (_, i) => encode((i / references - 0.5) / 2));
-  const lenders = others.map(({ encoded }) => encoded);
-  const previous = { y1: others[0]!.encoded.colour, y2: others[1]!.encoded.colour };
+  const others = Array.from({ length: count }, (_, i) => encode((i / count - 0.5) / 2));
+  const references = others.map(({ encoded }) => encoded);
+  const previous = { y1: references[0]!.colour, y2: references[1]!.colour };
   const window = boundsOf(size);
+  return {
+    target: encode(0),
+    references,
+    previous,
+    window,
+    encode: () => encode(0),
+    whole: () => {
+      const { frame, encoded: target } = encode(0);
+      const theta = network.homography(target, references);
+      const completion = network.complete({ target, references, theta, previous, window });
+      const finished = network.finish(completion, { target, previous, window });
+      return composite(finished.y, completion.known, frame, target.seenNative).frame;
+    },
+  };
+}
+
+/** Prints the parts of a frame with previous outputs, and the frame as a whole. */
+export async function timeNetwork(
+  device: Device,
+  network: Network,
+  watch: Stopwatch,
+  size: Size,
+): Promise<void> {
+  const scene = sceneOf(device, network, size);
+  const { references: lenders, previous, window, whole } = scene;
+  const { frame, encoded: target } = scene.target;
   const region = grow(window, margin, size);
   const cells = { scaleX: flowScale.cells, scaleY: flowScale.cells };
   const { flow, decoder } = network.parts;
 
-  const whole = () => {
-    const { frame, encoded: target } = encode(0);
-    const theta = network.homography(target, lenders);
-    const completion = network.complete({ target, references: lenders, theta, previous, window });
-    const finished = network.finish(completion, { target, previous, window });
-    return composite(finished.y, completion.known, frame, target.seenNative).frame;
-  };
-
   // What the parts hand on.
-  const { frame, encoded: target } = encode(0);
   const theta = network.homography(target, lenders);
   const coarse = align(target, lenders, theta, network.poolScale);
   const attended = attend(coarse, lenders, network.attentionScale);
@@ -63,7 +86,7 @@ export async function timeNetwork(
   const { featuresSeen, hidden } = target;
 
   const parts: Readonly<Record<string, () => unknown>> = {
-    encode: () => encode(0),
+    encode: scene.encode,
     homography: () => network.homography(target, lenders),
     align: () => align(target, lenders, theta, network.poolScale),
     attend: () => attend(coarse, lenders, network.attentionScale),
@@ -96,7 +119,7 @@ export async function timeNetwork(
   const queries = await sum(coarse.borrowed);
   const visible = await sum(featuresSeen);
   console.log(
-    `\n${text(size)}, ${references} references, ${percent(share)} hole: ` +
+    `\n${text(size)}, ${count} references, ${percent(share)} hole: ` +
       `${queries} of ${featuresSeen.size} cells ask (${visible} are seen), ` +
       `${text(region)} pixels are decoded\n`,
   );

@@ -2,7 +2,7 @@
 # Builds the addon with the address and undefined-behaviour sanitizers and runs the tests that reach native code on it.
 set -eu
 cd "$(dirname "$0")/.."
-npx cmake-js compile -p 2 -O build/sanitize/build --CDAA_SANITIZE=ON
+npx cmake-js compile -p 2 -O build/sanitize/build --CDAA_SANITIZE=ON --CDAA_CUDA=OFF
 # Node itself is not sanitized: its leaks are not ours to report, and the runtime has to be loaded before it.
 export ALIGN_AND_ATTEND_PREBUILD="$PWD/build/sanitize"
 export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so) $(g++ -print-file-name=libstdc++.so)"
