@@ -57,7 +57,7 @@ void with_map(const Context& context, Body body) {
 }
 
 template <class N>
-constexpr N ceil_divide(N a, std::type_identity_t<N> b) {
+__host__ __device__ constexpr N ceil_divide(N a, std::type_identity_t<N> b) {
   return (a + b - 1) / b;
 }
 
