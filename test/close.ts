@@ -40,18 +40,21 @@ function fail(i: number, actual: number | undefined, wanted: number | undefined,
 /**
  * Every value within a tolerance of the reference in float64: `factor` times the largest error of
  * the reference run in float32, which adds one by one (or one unit in the last place of the largest
- * value, if that is more), and where maps are float16 the rounding of the result.
+ * value, if that is more), and where maps are float16 the rounding of the result and what a
+ * backend that rounds within may add to value i.
  */
 export function expectClose(
   actual: ArrayLike<number>,
   reference: (round: Round) => ArrayLike<number>,
   factor = 4,
+  within: (i: number) => number = () => 0,
 ): void {
   const { truth, tolerance } = judge(reference, factor);
+  const half = storage === 'f16';
   expect(actual.length).toBe(truth.length);
   for (let i = 0; i < truth.length; i++) {
     const difference = Math.abs((actual[i] as number) - (truth[i] as number));
-    const granted = tolerance + (storage === 'f16' ? halfRounding(truth[i] as number) : 0);
+    const granted = tolerance + (half ? halfRounding(truth[i] as number) + within(i) : 0);
     if (!(difference <= granted)) fail(i, actual[i], truth[i], `within ${granted}`);
   }
 }

@@ -15,6 +15,7 @@ describeBackends('normalize', (backend) => {
     [1, 16, 16, 64],
     [3, 5, 4, 17],
     [1, 2, 2, 131],
+    [1, 9, 1, 130],
   ])('matches the reference on [%i %i %i %i]', async (n, h, w, c) => {
     const x = random.values(n * h * w * c, -3, 3);
     const out = await backend.run(() => normalize(backend.upload(x, n, h, w, c)));
@@ -26,8 +27,15 @@ describeBackends('normalize', (backend) => {
     expectSame(await backend.run(() => normalize(backend.upload(x, 1, 2, 3, 1))), x);
   });
 
+  it('takes large numbers', async () => {
+    const x = random.values(5 * 128, -6e4, 6e4);
+    const out = await backend.run(() => normalize(backend.upload(x, 1, 1, 5, 128)));
+    expectClose(out, (round) => reference(x, 128, round));
+  });
+
   it('keeps zero vectors zero and survives tiny ones', async () => {
-    const x = Float32Array.of(0, 0, 0, 1e-14, 0, 0);
+    const tiny = backend.precision === 'f16' ? 2 ** -24 : 1e-14;
+    const x = Float32Array.of(0, 0, 0, tiny, 0, 0);
     const out = await backend.run(() => normalize(backend.upload(x, 1, 2, 1, 3)));
     expectClose(out, (round) => reference(x, 3, round));
   });
