@@ -1,0 +1,81 @@
+// Bilinear sampling of planes [h, w, c] of T or of bytes.
+#pragma once
+#include <cstdint>
+
+#include "map.cuh"
+
+namespace aa::cuda {
+
+__device__ inline float value(uint8_t x) { return x; }
+
+// Four pixels around a position, as indices into the plane, and their weights.
+struct Tap {
+  int64_t at[4];
+  float weight[4];
+};
+
+// Zeros outside: a pixel outside has weight 0 and repeats a neighbour's index, so that it can be
+// read. All weights are 0 where no pixel counts, a position that is no number among them. `x, y` is
+// floor(position), `fx, fy` the rest, so that large planes lose nothing.
+__device__ inline Tap tap_zeros(float x, float y, int h, int w) {
+  const bool inside = x > -1 && x < float(w) && y > -1 && y < float(h);
+  const float left = inside ? floorf(x) : 0, top = inside ? floorf(y) : 0;
+  const int x0 = int(left), y0 = int(top);
+  const float fx = x - left, fy = y - top;
+  const float l = inside && x0 >= 0 ? 1 - fx : 0, r = inside && x0 + 1 < w ? fx : 0;
+  const float t = inside && y0 >= 0 ? 1 - fy : 0, b = inside && y0 + 1 < h ? fy : 0;
+  const int x_left = max(x0, 0), x_right = min(x0 + 1, w - 1);
+  const int64_t upper = int64_t(max(y0, 0)) * w, lower = int64_t(min(y0 + 1, h - 1)) * w;
+  return {{upper + x_left, upper + x_right, lower + x_left, lower + x_right},
+          {t * l, t * r, b * l, b * r}};
+}
+
+// The border is repeated; what is no number is taken as 0.
+__device__ inline Tap tap_border(float x, float y, int h, int w) {
+  x = x > 0 ? fminf(x, float(w - 1)) : 0;
+  y = y > 0 ? fminf(y, float(h - 1)) : 0;
+  const int x0 = int(x), y0 = int(y);
+  const float fx = x - float(x0), fy = y - float(y0);
+  const int right = min(x0 + 1, w - 1);
+  const int64_t upper = int64_t(y0) * w, lower = int64_t(min(y0 + 1, h - 1)) * w;
+  return {{upper + x0, upper + right, lower + x0, lower + right},
+          {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
+}
+
+// One channel of pixels of c.
+template <class T>
+__device__ float mix(const Tap& tap, const T* plane, int c = 1, int channel = 0) {
+  float sum = 0;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) sum += tap.weight[k] * value(plane[tap.at[k] * c + channel]);
+  return sum;
+}
+
+// N channels from `channel` on, at once.
+template <class T, int N>
+__device__ Vector<T, N> mix_vector(const Tap& tap, const T* plane, int c, int channel) {
+  float sums[N] = {};
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const auto part = *reinterpret_cast<const Vector<T, N>*>(plane + tap.at[k] * c + channel);
+#pragma unroll
+    for (int i = 0; i < N; ++i) sums[i] += tap.weight[k] * value(part.at[i]);
+  }
+  Vector<T, N> mixed;
+#pragma unroll
+  for (int i = 0; i < N; ++i) mixed.at[i] = stored<T>(sums[i]);
+  return mixed;
+}
+
+// Where pixel (x, y) of a plane lies in another under theta [2, 3], see Note [corners]:
+// ((u + 1) * extent - 1) / 2, written as the pixel's own place and what theta moves it by, so that
+// the identity is exact and large planes lose little.
+__device__ inline float2 place_of(const float* theta, float extent_h, float extent_w, int x,
+                                  int y) {
+  const float u = (x + .5f) * 2 / extent_w - 1, v = (y + .5f) * 2 / extent_h - 1;
+  const float du = (theta[0] - 1) * u + theta[1] * v + theta[2];
+  const float dv = theta[3] * u + (theta[4] - 1) * v + theta[5];
+  return make_float2(x + du * extent_w / 2, y + dv * extent_h / 2);
+}
+
+}  // namespace aa::cuda
