@@ -1,0 +1,85 @@
+// Puts the new pixels into the frame: where seen is 0 inside y's window, y clamped to [-1, 1];
+// elsewhere, and in a fourth channel, the frame's own values.
+//
+//   windows: y [h, w, 3]   known [h, w, 1]
+//   frame, output [h, w, c]   seen [h, w]
+//   counts [2]: hole pixels, and how many of them are known, in y's window
+//
+// A thread makes a pixel. Counts are whole numbers: a block's are added atomically, which gives the
+// same in any order, and a last launch makes floats of them. Bound by memory.
+// Contract: lib/ops/composite.ts
+#include <cstdint>
+
+#include "map.cuh"
+#include "operations.cuh"
+
+namespace aa::cuda {
+
+namespace {
+
+constexpr int threads = 256;
+
+__device__ void put(float v, float& out) { out = v; }
+__device__ void put(float v, __half& out) { out = stored<__half>(v); }
+__device__ void put(float v, uint8_t& out) { out = uint8_t((v + 1) * 127.5f + .5f); }
+
+__device__ bool hidden(float seen) { return seen == 0; }
+__device__ bool hidden(__half seen) { return value(seen) == 0; }
+__device__ bool hidden(uint8_t seen) { return seen == 0; }
+
+__device__ bool inside(const Window& window, int y, int x) {
+  return y >= window.y && y < window.y + window.h && x >= window.x && x < window.x + window.w;
+}
+
+// T: what maps are, F: what the frame is.
+template <class T, class F>
+__global__ void __launch_bounds__(threads)
+    composite_pixels(const __grid_constant__ Composite p, unsigned* counts) {
+  const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
+  bool hole = false, known = false;
+  if (i < int64_t(p.h) * p.w) {
+    const int y = int(i / p.w), x = int(i % p.w);
+    const F* frame = static_cast<const F*>(p.frame) + i * p.c;
+    F* output = static_cast<F*>(p.output) + i * p.c;
+    hole = hidden(static_cast<const F*>(p.seen)[i]);
+    const bool paint = hole && inside(p.y, y, x);
+    const int64_t from = (int64_t(y - p.y.y) * p.y.w + (x - p.y.x)) * 3;
+    for (int k = 0; k < p.c; ++k) {
+      if (paint && k < 3) {
+        const float v = value(map<T>(p.y.data)[from + k]);
+        put(v > -1 ? fminf(v, 1) : -1, output[k]);
+      } else {
+        output[k] = frame[k];
+      }
+    }
+    if (paint && inside(p.known, y, x)) {
+      const int64_t at = int64_t(y - p.known.y) * p.known.w + (x - p.known.x);
+      known = value(map<T>(p.known.data)[at]) > .5f;
+    }
+  }
+  const int holes = __syncthreads_count(hole), knowns = __syncthreads_count(known);
+  if (threadIdx.x == 0) {
+    if (holes) atomicAdd(&counts[0], unsigned(holes));
+    if (knowns) atomicAdd(&counts[1], unsigned(knowns));
+  }
+}
+
+__global__ void __launch_bounds__(32) tell(const unsigned* counts, float* told) {
+  if (threadIdx.x < 2) told[threadIdx.x] = float(counts[threadIdx.x]);
+}
+
+}  // namespace
+
+void composite(Context& context, const Composite& p) {
+  unsigned* counts = context.scratch<unsigned>(2);
+  context.clear(counts, 2 * sizeof(unsigned));
+  const dim3 grid(unsigned(ceil_divide(int64_t(p.h) * p.w, threads)));
+  with_map(context, [&](auto type) {
+    using T = decltype(type);
+    const auto kernel = p.bytes ? composite_pixels<T, uint8_t> : composite_pixels<T, T>;
+    context.launch(kernel, grid, threads, 0, p, counts);
+  });
+  context.launch(tell, dim3(1), 32, 0, counts, p.counts);
+}
+
+}  // namespace aa::cuda
