@@ -6,6 +6,7 @@
 // weights, n times from cache.   Contract: lib/ops/linear.ts
 #include "map.cuh"
 #include "operations.cuh"
+#include "packing.cuh"
 #include "reduce.cuh"
 
 namespace aa::cuda {
@@ -14,16 +15,18 @@ namespace {
 
 constexpr int threads = 128;
 
-// X: what x is, W: what the packed weights are, rows of `stride`.
+// X: what x is, W: what the packed weights are, weight [o, k] at o * down + k * across.
 template <class X, class W>
-__global__ void __launch_bounds__(threads) multiply(const __grid_constant__ Linear p, int stride) {
+__global__ void __launch_bounds__(threads)
+    multiply(const __grid_constant__ Linear p, int down, int across) {
   const int i = (blockIdx.x * threads + threadIdx.x) / warp_size, lane = threadIdx.x % warp_size;
   if (i >= p.n * p.out) return;
   const int n = i / p.out, o = i % p.out;
   const X* x = map<X>(p.x) + int64_t(n) * p.in;
-  const W* weight = map<W>(p.weights) + int64_t(o) * stride;
+  const W* weight = map<W>(p.weights) + int64_t(o) * down;
   float sum = 0;
-  for (int k = lane; k < p.in; k += warp_size) sum += value(x[k]) * value(weight[k]);
+  for (int k = lane; k < p.in; k += warp_size)
+    sum += value(x[k]) * value(weight[int64_t(k) * across]);
   sum = warp_sum(sum);
   if (lane == 0) p.output[i] = sum + p.bias[o];
 }
@@ -31,12 +34,13 @@ __global__ void __launch_bounds__(threads) multiply(const __grid_constant__ Line
 }  // namespace
 
 void linear(Context& context, const Linear& p) {
-  const int stride = ceil_divide(p.in, 8) * 8;  // as conv2d_pack pads rows
+  const int down = context.half ? padded(p.in, depth) : 1;
+  const int across = context.half ? 1 : padded(p.out, vector_channels);
   with_map(context, [&](auto type) {
     using T = decltype(type);
     const auto kernel = p.x_is_map ? multiply<T, T> : multiply<float, T>;
     const int warps = threads / warp_size;
-    context.launch(kernel, dim3(ceil_divide(p.n * p.out, warps)), threads, 0, p, stride);
+    context.launch(kernel, dim3(ceil_divide(p.n * p.out, warps)), threads, 0, p, down, across);
   });
 }
 

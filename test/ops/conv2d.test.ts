@@ -19,8 +19,11 @@ function layer(i: number, o: number, k: number, rest: Partial<Conv> = {}): Conv 
   };
 }
 
-function pack(backend: Backend, { weight, bias, o, i, k }: Conv) {
-  return packConv2d(backend.device, weight as Float32Array, [o, i, k, k], bias as Float32Array);
+/** @param channels of the inputs */
+function pack(backend: Backend, { weight, bias, o, i, k }: Conv, channels = [i]) {
+  const shape = [o, i, k, k];
+  const values = [weight, bias] as [Float32Array, Float32Array];
+  return packConv2d(backend.device, values[0], shape, values[1], channels);
 }
 
 /** The whole output plane of inputs that are whole planes. */
@@ -95,7 +98,7 @@ describeBackends('conv2d', (backend) => {
     const out = await backend.run(() =>
       conv2d(
         inputs.map((it) => backend.map(it)),
-        pack(backend, conv),
+        pack(backend, conv, channels),
         options,
       ),
     );
@@ -142,7 +145,7 @@ describeBackends('conv2d', (backend) => {
     const out = await backend.run(() =>
       conv2d(
         inputs.map((it) => backend.map(it)),
-        pack(backend, conv),
+        pack(backend, conv, [c1!, c2!]),
         { stride, ...rest, region, activation: 'leaky_relu', residual: backend.map(add) },
       ),
     );
@@ -222,7 +225,11 @@ describeBackends('conv2d', (backend) => {
     const rejects = (body: () => unknown, code: 'ERR_SHAPE' | 'ERR_ARGUMENT', message: string) =>
       backend.rejects(body, code, `conv2d: expected ${message}`);
 
-    rejects(() => conv2d(x(4), conv()), 'ERR_SHAPE', 'inputs to have 3 channels together, got 4');
+    rejects(
+      () => conv2d(x(4), conv()),
+      'ERR_SHAPE',
+      'inputs of the channels that conv was packed for, [3], got [4]',
+    );
     rejects(() => conv2d([], conv()), 'ERR_ARGUMENT', 'inputs to hold 1 to 8 tensors, got 0');
     rejects(
       () => conv2d([x(1, 2), x(2, 1)], conv()),
