@@ -12,7 +12,7 @@ const emulator = {
   extends: true as const,
   test: {
     name: 'emulator',
-    include: ['test/ops/*.test.ts', 'test/emulator/*.test.ts'],
+    include: ['test/ops/*.test.ts', 'test/emulator/*.test.ts', 'test/network/emulated.test.ts'],
     env: {
       AA_PROJECT: 'emulator',
       ALIGN_AND_ATTEND_PREBUILD: fileURLToPath(new URL('build/emulator', import.meta.url)),
@@ -31,7 +31,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'all', include: ['test/**/*.test.ts'], exclude: ['test/emulator/**'] },
+        test: {
+          name: 'all',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/emulator/**', 'test/network/emulated.test.ts'],
+        },
       },
       ...lower,
       emulator,

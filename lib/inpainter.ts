@@ -17,6 +17,8 @@ export interface InpainterOptions {
   readonly device?: DeviceName;
   /** Threads of the CPU device, by default as many as it has cores. */
   readonly threads?: number;
+  /** How a GPU stores maps, by default `f16`; see {@link DeviceOptions}. The CPU has no say. */
+  readonly precision?: 'f16' | 'f32';
   /**
    * Most bytes to hold, frames and device together, by default no limit. References are given up
    * until a video fits; one that fits not even with a single reference fails with
@@ -134,7 +136,7 @@ export class Inpainter implements AsyncDisposable {
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
     expectObject(op, 'options', options);
-    const { device: name, threads, memoryLimit, weights, logger } = options;
+    const { device: name, threads, precision, memoryLimit, weights, logger } = options;
     const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
     expectInteger(op, 'workSize', workSize, 16, 4096);
     expectInteger(op, 'dilate', dilate, 0, 64);
@@ -156,6 +158,7 @@ export class Inpainter implements AsyncDisposable {
     }
     const device = Device.create(name, {
       ...(threads === undefined ? {} : { threads }),
+      ...(precision === undefined ? {} : { precision }),
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
     try {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { gaussNewton } from '../../lib/ops/index.js';
 import { describeBackends } from '../backends.js';
 import { expectClose, expectSame } from '../close.js';
-import { Random } from '../random.js';
+import { Random, toHalf } from '../random.js';
 import { affineSample } from '../reference/affine_sample.js';
 import { gaussNewton as reference } from '../reference/gauss_newton.js';
 
@@ -49,7 +49,10 @@ describeBackends('gaussNewton', (backend) => {
     const truth = random.thetas(1, 0.06);
     const region = { y: 0, x: 0, h, w };
     const p = { sourceH: h, sourceW: w, sourceC: 3, extent: { h, w }, region };
-    const target = Float32Array.from(affineSample(image, truth, p, 3, (x) => x));
+    const target = Float32Array.from(
+      affineSample(image, truth, p, 3, (x) => x),
+      toHalf,
+    );
     return {
       h,
       w,
@@ -61,7 +64,7 @@ describeBackends('gaussNewton', (backend) => {
       ),
       targetSeen: random.bits(h * w, chance),
       references: Array.from({ length: r }, () =>
-        image.map((v) => v + random.values(1, -0.02, 0.02)[0]!),
+        image.map((v) => toHalf(v + random.values(1, -0.02, 0.02)[0]!)),
       ),
       seen: Array.from({ length: r }, () => random.bits(h * w, chance)),
     };
