@@ -130,7 +130,7 @@ __device__ inline void copy_part(const Conv2d& p, const Walk& at, int image, int
 }
 
 template <class Tile>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, 2)
     convolve(const __grid_constant__ Conv2d p, const Shape shape, float* partial) {
   extern __shared__ uint4 shared[];
   __half* const tile_a = reinterpret_cast<__half*>(shared);     // [stages][rows][depth]

@@ -87,6 +87,7 @@ const network: Case[] = [
   ['d3', 4, 5, [128], 64, { upsample: true, activation: 'leaky_relu' }],
   ['d6', 7, 9, [32, 4], 32, { activation: 'leaky_relu' }],
   ['d7', 9, 25, [32], 4, { activation: 'rgb_gate' }],
+  ['pixels for large tiles', 32, 33, [16], 130],
 ];
 
 describeBackends('conv2d', (backend) => {
