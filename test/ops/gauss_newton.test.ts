@@ -31,11 +31,14 @@ describeBackends('gaussNewton', (backend) => {
       ),
     );
   };
-  const check = (out: Float32Array, p: Case, steps: number) => {
+  const check = (out: Float32Array, p: Case, steps: number, factor = 4) => {
     p.references.forEach((data, r) => {
       const theta = p.theta.subarray(6 * r, 6 * r + 6);
-      expectClose(out.subarray(6 * r, 6 * r + 6), (round) =>
-        reference(theta, p.target, p.targetSeen, data, p.seen[r]!, p.h, p.w, steps, round),
+      expectClose(
+        out.subarray(6 * r, 6 * r + 6),
+        (round) =>
+          reference(theta, p.target, p.targetSeen, data, p.seen[r]!, p.h, p.w, steps, round),
+        factor,
       );
     });
   };
@@ -92,7 +95,8 @@ describeBackends('gaussNewton', (backend) => {
     [5, 4],
   ])('matches the reference on %i x %i', async (h, w) => {
     const p = make(1, h, w, 1);
-    check(await run(p, 1), p, 1);
+    // Of so few pixels the sums of the reference in float32 hardly err, by luck of their order.
+    check(await run(p, 1), p, 1, 8);
   });
 
   it('finds the transform', async () => {
