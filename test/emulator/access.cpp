@@ -59,7 +59,7 @@ void report_uninitialised(const Warp& warp, const Instruction& i, int lane, Spac
   if (!warp.block->launch.settings.uninitialised) return;
   report(warp, i, lane, Fault::Kind::uninitialised,
          std::string("uninitialised: read of ") + std::to_string(bytes) + " bytes of " +
-             name(space) + " memory that nothing wrote, at " + describe(space, address));
+             name(space) + " memory that nothing has written, at " + describe(space, address));
 }
 
 }  // namespace emulator

@@ -86,7 +86,7 @@ void Assembler::declare_local(Variable v) {
 void Assembler::directive(const std::string& text) {
   if (starts_with(text, ".reg")) {
     declare_registers(text);
-  } else if (starts_with(text, ".loc")) {
+  } else if (starts_with(text, ".loc ")) {
     int file = 0, line = 0;
     std::sscanf(text.c_str() + 4, "%d %d", &file, &line);
     if (line > 0) source_file_ = file, source_line_ = line;  // 0: the compiler does not know

@@ -176,7 +176,7 @@ class Reader {
         finish();
       } else if (c == ':' && peek() != ':' && is_label(trim(text))) {
         finish(":");
-      } else if (c == '\n' && starts_with(text, ".loc")) {
+      } else if (c == '\n' && (starts_with(text, ".loc ") || starts_with(text, ".loc\t"))) {
         finish();
       } else {
         text += c;

@@ -42,7 +42,8 @@ void SharedMemory::note_access(Warp& warp, const Instruction& instruction, int l
   const auto thread = static_cast<uint16_t>(warp.index * warp_size + lane);
   auto race = [&](const char* what, uint16_t other, int32_t other_instruction) {
     report(warp, instruction, lane, Fault::Kind::race,
-           std::string("race: ") + what + " shared memory at byte " + std::to_string(offset) +
+           std::string("race: ") + what + " shared memory at byte " +
+               std::to_string(offset - shared_start) +
                " without a barrier in between, after thread " + std::to_string(other) + " at " +
                describe_line(launch.program, launch.program.code[other_instruction]));
   };
@@ -53,7 +54,7 @@ void SharedMemory::note_access(Warp& warp, const Instruction& instruction, int l
       cell.arriving = false;  // one report is enough
       report(warp, instruction, lane, Fault::Kind::race,
              std::string("race: ") + (is_write ? "write to" : "read of") +
-                 " shared memory at byte " + std::to_string(offset) +
+                 " shared memory at byte " + std::to_string(offset - shared_start) +
                  " while a cp.async into it is in flight");
     }
     const bool both_atomic = is_atomic && cell.atomic;
