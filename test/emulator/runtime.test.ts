@@ -83,7 +83,8 @@ describe.skipIf(skipped)(`the probe${skipped}`, () => {
 
   it('refuses what it cannot run', () => {
     const bad = twice.replace('mul.f32', 'mal.f32');
-    expect(() => emulator.run(bad, 'twice', { arguments: [] })).toThrow(/mal\.f32/);
+    const out = emulator.run(bad, 'twice', { arguments: [new Float32Array(1), { f32: 1 }] });
+    expect(out.fault.text).toMatch(/mal\.f32/);
     expect(() => emulator.run(twice, 'thrice', { arguments: [] })).toThrow(/thrice/);
     expect(() => emulator.run(twice, 'twice', { arguments: [] })).toThrow(/takes 2 arguments/);
     expect(() => emulator.set({ driver: 'new' as 'old' })).toThrow(/driver/);
