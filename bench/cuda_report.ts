@@ -84,7 +84,17 @@ async function demangle(names: readonly string[]): Promise<Map<string, string>> 
   return new Map(names.map((name, i) => [name, plain[i] ?? name]));
 }
 
-async function report(): Promise<{ text: string; faults: string[] }> {
+/** The compiler's version, undefined where there is none. */
+async function findCompiler(): Promise<string | undefined> {
+  try {
+    const { stdout } = await run('nvcc', ['--version']);
+    return /release \S+, (V\S+)/.exec(stdout)?.[1] ?? 'unknown';
+  } catch {
+    return undefined;
+  }
+}
+
+async function report(version: string): Promise<{ text: string; faults: string[] }> {
   const folder = await mkdtemp(join(tmpdir(), 'align-and-attend-'));
   const files = (await readdir(join(root, 'cuda'))).filter((name) => name.endsWith('.cu')).sort();
   const pending = [...files];
@@ -122,8 +132,6 @@ async function report(): Promise<{ text: string; faults: string[] }> {
     });
     lines.push('', file, ...rows.sort());
   }
-  const { stdout } = await run('nvcc', ['--version']);
-  const version = /release \S+, (V\S+)/.exec(stdout)?.[1] ?? 'unknown';
   const heads = architectures.map((architecture) => `sm_${architecture}`.padStart(15)).join('');
   const text = `nvcc ${version}: registers, bytes of static shared memory, and occupancy by these, at the block size of the
 kernel's launch bounds; dynamic shared memory is the launcher's and not in it. Spills, local memory, double precision: ${faults.length ? 'SEE BELOW' : 'none'}.
@@ -133,7 +141,14 @@ ${'kernel'.padEnd(58)} ${'most'.padStart(4)} ${heads}${lines.join('\n')}
   return { text, faults };
 }
 
-const { text, faults } = await report();
+const version = await findCompiler();
+if (!version) {
+  console.log(
+    'there is no nvcc here: the CUDA kernels were not compiled, their resources not looked at',
+  );
+  process.exit();
+}
+const { text, faults } = await report(version);
 if (!values.check) {
   await writeFile(kept, text);
   console.log(text);

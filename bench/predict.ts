@@ -6,7 +6,8 @@
 //   tensor    multiply-adds of the tensor cores over their rate
 //   issue     warp instructions over what a multiprocessor starts in a cycle; floats have a rate of their own
 //   shared    accesses of shared memory, bank conflicts included, one in a cycle
-//   memory    bytes of the 32-byte sectors that the launch touches, each once, over the memory's rate
+//   memory    bytes of the 32-byte sectors that its loads and stores touch, over the memory's rate: as if
+//             no cache helped, so this one is more than the least
 //
 // The first three are a multiprocessor's: blocks are dealt out evenly, and the one that gets most
 // is waited for. A launch takes the largest of them, and `gap` more to start. Nothing here knows of latency, so
@@ -27,6 +28,8 @@ const gap = 1;
 const bounds = ['tensor', 'issue', 'shared', 'memory'] as const;
 type Bound = (typeof bounds)[number];
 
+const sectorBytes = (it: emulator.LaunchCounters) => 32 * (it.loadSectors + it.storeSectors);
+
 /** Microseconds of a launch, by what bounds it. */
 function microseconds(it: emulator.LaunchCounters, card: Card): Record<Bound, number> {
   const blocks = it.grid[0] * it.grid[1] * it.grid[2];
@@ -38,7 +41,7 @@ function microseconds(it: emulator.LaunchCounters, card: Card): Record<Bound, nu
     tensor: (most * it.mmaOperations * card.multiprocessors) / (card.tensor * 1e6),
     issue: Math.max(cycles(instructions, card.issue), cycles(it.math, card.math)),
     shared: cycles(it.sharedAccesses + it.sharedConflicts, 1),
-    memory: (32 * it.uniqueSectors) / (card.memory * 1e3),
+    memory: sectorBytes(it) / (card.memory * 1e3),
   };
 }
 
@@ -46,7 +49,8 @@ function microseconds(it: emulator.LaunchCounters, card: Card): Record<Bound, nu
 async function readRegisters(): Promise<(kernel: string, architecture: number) => number> {
   const kept = await readFile(new URL('results/cuda-resources.txt', import.meta.url), 'utf8');
   const lines = kept.split('\n');
-  const heads = lines.find((line) => line.startsWith('kernel '))?.match(/sm_\d+/g) ?? [];
+  const heads: readonly string[] =
+    lines.find((line) => line.startsWith('kernel '))?.match(/sm_\d+/g) ?? [];
   return (kernel, architecture) => {
     const line = lines.find((it) => it.startsWith(`${kernel} `));
     const cells = line?.slice(kernel.length).match(/\d+ \d+ (?:\d+ %|\?)/g) ?? [];
@@ -54,7 +58,6 @@ async function readRegisters(): Promise<(kernel: string, architecture: number) =
     return Number(cell?.split(' ')[0] ?? 64);
   };
 }
-
 
 /** Runs one frame on the emulated GPU and prints what its launches would take. */
 export async function predict(size: { readonly h: number; readonly w: number }): Promise<void> {
@@ -81,7 +84,7 @@ export async function predict(size: { readonly h: number; readonly w: number }):
   }
   console.log(`
 Prediction, not measurement: ${text(size)}, ${references} references, ${percent(share)} hole, with previous outputs; float16
-GFLOP: of tensor cores. MB: sectors touched, each once a launch. Useful: bytes asked for, of the sectors of loads.
+GFLOP: of tensor cores. MB: sectors touched, as if no cache helped. Useful: bytes asked for, of the sectors of loads.
 Conflicts: of shared-memory cycles. Full: occupancy on the first card. Then microseconds, and what bounds most of them.
 `);
   const row = table(
@@ -110,10 +113,10 @@ Conflicts: of shared-memory cycles. Full: occupancy on the first card. Then micr
       const [[most = ''] = []] = [...by].sort(([, a], [, b]) => b - a);
       return { time, cell: `${time.toFixed(1)} ${most}` };
     });
-    const full = list.map(({ block, shared }) => {
+    const full = list.map(({ block, dynamicShared }) => {
       const threads = block[0] * block[1] * block[2];
       const { architecture } = cards[0] as Card;
-      const kernel = { threads, registers: registers(name, architecture), shared };
+      const kernel = { threads, registers: registers(name, architecture), shared: dynamicShared };
       return occupancy(architecture, threads, blocksPerMultiprocessor(architecture, kernel));
     });
     const [least, best] = [Math.min(...full), Math.max(...full)];
@@ -124,7 +127,7 @@ Conflicts: of shared-memory cycles. Full: occupancy on the first card. Then micr
         name,
         String(list.length),
         (sum((it) => it.mmaOperations) / 1e9).toFixed(2),
-        (sum((it) => 32 * it.uniqueSectors) / 1e6).toFixed(2),
+        (sum(sectorBytes) / 1e6).toFixed(2),
         percent(sum((it) => it.loadBytes) / Math.max(1, 32 * sum((it) => it.loadSectors))),
         accesses ? percent(sum((it) => it.sharedConflicts) / accesses) : '-',
         least === best ? percent(best) : `${percent(least)}-${percent(best)}`,

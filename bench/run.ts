@@ -5,9 +5,12 @@
 //   --device cpu     as Device.create takes it
 //   --threads n      of the device, and of the peer
 //   --quick          to see whether everything runs; the figures mean little
+//   --predict        instead: what a frame would take on GPUs, from counts of the emulated one
+//                    (npm run build:test makes the emulator); see bench/predict.ts
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Device, type DeviceName } from '../lib/device.js';
 import { defaultWeights } from '../lib/inpainter.js';
@@ -23,8 +26,18 @@ const { values } = parseArgs({
     device: { type: 'string', default: 'cpu' },
     threads: { type: 'string', default: '0' },
     quick: { type: 'boolean', default: false },
+    predict: { type: 'boolean', default: false },
   },
 });
+
+if (values.predict) {
+  process.env.ALIGN_AND_ATTEND_PREBUILD = fileURLToPath(
+    new URL('../build/emulator', import.meta.url),
+  );
+  const { predict } = await import('./predict.js');
+  await predict({ h: 256, w: 256 });
+  process.exit();
+}
 
 const operations = readdirSync(new URL('ops', import.meta.url))
   .map((file) => file.replace(/\.ts$/, ''))
