@@ -26,7 +26,7 @@ uint64_t number(std::string_view name, std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.begin(), text.end(), value);
   if (error == std::errc() && end == text.end()) return value;
-  throw std::invalid_argument("emulator: " + std::string(name) + " has to be a number");
+  throw std::invalid_argument(std::string(name) + " has to be a number");
 }
 
 Driver driver(std::string_view value) {
@@ -36,7 +36,7 @@ Driver driver(std::string_view value) {
                                                            {"no-device", Driver::no_device}};
   const auto found = names.find(value);
   if (found != names.end()) return found->second;
-  throw std::invalid_argument("emulator: driver is present, none, old or no-device");
+  throw std::invalid_argument("driver is present, none, old or no-device");
 }
 
 // The environment variable EMULATOR, when the library is loaded.
@@ -94,7 +94,7 @@ void set(std::string_view name, std::string_view value) {
   } else if (name == "capacity") {
     memory::set_capacity(n);
   } else {
-    throw std::invalid_argument("emulator: there is no setting named '" + std::string(name) + "'");
+    throw std::invalid_argument("there is no setting named '" + std::string(name) + "'");
   }
 }
 
