@@ -15,6 +15,7 @@
 #include "ops/nonlocal_attention.h"
 #include "ops/normalize.h"
 #include "ops/pack_frame.h"
+#include "ops/paint_native.h"
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
@@ -42,6 +43,7 @@ struct Operations {
   void (*flow_warp)(Context&, const FlowWarp&);
   void (*blend)(Context&, const Blend&);
   void (*composite)(Context&, const Composite&);
+  void (*paint_native)(Context&, const PaintNative&);
 };
 
 }  // namespace aa

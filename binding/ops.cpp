@@ -239,6 +239,35 @@ void composite(Call& call, const Operations& on) {
                            call.input<void>(3), call.output<void>(0), call.output(1)});
 }
 
+void paint_native(Call& call, const Operations& on) {
+  const Tensor& frame = *call.in[0];
+  PaintNative p{};
+  p.r = call.in[5]->dim(0);
+  p.h = frame.dim(1);
+  p.w = frame.dim(2);
+  p.c = frame.dim(3);
+  p.bounds = {call.integer("outH"), call.integer("outW"), call.integer("outY"),
+              call.integer("outX")};
+  p.plane = call.extent("plane");
+  p.extent = call.extent("extent");
+  p.scale = call.number("scale");
+  p.scale_y = call.number("scaleY");
+  p.scale_x = call.number("scaleX");
+  p.frame = call.input<uint8_t>(0);
+  p.seen = call.input<uint8_t>(1);
+  p.previous = call.input<uint8_t>(2);
+  p.motion = call.window(3, "motion");
+  p.decoded = call.window(4, "decoded");
+  p.theta = call.input(5);
+  p.distance = call.input(6);
+  p.exposure = call.input(7);
+  references(call, 8, p.r, p.reference);
+  references(call, 8 + p.r, p.r, p.reference_seen);
+  p.output = call.output<uint8_t>(0);
+  p.counts = call.output(1);
+  call.push(on.paint_native, p);
+}
+
 using Row = void (*)(Call&, const Operations&);
 
 const std::unordered_map<std::string, Row> table = {
@@ -256,6 +285,7 @@ const std::unordered_map<std::string, Row> table = {
     {"nonlocal_attention", nonlocal_attention},
     {"normalize", normalize},
     {"pack_frame", pack_frame},
+    {"paint_native", paint_native},
     {"resize", resize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},

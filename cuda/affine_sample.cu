@@ -17,8 +17,6 @@ namespace aa::cuda {
 namespace {
 
 constexpr int threads = 128;
-constexpr float whole =
-    .99f;  // what is mixed from seen pixels alone; the rest to 1 is for rounding
 
 // N channels a thread, C of N to a cell.
 template <class T, int N>

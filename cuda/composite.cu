@@ -5,11 +5,10 @@
 //   frame, output [h, w, c]   seen [h, w]
 //   counts [2]: hole pixels, and how many of them are known, in y's window
 //
-// A thread makes a pixel. Counts are whole numbers: a block's are added atomically, which gives the
-// same in any order, and a last launch makes floats of them. Bound by memory.
-// Contract: lib/ops/composite.ts
+// A thread makes a pixel. Bound by memory.   Contract: lib/ops/composite.ts
 #include <cstdint>
 
+#include "counts.cuh"
 #include "map.cuh"
 #include "operations.cuh"
 
@@ -57,29 +56,21 @@ __global__ void __launch_bounds__(threads)
       known = value(map<T>(p.known.data)[at]) > .5f;
     }
   }
-  const int holes = __syncthreads_count(hole), knowns = __syncthreads_count(known);
-  if (threadIdx.x == 0) {
-    if (holes) atomicAdd(&counts[0], unsigned(holes));
-    if (knowns) atomicAdd(&counts[1], unsigned(knowns));
-  }
-}
-
-__global__ void __launch_bounds__(32) tell(const unsigned* counts, float* told) {
-  if (threadIdx.x < 2) told[threadIdx.x] = float(counts[threadIdx.x]);
+  count(hole, &counts[0]);
+  count(known, &counts[1]);
 }
 
 }  // namespace
 
 void composite(Context& context, const Composite& p) {
-  unsigned* counts = context.scratch<unsigned>(2);
-  context.clear(counts, 2 * sizeof(unsigned));
   const dim3 grid(unsigned(ceil_divide(int64_t(p.h) * p.w, threads)));
-  with_map(context, [&](auto type) {
-    using T = decltype(type);
-    const auto kernel = p.bytes ? composite_pixels<T, uint8_t> : composite_pixels<T, T>;
-    context.launch(kernel, grid, threads, 0, p, counts);
+  with_counts(context, p.counts, [&](unsigned* counts) {
+    with_map(context, [&](auto type) {
+      using T = decltype(type);
+      const auto kernel = p.bytes ? composite_pixels<T, uint8_t> : composite_pixels<T, T>;
+      context.launch(kernel, grid, threads, 0, p, counts);
+    });
   });
-  context.launch(tell, dim3(1), 32, 0, counts, p.counts);
 }
 
 }  // namespace aa::cuda

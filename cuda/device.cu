@@ -161,6 +161,7 @@ Operations table(const char* name) {
       run<FlowWarp, flow_warp>,
       run<Blend, blend>,
       run<Composite, composite>,
+      run<PaintNative, paint_native>,
   };
 }
 

@@ -23,5 +23,6 @@ void nonlocal_attention(Context&, const NonlocalAttention&);
 void flow_warp(Context&, const FlowWarp&);
 void blend(Context&, const Blend&);
 void composite(Context&, const Composite&);
+void paint_native(Context&, const PaintNative&);
 
 }  // namespace aa::cuda

@@ -9,8 +9,8 @@
 // A thread makes a number, neighbours the next channels. Which of the input's pixels an output
 // pixel lies on is told apart in whole numbers, or by divisions that round once, as everywhere.
 // Bound by memory.   Contract: lib/ops/resize.ts
-#include "map.cuh"
 #include "operations.cuh"
+#include "sample.cuh"
 
 namespace aa::cuda {
 
@@ -37,16 +37,10 @@ struct Span {
       const float rest = fmaf(float(i), in, -quotient * out);
       first = last = clamp(int(rest < 0 ? quotient - 1 : quotient) - at, size);
     } else {
-      // The position is (n / out - 1) / 2, n = (2 i + 1) in: whole and rest of the quotient apart
-      // keep what a single float would lose.
-      const float n = float(2 * i + 1) * in;
-      const float whole = floorf(__fdiv_rn(n, out)), rest = fmaf(-whole, out, n) / out;
-      const float below = floorf((whole - 1) * .5f);
-      const int place = int(below) - at;
-      const bool inside = below >= 0 && place >= 0 && place < size - 1;
-      first = clamp(place, size);
-      last = clamp(first + 1, size);
-      t = inside ? (whole - 1) * .5f - below + rest * .5f : 0;
+      const Part part = bilinear_part(i, in, out, at, size);
+      first = part.first;
+      last = part.last;
+      t = part.t;
     }
   }
 };

@@ -8,6 +8,9 @@ namespace aa::cuda {
 
 __device__ inline float value(uint8_t x) { return x; }
 
+// Seen is what is mixed from seen pixels alone; the rest to 1 is for rounding.
+constexpr float whole = .99f;
+
 // Four pixels around a position, as indices into the plane, and their weights.
 struct Tap {
   int64_t at[4];
@@ -65,6 +68,25 @@ __device__ Vector<T, N> mix_vector(const Tap& tap, const T* plane, int c, int ch
 #pragma unroll
   for (int i = 0; i < N; ++i) mixed.at[i] = stored<T>(sums[i]);
   return mixed;
+}
+
+// What of an axis makes a pixel: (1 - t) of pixel first and t of pixel last.
+struct Part {
+  int first, last;
+  float t;
+};
+
+// Pixel i of a plane of `out` in one of `in`, corners not aligned, whose pixels from `at` on, `size`
+// of them, are there; their ends are repeated. The position is (n / out - 1) / 2, n = (2 i + 1) in:
+// whole and rest of the quotient apart keep what a single float would lose.
+__device__ inline Part bilinear_part(int i, float in, float out, int at, int size) {
+  const float n = float(2 * i + 1) * in;
+  const float quotient = floorf(__fdiv_rn(n, out)), rest = fmaf(-quotient, out, n) / out;
+  const float below = floorf((quotient - 1) * .5f);
+  const int place = int(below) - at;
+  const bool inside = below >= 0 && place >= 0 && place < size - 1;
+  const int first = min(max(place, 0), size - 1);
+  return {first, min(first + 1, size - 1), inside ? (quotient - 1) * .5f - below + rest * .5f : 0};
 }
 
 // Where pixel (x, y) of a plane lies in another under theta [2, 3], see Note [corners]:

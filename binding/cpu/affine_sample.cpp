@@ -15,33 +15,6 @@
 namespace aa::cpu::AA_ISA {
 namespace {
 
-// Seen is what is mixed from seen pixels alone; the rest to 1 is for rounding.
-constexpr float whole = 0.99f;
-
-// Whether all four pixels are seen, told from their bits; not, if they hold other numbers than 0
-// and 1.
-bool all_seen(const float* p, int w) {
-  uint64_t top, bottom;
-  __builtin_memcpy(&top, p, sizeof top);
-  __builtin_memcpy(&bottom, p + w, sizeof bottom);
-  return top == 0x3f8000003f800000 && bottom == top;
-}
-bool all_seen(const uint8_t* p, int w) {
-  uint16_t top, bottom;
-  __builtin_memcpy(&top, p, sizeof top);
-  __builtin_memcpy(&bottom, p + w, sizeof bottom);
-  return top == 0x0101 && bottom == top;
-}
-
-template <class T>
-float seen_at(const Taps& taps, int i, const T* plane, int w) {
-  const T* p = plane + taps.at[i];
-  if (all_seen(p, w)) return 1;
-  const float sum = taps.weight[0][i] * float(p[0]) + taps.weight[1][i] * float(p[1]) +
-                    taps.weight[2][i] * float(p[w]) + taps.weight[3][i] * float(p[w + 1]);
-  return sum > whole ? 1.f : 0.f;
-}
-
 // One pixel anywhere.
 template <class T, int C>
 void sample_pixel(const AffineSample& p, const T* source, const T* source_seen, double x, double y,

@@ -158,6 +158,52 @@ static inline Tap tap_border(float x, float y, int h, int w) {
           {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
 }
 
+// Seen is what is mixed from seen pixels alone; the rest to 1 is for rounding.
+constexpr float whole = 0.99f;
+
+// Whether all four pixels are seen, told from their bits; not, if they hold other numbers than 0
+// and 1.
+static inline bool all_seen(const float* p, int w) {
+  uint64_t top, bottom;
+  __builtin_memcpy(&top, p, sizeof top);
+  __builtin_memcpy(&bottom, p + w, sizeof bottom);
+  return top == 0x3f8000003f800000 && bottom == top;
+}
+static inline bool all_seen(const uint8_t* p, int w) {
+  uint16_t top, bottom;
+  __builtin_memcpy(&top, p, sizeof top);
+  __builtin_memcpy(&bottom, p + w, sizeof bottom);
+  return top == 0x0101 && bottom == top;
+}
+
+// Whether pixel i of the block is seen, in a plane of 0 and 1.
+template <class T>
+static inline bool seen_at(const Taps& taps, int i, const T* plane, int w) {
+  const T* p = plane + taps.at[i];
+  if (all_seen(p, w)) return true;
+  const float sum = taps.weight[0][i] * float(p[0]) + taps.weight[1][i] * float(p[1]) +
+                    taps.weight[2][i] * float(p[w]) + taps.weight[3][i] * float(p[w + 1]);
+  return sum > whole;
+}
+
+// What of an axis makes a pixel: (1 - t) of pixel first and t of pixel last.
+struct Part {
+  int first, last;
+  float t;
+};
+
+static inline int clamp(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; }
+
+// Pixel i of a plane of `out` in one of `in`, corners not aligned, whose pixels from `at` on, `size`
+// of them, are there; their ends are repeated.
+static inline Part bilinear_part(int i, float in, float out, int at, int size) {
+  double position = (i + .5) * in / out - .5;
+  position = (position > 0 ? position : 0) - at;
+  position = position > 0 ? (position < size - 1 ? position : size - 1) : 0;
+  const int first = int(position);
+  return {first, clamp(first + 1, size), float(position - first)};
+}
+
 // One channel of pixels of c.
 template <class T>
 static inline float mix(const Tap& tap, const T* plane, int c = 1, int channel = 0) {

@@ -33,6 +33,7 @@ const Operations operations = {
     run<FlowWarp, flow_warp>,
     run<Blend, blend>,
     run<Composite, composite>,
+    run<PaintNative, paint_native>,
 };
 
 }  // namespace aa::cpu::AA_ISA

@@ -14,16 +14,8 @@
 namespace aa::cpu::AA_ISA {
 namespace {
 
-// What of an input's axis makes one output pixel: bilinear (1 - t) first + t last, area first to
-// last, nearest first.
-struct Part {
-  int first, last;
-  float t;
-};
-
-int clamp(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; }
-
-// i and out in planes, at and size the input's window.
+// What of an input's axis makes one output pixel: area first to last, nearest first. i and out in
+// planes, at and size the input's window.
 Part part(ResizeMode mode, int i, float in, float out, int at, int size) {
   if (mode == ResizeMode::area) {
     const int64_t n = int64_t(in), m = int64_t(out);
@@ -34,11 +26,7 @@ Part part(ResizeMode mode, int i, float in, float out, int at, int size) {
     const int first = clamp(int(double(i) * in / out) - at, size);
     return {first, first, 0};
   }
-  double position = (i + .5) * in / out - .5;
-  position = (position > 0 ? position : 0) - at;
-  position = position > 0 ? (position < size - 1 ? position : size - 1) : 0;
-  const int first = int(position);
-  return {first, clamp(first + 1, size), float(position - first)};
+  return bilinear_part(i, in, out, at, size);
 }
 
 // Both of these read up to a float behind what they need, in this file's own scratch.

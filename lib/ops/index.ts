@@ -21,6 +21,7 @@ export * from './masked_correlation.js';
 export * from './nonlocal_attention.js';
 export * from './normalize.js';
 export * from './pack_frame.js';
+export * from './paint_native.js';
 export * from './resize.js';
 export * from './temporal_pool.js';
 export * from './unshuffle.js';

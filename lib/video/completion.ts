@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
-import { paintNative } from '../network/native.js';
+import { flowScale } from '../network/flow.js';
 import type { Encoded, Network, Packed } from '../network/network.js';
 import { grow } from '../network/region.js';
-import { composite, type Region, type Size } from '../ops/index.js';
+import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { chooseReferences, lookAhead, oldestReference } from './references.js';
@@ -58,12 +58,12 @@ export interface CompletedFrame {
 }
 
 /**
- * A frame whose work is queued: its bytes, and per band [hole pixels, those of them that a
- * reference shows].
+ * A frame whose work is queued: its bytes, and if it has a hole, the pixels of that and those of
+ * them that a reference shows.
  */
 interface Queued {
   readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
-  readonly counts: readonly Promise<Float32Array>[];
+  readonly counts?: Promise<Float32Array>;
 }
 
 /** Milliseconds of queueing after which other work gets its turn. */
@@ -143,7 +143,7 @@ export function estimateBytes(
   // keeps.
   const kept = own + pixels * 56 + 2 ** 19;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
-  // copies, bands, scratch.
+  // copies, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
   const weights = 48 * 2 ** 20; // packed; measured: what a new inpainter has in use
   return frames * own + (1.5 * references + 2) * kept + working + weights;
@@ -225,18 +225,15 @@ export class Completion {
     }
     this.#window.drop((frame) => frame.index > index);
     const data = await result.data;
-    const counts = await Promise.all(result.counts);
-    const hidden = counts[0]?.[0] ?? 0;
-    const shown = counts.reduce((sum, [, known = 0]) => sum + known, 0);
-    // Counts are floats: over 2^24 pixels the whole is rounded otherwise than its parts.
-    return { data, coverage: hidden ? Math.min(1, shown / hidden) : 1 };
+    const [hidden = 0, shown = 0] = (await result.counts) ?? [];
+    return { data, coverage: hidden ? shown / hidden : 1 };
   }
 
   /** A frame without a hole: its own output. */
   #passThrough({ frame }: HeldFrame, target: Loaded): Queued {
     const { colour } = (target.encoded ?? target.packed) as Encoded | Packed;
     this.#push({ working: colour, native: target.frame, owned: false });
-    return { data: new Uint8Array(frame.data), counts: [] };
+    return { data: new Uint8Array(frame.data) };
   }
 
   async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<Queued> {
@@ -280,22 +277,23 @@ export class Completion {
             theta,
             distance: completion.distance,
             exposure: completion.difference,
-            poolScale: this.#network.poolScale,
+            scale: this.#network.poolScale,
             bounds,
             plane,
             extent,
             decoded: completion.decoded,
             motion: completion.motion,
             previous: latest?.native,
+            flowScale: flowScale.pixels,
           });
-      return { working: finished.frame, frame, counts: [counts].flat() };
+      return { working: finished.frame, frame, counts };
     });
     this.#push({ working: painted.working, native: painted.frame, owned: true });
     const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
-    const counts = painted.counts.map((counts) => counts.read() as Promise<Float32Array>);
-    for (const tensor of painted.counts) tensor.dispose();
+    const counts = painted.counts.read() as Promise<Float32Array>;
+    painted.counts.dispose();
     // A rejection is heard when its turn to be awaited comes.
-    for (const read of [data, ...counts]) read.catch(() => {});
+    for (const read of [data, counts]) read.catch(() => {});
     return { data, counts };
   }
 

@@ -1,0 +1,30 @@
+#pragma once
+#include <cstdint>
+
+#include "window.h"
+
+namespace aa {
+
+// Contract: lib/ops/paint_native.ts
+struct PaintNative {
+  int r, h, w, c;           // all frames are [h, w, c]; c is 3 or 4
+  Region bounds;            // of the frame, what is painted
+  Extent plane;             // the working plane
+  Extent extent;            // what it spans in the frame's pixels
+  float scale;              // inverse temperature over references
+  float scale_y, scale_x;   // from the flow's unit to pixels of the frame
+  const uint8_t* frame;     // the target
+  const uint8_t* seen;      // [h, w], 0 in the hole
+  const uint8_t* previous;  // null on a shot's first frame
+  const uint8_t* reference[max_references];
+  const uint8_t* reference_seen[max_references];  // each [h, w], 0 or 1
+  const float* theta;                             // [r, 2, 3]
+  const float* distance;                          // [r]
+  const float* exposure;                          // [r, 3]
+  Window decoded;                                 // c = 4: RGB, copy gate; of the working plane
+  Window motion;  // c = 3: dx, dy, logit of the blend weight; a whole plane; null without previous
+  uint8_t* output;  // [h, w, c]
+  float* counts;    // [2] hole pixels, and those of them in bounds that a reference shows
+};
+
+}  // namespace aa

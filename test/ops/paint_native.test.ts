@@ -1,0 +1,272 @@
+import { expect, it } from 'vitest';
+import { paintNative } from '../../lib/ops/index.js';
+import { describeBackends } from '../backends.js';
+import { expectSame, expectSteps } from '../close.js';
+import { Random } from '../random.js';
+import { type PaintNative, paintNative as reference } from '../reference/paint_native.js';
+
+describeBackends('paintNative', (backend) => {
+  const random = new Random(17);
+
+  /** A frame that the working plane is `by` times smaller than, and ends within a pixel of. */
+  const make = (r: number, h: number, w: number, c: number, by = 3.7) => {
+    const plane = { h: Math.ceil(h / by) + 1, w: Math.ceil(w / by) + 2 };
+    const map = (rows: number, columns: number, channels: number, y = 0, x = 0) =>
+      random.plane(1, rows, columns, channels, y, x);
+    const decoded = map(plane.h, plane.w, 4);
+    const frame = (hole: number) => ({
+      frame: random.bytes(h * w * c),
+      seen: Uint8Array.from(random.bits(h * w, 1 - hole)),
+    });
+    return {
+      h,
+      w,
+      c,
+      target: frame(0.6),
+      references: Array.from({ length: r }, () => frame(0.08)),
+      theta: random.thetas(r, 0.1),
+      distance: random.values(r, 0, 2),
+      exposure: random.values(3 * r, -0.3, 0.3),
+      scale: 5,
+      bounds: { y: 0, x: 0, h, w },
+      plane,
+      extent: { h: plane.h * by, w: plane.w * by },
+      decoded: { ...decoded, data: decoded.data.map((v, i) => (i % 4 === 3 ? Math.abs(v) : v)) },
+      motion: map(Math.ceil(plane.h / 4), Math.ceil(plane.w / 4), 3),
+      previous: random.bytes(h * w * c),
+      flowScale: 1.5,
+    };
+  };
+  const run = ({ h, w, c, ...p }: PaintNative) =>
+    backend.run(() => {
+      const bytes = (data: ArrayLike<number>, channels = 1) =>
+        backend.upload(Uint8Array.from(data), 1, h, w, channels);
+      const floats = (data: ArrayLike<number>, ...shape: number[]) =>
+        backend.upload(Float32Array.from(data), ...shape);
+      const frame = (it: PaintNative['target']) => ({
+        frame: bytes(it.frame, c),
+        seen: bytes(it.seen),
+      });
+      const r = p.references.length;
+      return paintNative({
+        ...p,
+        target: frame(p.target),
+        references: p.references.map(frame),
+        theta: floats(p.theta, r, 2, 3),
+        distance: floats(p.distance, r),
+        exposure: floats(p.exposure, r, 3),
+        decoded: backend.map(p.decoded),
+        motion: p.motion && backend.map(p.motion).tensor,
+        previous: p.previous && bytes(p.previous, c),
+      });
+    });
+  const check = async (p: PaintNative) => {
+    const out = await run(p);
+    expectSame(out.counts, reference(p, (x) => x).counts);
+    expectSteps(out.frame, (round) => reference(p, round).frame, Math.round);
+    return out;
+  };
+  const first = { motion: undefined, previous: undefined };
+
+  it.each([
+    [1, 1, 1, 3],
+    [2, 1, 17, 4],
+    [2, 13, 1, 3],
+    [1, 2, 2, 4],
+    [3, 31, 33, 3],
+    [5, 16, 15, 4],
+    [64, 7, 9, 3],
+    [2, 9, 250, 3],
+    [2, 37, 129, 4],
+  ])('matches the reference: %i references of %i x %i x %i', async (r, h, w, c) => {
+    const p = make(r, h, w, c);
+    await check(p);
+    await check({ ...p, ...first });
+  });
+
+  it('matches the reference where its inputs are windows', async () => {
+    const p = make(3, 40, 52, 3);
+    const bounds = { y: 11, x: 7, h: 19, w: 35 };
+    const decoded = { ...random.plane(1, 7, 11, 4, 2, 1) };
+    const out = await check({ ...p, bounds, decoded });
+    const [hidden = 0, shown = 0] = out.counts;
+    expect(shown).toBeLessThan(hidden); // the hole goes on outside of the bounds
+    await check({ ...p, bounds: { ...bounds, h: 1, w: 1 } });
+  });
+
+  it('works at the size of the frame itself', async () => {
+    await check({ ...make(2, 12, 16, 3, 1), extent: { h: 13, w: 18 } });
+  });
+
+  it('leaves what is seen, what is out of bounds, and alpha, bit for bit', async () => {
+    const p = { ...make(2, 11, 13, 4), bounds: { y: 2, x: 3, h: 6, w: 7 } };
+    const { frame } = await run(p);
+    const kept = (_: number, i: number) => {
+      const [y, x] = [Math.floor(i / 4 / 13), Math.floor(i / 4) % 13];
+      const inside = y >= 2 && y < 8 && x >= 3 && x < 10;
+      return i % 4 === 3 || !inside || p.target.seen[y * 13 + x] === 1;
+    };
+    expectSame(frame.filter(kept), [...p.target.frame].filter(kept));
+  });
+
+  it('copies a reference as it is where the gate is open', async () => {
+    for (const c of [3, 4]) {
+      const p = { ...make(1, 21, 35, c), ...first, theta: random.thetas(1, 0) };
+      p.decoded.data.fill(1);
+      p.exposure.fill(0);
+      p.target.seen.fill(0);
+      p.references[0]!.seen.fill(1);
+      const { frame, counts } = await run(p);
+      const wanted = p.references[0]!.frame.map((v, i) => (i % c === 3 ? p.target.frame[i]! : v));
+      expectSame(frame, wanted);
+      expectSame(counts, [21 * 35, 21 * 35]);
+    }
+  });
+
+  it('takes the exposure off', async () => {
+    const p = { ...make(2, 9, 9, 3), ...first };
+    p.decoded.data.fill(1);
+    p.target.seen.fill(0);
+    p.references.forEach(({ frame, seen }, r) => {
+      seen.fill(1);
+      for (let k = 0; k < 3; k++) p.exposure[3 * r + k] = (10 * (3 * r + k)) / 127.5;
+      frame.forEach((_, i) => {
+        frame[i] = 100 + 10 * (3 * r + (i % 3));
+      });
+    });
+    const { frame } = await check({ ...p, theta: random.thetas(2, 0) });
+    expectSame(frame, new Float32Array(243).fill(100));
+  });
+
+  it('takes the nearest that sees a pixel when the scale is large, even if all are far', async () => {
+    const p = { ...make(3, 5, 4, 3), ...first, scale: 1e5, theta: random.thetas(3, 0) };
+    p.distance.set([3, 2, 2.5]);
+    p.exposure.fill(0);
+    p.decoded.data.fill(1);
+    p.target.seen.fill(0);
+    for (const { seen } of p.references) seen.fill(1);
+    p.references[1]!.seen.fill(0, 0, 3); // the next one serves
+    const { frame } = await run(p);
+    expectSame(frame.subarray(0, 9), p.references[2]!.frame.subarray(0, 9));
+    expectSame(frame.subarray(9), p.references[1]!.frame.subarray(9));
+  });
+
+  it('synthesises where no reference shows anything', async () => {
+    const p = make(2, 15, 17, 3);
+    for (const { seen } of p.references) seen.fill(0);
+    expect((await check(p)).counts[1]).toBe(0);
+    expect((await check({ ...p, ...first })).counts[1]).toBe(0);
+  });
+
+  it('changes nothing without a hole', async () => {
+    const p = make(2, 15, 17, 3);
+    p.target.seen.fill(1);
+    const { frame, counts } = await run(p);
+    expectSame(frame, p.target.frame);
+    expectSame(counts, [0, 0]);
+  });
+
+  it('keeps the previous output where the blend says so, wherever the flow leads', async () => {
+    const p = make(1, 14, 18, 3);
+    p.target.seen.fill(0);
+    p.motion.data.forEach((_, i, all) => {
+      all[i] = [0, 0, -100][i % 3]!;
+    });
+    expectSame((await run(p)).frame, p.previous);
+    for (const flow of [1000, -1000]) {
+      p.motion.data.forEach((v, i, all) => {
+        if (i % 3 < 2) all[i] = v + flow;
+      });
+      await check(p);
+    }
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e30])('reads nothing at %d', async (bad) => {
+    const p = make(3, 9, 12, 3);
+    p.theta.fill(bad, 6, 12);
+    const { frame } = await run(p);
+    const { references, distance, exposure, theta } = p;
+    const others = { references: [references[0]!, references[2]!] };
+    const without = (all: Float32Array, size: number) =>
+      Float32Array.from([...all.subarray(0, size), ...all.subarray(2 * size)]);
+    const wanted = await run({
+      ...p,
+      ...others,
+      distance: without(distance, 1),
+      exposure: without(exposure, 3),
+      theta: without(theta, 6),
+    });
+    expectSame(frame, wanted.frame);
+  });
+
+  it('rejects what it cannot take', () => {
+    const image = (c: number, w = 3) => backend.upload(random.bytes(2 * w * c), 1, 2, w, c);
+    const map = (c: number) => backend.upload(random.values(6 * c), 1, 2, 3, c);
+    const list = (...shape: number[]) =>
+      backend.upload(random.values(shape.reduce((a, b) => a * b)), ...shape);
+    const frame = (w = 3) => ({ frame: image(3, w), seen: image(1, w) });
+    const from = () => ({
+      target: frame(),
+      references: [frame()],
+      theta: list(1, 2, 3),
+      distance: list(1),
+      exposure: list(1, 3),
+      scale: 1,
+      bounds: { y: 0, x: 0, h: 2, w: 3 },
+      plane: { h: 2, w: 3 },
+      extent: { h: 2, w: 3 },
+      decoded: map(4),
+      flowScale: 16,
+    });
+    const rejects = (
+      body: () => unknown,
+      code: 'ERR_SHAPE' | 'ERR_DTYPE' | 'ERR_ARGUMENT',
+      message: string,
+    ) => backend.rejects(body, code, `paintNative: expected ${message}`);
+    rejects(
+      () => paintNative({ ...from(), target: { frame: image(2), seen: image(1) } }),
+      'ERR_SHAPE',
+      'target.frame to have 3 or 4 channels, got 2',
+    );
+    rejects(
+      () => paintNative({ ...from(), target: { frame: image(3), seen: map(1) } }),
+      'ERR_DTYPE',
+      'target.seen to be u8, got f32',
+    );
+    rejects(
+      () => paintNative({ ...from(), references: [frame(4)] }),
+      'ERR_SHAPE',
+      'references[0].frame to have shape [1, h=2, w=3, c=3], got [1, 2, 4, 3]',
+    );
+    rejects(
+      () => paintNative({ ...from(), references: [] }),
+      'ERR_ARGUMENT',
+      'references to hold 1 to 64 tensors, got 0',
+    );
+    rejects(
+      () => paintNative({ ...from(), theta: list(2, 2, 3) }),
+      'ERR_SHAPE',
+      'theta to have shape [r=1, 2, 3], got [2, 2, 3]',
+    );
+    rejects(
+      () => paintNative({ ...from(), bounds: { y: 1, x: 0, h: 2, w: 3 } }),
+      'ERR_SHAPE',
+      "bounds inside the frame's 2 rows and 3 columns, got 2 from 1 and 3 from 0",
+    );
+    rejects(
+      () => paintNative({ ...from(), extent: { h: 2, w: 0 } }),
+      'ERR_ARGUMENT',
+      'extent.w to be a number from 1 to 65536, got 0',
+    );
+    rejects(
+      () => paintNative({ ...from(), previous: image(3) }),
+      'ERR_ARGUMENT',
+      'previous and motion together, got one of them',
+    );
+    rejects(
+      () => paintNative({ ...from(), decoded: map(3) }),
+      'ERR_SHAPE',
+      'decoded to have shape [1, dh, dw, 4], got [1, 2, 3, 3]',
+    );
+  });
+});
