@@ -153,7 +153,7 @@ bool Block::release_barrier(int barrier, int live_warps) {
   if (threads < needed) return false;
   partial_barriers |= arrived[barrier] > 0;
   arrived[barrier] = 0;
-  if (!partial_barriers) shared.epoch++;
+  shared.epoch++;
 
   uint32_t votes = 0, voters = 0;
   for (Warp& w : warps) {

@@ -37,6 +37,7 @@ void SharedMemory::set_arriving(uint32_t offset, uint32_t count, bool arriving) 
 
 void SharedMemory::note_access(Warp& warp, const Instruction& instruction, int lane,
                                uint32_t offset, uint32_t count, bool is_write, bool is_atomic) {
+  if (warp.block->partial_barriers) return;
   const Launch& launch = warp.block->launch;
   const bool within_warps = launch.settings.warp_races;
   const auto thread = static_cast<uint16_t>(warp.index * warp_size + lane);
