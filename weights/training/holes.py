@@ -25,7 +25,7 @@ def irregular(rng, width, height, share):
 
 
 def from_object(rng, sequence, width, height, frames):
-    """Frames of an object's mask sequence, stretched to the frame, mirrored and placed at random."""
+    """Frames of an object's mask sequence, stretched to the frame, placed at random."""
     start = int(rng.integers(max(len(sequence) - frames, 0) + 1))
     order = [min(start + t, len(sequence) - 1) for t in range(frames)]
     matrix = np.eye(3)

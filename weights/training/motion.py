@@ -4,7 +4,7 @@ import numpy as np
 
 
 def affine(rng, strength=.925):
-    """A random affine: at the default strength the grid of the identity is off by 17 of 128 pixels."""
+    """A random affine: by default the grid of the identity is off by 17 of 128 pixels."""
     angle = rng.normal(0, .17) * strength
     scale = np.exp(rng.normal(0, .14) * strength)
     stretch = np.exp(rng.normal(0, .08) * strength)

@@ -10,7 +10,7 @@ import torch
 
 
 class Prefetch:
-    """Makes the batch of step n + 1, n + 2 in threads while step n trains; `waited` is time lost."""
+    """Makes the batch of step n + 1, n + 2 while step n trains; `waited` is time lost."""
 
     def __init__(self, make, first, ahead=2, workers=1):
         self.make, self.next, self.waited = make, first, 0.0

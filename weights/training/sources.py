@@ -1,6 +1,6 @@
 """Photographs, clips and masks from folders, decoded once and kept in memory.
 
-A fixed tenth of the files is held out: those whose name hashes to 0 modulo 10. It is never trained on.
+A fixed tenth of the files, whose name hashes to 0 modulo 10, is held out: never trained on.
 """
 import hashlib
 import pathlib
@@ -19,7 +19,7 @@ def held_out(path):
 def files(folder, suffixes, part):
     """Sorted paths under a folder; `part` is 'train', 'held-out' or 'all'."""
     found = sorted(p for p in pathlib.Path(folder).rglob('*') if p.suffix.lower() in suffixes)
-    assert not any('dev' in p.relative_to(folder).parts for p in found), 'dev is for evaluation only'
+    assert not any('dev' in p.relative_to(folder).parts for p in found), 'dev only evaluates'
     if part == 'all':
         return found
     return [p for p in found if held_out(p) == (part == 'held-out')]
@@ -60,7 +60,7 @@ def clips(folder, part='train', short_side=160, frames=64, limit=None):
 
 
 def object_masks(folder, part='train', side=160, frames=48):
-    """Arrays (t, h, w) of uint8, 1 inside: a folder of masks is a sequence, a lone mask has t = 1."""
+    """Arrays (t, h, w) of uint8, 1 inside: a folder is a sequence, a lone mask has t = 1."""
     groups = {}
     for path in files(folder, IMAGES, 'all'):
         alone = 'single' in path.parts
