@@ -13,7 +13,11 @@ describeBackends('paintNative', (backend) => {
     const plane = { h: Math.ceil(h / by) + 1, w: Math.ceil(w / by) + 2 };
     const map = (rows: number, columns: number, channels: number, y = 0, x = 0) =>
       random.plane(1, rows, columns, channels, y, x);
-    const decoded = map(plane.h, plane.w, 4);
+    // Colours beyond [-1, 1], as the decoder gives them, and gates.
+    const decoded = random.values(plane.h * plane.w * 4, -1.3, 1.3);
+    decoded.forEach((v, i) => {
+      if (i % 4 === 3) decoded[i] = Math.min(1, Math.abs(v));
+    });
     const frame = (hole: number) => ({
       frame: random.bytes(h * w * c),
       seen: Uint8Array.from(random.bits(h * w, 1 - hole)),
@@ -31,7 +35,7 @@ describeBackends('paintNative', (backend) => {
       bounds: { y: 0, x: 0, h, w },
       plane,
       extent: { h: plane.h * by, w: plane.w * by },
-      decoded: { ...decoded, data: decoded.data.map((v, i) => (i % 4 === 3 ? Math.abs(v) : v)) },
+      decoded: { ...map(plane.h, plane.w, 4), data: decoded },
       motion: map(Math.ceil(plane.h / 4), Math.ceil(plane.w / 4), 3),
       previous: random.bytes(h * w * c),
       flowScale: 1.5,
