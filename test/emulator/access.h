@@ -82,9 +82,14 @@ inline uint8_t* access_shared(Warp& warp, const Instruction& i, int lane, uint64
     report_uninitialised(warp, i, lane, Space::shared, offset, bytes);
   if (kind != AccessKind::read)
     std::memset(flags, SharedMemory::in_variable | SharedMemory::initialised, bytes);
-  if (!shared.cells.empty())
-    shared.note_access(warp, i, lane, static_cast<uint32_t>(offset), bytes,
-                       kind != AccessKind::read, kind == AccessKind::atomic);
+  if (!shared.cells.empty()) {
+    const auto at = static_cast<uint32_t>(offset);
+    if (kind == AccessKind::read) {
+      shared.note_read(warp, i, lane, at, bytes);
+    } else {
+      shared.note_write(warp, i, lane, at, bytes, kind == AccessKind::atomic);
+    }
+  }
   return &shared.bytes[offset];
 }
 

@@ -7,6 +7,65 @@
 
 namespace emulator {
 
+namespace {
+
+using Cell = SharedMemory::Cell;
+
+struct Access {
+  const Warp& warp;
+  const Instruction& instruction;
+  int lane;
+  uint32_t offset;
+  uint8_t touched;  // of the two bytes of a cell
+  uint16_t thread;
+
+  bool of_this_warp(uint16_t other) const { return other / warp_size == warp.index; }
+  bool within_warps() const { return warp.block->launch.settings.warp_races; }
+  std::string place() const {
+    return " shared memory at byte " + std::to_string(offset - shared_start);
+  }
+};
+
+uint8_t touched_bytes(uint32_t offset, uint32_t count) {
+  constexpr uint32_t cell_bytes = SharedMemory::cell_bytes;
+  return count >= cell_bytes ? 3 : static_cast<uint8_t>(1 << offset % cell_bytes);
+}
+
+void report_race(const Access& access, const std::string& what, uint16_t other,
+                 int32_t other_instruction) {
+  const Program& program = access.warp.block->launch.program;
+  report(access.warp, access.instruction, access.lane, Fault::Kind::race,
+         "race: " + what + access.place() + " without a barrier in between, after thread " +
+             std::to_string(other) + " at " +
+             describe_line(program, program.code[other_instruction]));
+}
+
+void report_arriving(const Access& access, Cell& cell, const std::string& what) {
+  cell.arriving = false;  // one report is enough
+  report(access.warp, access.instruction, access.lane, Fault::Kind::race,
+         "race: " + what + access.place() + " while a cp.async into it is in flight");
+}
+
+// If the write in the same epoch was another thread's, and nothing was in between.
+void report_after_write(const Access& access, const Cell& cell, const char* what) {
+  if (cell.writer == access.thread || !(cell.written & access.touched)) return;
+  if (access.of_this_warp(cell.writer) &&
+      !(access.within_warps() && cell.write_phase == access.warp.phase))
+    return;
+  report_race(access, what, cell.writer, cell.write_instruction);
+}
+
+void report_after_read(const Access& access, const Cell& cell) {
+  const bool by_others = cell.several_readers || cell.several_lanes || cell.reader != access.thread;
+  if (!by_others || !(cell.read & access.touched)) return;
+  if (access.of_this_warp(cell.reader) && !cell.several_readers &&
+      !(access.within_warps() && cell.read_phase == access.warp.phase))
+    return;
+  report_race(access, "write to read", cell.reader, cell.read_instruction);
+}
+
+}  // namespace
+
 void SharedMemory::allocate(const Program& program, size_t dynamic_bytes, bool races) {
   uint64_t end = program.shared_end;
   if (program.uses_dynamic || dynamic_bytes) end = program.dynamic_start + dynamic_bytes;
@@ -35,65 +94,50 @@ void SharedMemory::set_arriving(uint32_t offset, uint32_t count, bool arriving) 
     cells[i].arriving = arriving;
 }
 
-void SharedMemory::note_access(Warp& warp, const Instruction& instruction, int lane,
-                               uint32_t offset, uint32_t count, bool is_write, bool is_atomic) {
+void SharedMemory::note_read(const Warp& warp, const Instruction& instruction, int lane,
+                             uint32_t offset, uint32_t count) {
   if (warp.block->partial_barriers) return;
-  const Launch& launch = warp.block->launch;
-  const bool within_warps = launch.settings.warp_races;
   const auto thread = static_cast<uint16_t>(warp.index * warp_size + lane);
-  auto race = [&](const char* what, uint16_t other, int32_t other_instruction) {
-    report(warp, instruction, lane, Fault::Kind::race,
-           std::string("race: ") + what + " shared memory at byte " +
-               std::to_string(offset - shared_start) +
-               " without a barrier in between, after thread " + std::to_string(other) + " at " +
-               describe_line(launch.program, launch.program.code[other_instruction]));
-  };
+  const Access access{warp, instruction, lane, offset, touched_bytes(offset, count), thread};
   for (uint32_t i = offset / cell_bytes; i <= (offset + count - 1) / cell_bytes; i++) {
     Cell& cell = cells[i];
-    const uint8_t touched = count >= cell_bytes ? 3 : 1 << (offset % cell_bytes);
-    if (cell.arriving && !is_atomic) {
-      cell.arriving = false;  // one report is enough
-      report(warp, instruction, lane, Fault::Kind::race,
-             std::string("race: ") + (is_write ? "write to" : "read of") +
-                 " shared memory at byte " + std::to_string(offset - shared_start) +
-                 " while a cp.async into it is in flight");
-    }
-    const bool both_atomic = is_atomic && cell.atomic;
-    if (cell.write_epoch == epoch && cell.writer != thread && (cell.written & touched) &&
-        !both_atomic) {
-      const bool same_warp = cell.writer / warp_size == warp.index;
-      if (!same_warp || (within_warps && cell.write_phase == warp.phase))
-        race(is_write ? "second write to" : "read of written", cell.writer, cell.write_instruction);
-    }
-    const bool others_read = cell.several_readers || cell.several_lanes || cell.reader != thread;
-    if (is_write && cell.read_epoch == epoch && others_read && (cell.read & touched)) {
-      const bool same_warp = cell.reader / warp_size == warp.index && !cell.several_readers;
-      if (!same_warp || (within_warps && cell.read_phase == warp.phase))
-        race("write to read", cell.reader, cell.read_instruction);
-    }
-    if (is_write) {
-      cell.write_epoch = epoch;
-      cell.write_phase = warp.phase;
-      cell.write_instruction = instruction.index;
-      cell.writer = thread;
-      cell.written = touched;
-      cell.atomic = is_atomic;
-    } else {
-      if (cell.read_epoch != epoch) {
-        cell.several_readers = cell.several_lanes = false;
-        cell.read = 0;
-      } else if (cell.reader / warp_size != warp.index) {
-        cell.several_readers = true;
-      } else {
-        cell.several_lanes =
-            cell.read_phase == warp.phase && (cell.several_lanes || cell.reader != thread);
-      }
+    if (cell.arriving) report_arriving(access, cell, "read of");
+    if (cell.write_epoch == epoch) report_after_write(access, cell, "read of written");
+    if (cell.read_epoch != epoch) {
       cell.read_epoch = epoch;
-      cell.read_phase = warp.phase;
-      cell.read_instruction = instruction.index;
-      cell.reader = thread;
-      cell.read |= touched;
+      cell.several_readers = cell.several_lanes = false;
+      cell.read = 0;
+    } else if (cell.reader / warp_size != warp.index) {
+      cell.several_readers = true;
+    } else if (cell.read_phase != warp.phase) {
+      cell.several_lanes = false;
+    } else if (cell.reader != thread) {
+      cell.several_lanes = true;
     }
+    cell.read |= access.touched;
+    cell.read_phase = warp.phase;
+    cell.read_instruction = instruction.index;
+    cell.reader = thread;
+  }
+}
+
+void SharedMemory::note_write(const Warp& warp, const Instruction& instruction, int lane,
+                              uint32_t offset, uint32_t count, bool atomic) {
+  if (warp.block->partial_barriers) return;
+  const auto thread = static_cast<uint16_t>(warp.index * warp_size + lane);
+  const Access access{warp, instruction, lane, offset, touched_bytes(offset, count), thread};
+  for (uint32_t i = offset / cell_bytes; i <= (offset + count - 1) / cell_bytes; i++) {
+    Cell& cell = cells[i];
+    if (cell.arriving && !atomic) report_arriving(access, cell, "write to");
+    if (cell.write_epoch == epoch && !(atomic && cell.atomic))
+      report_after_write(access, cell, "second write to");
+    if (cell.read_epoch == epoch) report_after_read(access, cell);
+    cell.write_epoch = epoch;
+    cell.write_phase = warp.phase;
+    cell.write_instruction = instruction.index;
+    cell.writer = thread;
+    cell.written = access.touched;
+    cell.atomic = atomic;
   }
 }
 

@@ -18,12 +18,13 @@ struct SharedMemory {
   struct Cell {
     uint32_t write_epoch = 0, read_epoch = 0, write_phase = 0, read_phase = 0;
     int32_t write_instruction = 0, read_instruction = 0;
-    uint16_t writer = 0, reader = 0;
-    uint8_t written = 0, read = 0;  // which of the two bytes
-    bool several_readers = false;   // of several warps
-    bool several_lanes = false;     // of one warp in one phase
-    bool arriving = false;          // a cp.async into it is in flight
-    bool atomic = false;            // the write was
+    uint16_t writer = 0, reader = 0;  // threads
+    uint8_t written : 2 = 0;          // which of the two bytes
+    uint8_t read : 2 = 0;
+    uint8_t atomic : 1 = false;           // the write was
+    uint8_t arriving : 1 = false;         // a cp.async into it is in flight
+    uint8_t several_readers : 1 = false;  // of several warps
+    uint8_t several_lanes : 1 = false;    // of one warp in one phase
   };
   static constexpr uint32_t cell_bytes = 2;
 
@@ -35,9 +36,10 @@ struct SharedMemory {
   void reset();
   uint64_t size() const { return bytes.size(); }
 
-  // Reports races of an access and notes it.
-  void note_access(Warp&, const Instruction&, int lane, uint32_t offset, uint32_t bytes,
-                   bool is_write, bool is_atomic);
+  // Reports races of reads, writes and atomic writes, and notes them.
+  void note_read(const Warp&, const Instruction&, int lane, uint32_t offset, uint32_t bytes);
+  void note_write(const Warp&, const Instruction&, int lane, uint32_t offset, uint32_t bytes,
+                  bool atomic);
   void set_arriving(uint32_t offset, uint32_t bytes, bool arriving);
 
  private:
