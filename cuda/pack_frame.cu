@@ -9,9 +9,10 @@
 //   colour [plane_h, plane_w, 3]   hole, seen [plane_h, plane_w]
 //   network_input [plane_h, plane_w, 4]
 //
-// 1. measure_columns: a thread goes down and up a column: how far the hole is along it.
-// 2. dilate: a thread makes a pixel from the distances of its row, `dilate` to either side.
-// 3. scale: a thread makes a pixel of the plane.
+// 1. gather_columns: a thread makes bits of 32 rows of a column of the mask.
+// 2. measure_columns: a thread makes a pixel: how far the hole is along its column, from the bits.
+// 3. dilate: a thread makes a pixel from the distances of its row, `dilate` to either side.
+// 4. scale: a thread makes a pixel of the plane.
 // Bound by the frame's bytes, and by the disc's width.   Contract: lib/ops/pack_frame.ts
 #include <algorithm>
 
@@ -24,34 +25,64 @@ namespace {
 
 constexpr int threads = 128;
 
+constexpr int rows_of_word = 32;
+
+// bits [rows / 32][w]: bit k of a word is row k of its 32, 1 in the hole.
+__global__ void __launch_bounds__(threads)
+    gather_columns(const __grid_constant__ PackFrame p, unsigned* bits) {
+  const int x = blockIdx.x * threads + threadIdx.x, begin = blockIdx.y * rows_of_word;
+  if (x >= p.w) return;
+  const int rows = min(rows_of_word, p.h - begin);
+  const uint8_t* mask = p.mask + int64_t(begin) * p.w + x;
+  unsigned word = 0;
+#pragma unroll 8
+  for (int k = 0; k < rows; ++k) word |= unsigned(mask[int64_t(k) * p.w] != 0) << k;
+  bits[int64_t(blockIdx.y) * p.w + x] = word;
+}
+
 // distance: up or down to the nearest hole pixel of the column, or a number over `dilate`.
 __global__ void __launch_bounds__(threads)
-    measure_columns(const __grid_constant__ PackFrame p, int* distance) {
-  const int x = blockIdx.x * threads + threadIdx.x, far = p.dilate + 1;
-  if (x >= p.w) return;
-  int nearest = far;
-  for (int y = 0; y < p.h; ++y) {
-    const int64_t at = int64_t(y) * p.w + x;
-    nearest = p.mask[at] ? 0 : min(nearest + 1, far);
-    distance[at] = nearest;
+    measure_columns(const __grid_constant__ PackFrame p, const unsigned* bits, uint16_t* distance) {
+  const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
+  if (i >= int64_t(p.h) * p.w) return;
+  const int y = int(i / p.w), bit = y % rows_of_word;
+  const unsigned* const own = bits + int64_t(y / rows_of_word) * p.w + i % p.w;
+  int nearest = p.dilate + 1;
+  unsigned word = *own << (rows_of_word - 1 - bit);  // this row's bit is the highest
+  const unsigned* at = own;
+  for (int above = 0; above < nearest;) {
+    if (word) {
+      nearest = min(nearest, above + __clz(word));
+      break;
+    }
+    above += above == 0 ? bit + 1 : rows_of_word;
+    if (above > y) break;
+    word = *(at -= p.w);
   }
-  for (int y = p.h - 1; y >= 0; --y) {
-    const int64_t at = int64_t(y) * p.w + x;
-    nearest = min(distance[at], nearest + 1);
-    distance[at] = nearest;
+  word = *own >> bit;  // this row's bit is the lowest
+  at = own;
+  for (int below = 0; below < nearest;) {
+    if (word) {
+      nearest = min(nearest, below + __ffs(word) - 1);
+      break;
+    }
+    below += below == 0 ? rows_of_word - bit : rows_of_word;
+    if (y + below >= p.h) break;
+    word = *(at += p.w);
   }
+  distance[i] = uint16_t(nearest);
 }
 
 __global__ void __launch_bounds__(threads)
-    dilate(const __grid_constant__ PackFrame p, const int* distance) {
+    dilate(const __grid_constant__ PackFrame p, const uint16_t* distance) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(p.h) * p.w) return;
   const int x = int(i % p.w);
-  const int64_t radius = int64_t(p.dilate) * p.dilate;
+  const unsigned radius = unsigned(p.dilate) * p.dilate;  // a distance squared fits as well
   bool seen = true;
   for (int k = max(-p.dilate, -x); k <= min(p.dilate, p.w - 1 - x); ++k) {
-    const int64_t up = distance[i + k];
-    if (up * up + int64_t(k) * k <= radius) seen = false;
+    const unsigned up = distance[i + k];
+    if (up * up <= radius - unsigned(k) * unsigned(k)) seen = false;
   }
   p.seen_native[i] = seen;
 }
@@ -106,9 +137,13 @@ void pack_frame(Context& context, const PackFrame& given) {
   PackFrame p = given;
   p.dilate = std::min(p.dilate, p.h + p.w);  // more is all of the frame as well
   const int64_t pixels = int64_t(p.h) * p.w;
-  int* distance = context.scratch<int>(pixels);
+  const int words = ceil_divide(p.h, rows_of_word);
+  unsigned* bits = context.scratch<unsigned>(size_t(words) * p.w);
+  uint16_t* distance = context.scratch<uint16_t>(pixels);
   const auto grid = [](int64_t count) { return dim3(unsigned(ceil_divide(count, threads))); };
-  context.launch(measure_columns, grid(p.w), threads, 0, p, distance);
+  const dim3 columns(ceil_divide(p.w, threads), words);
+  context.launch(gather_columns, columns, threads, 0, p, bits);
+  context.launch(measure_columns, grid(pixels), threads, 0, p, bits, distance);
   context.launch(dilate, grid(pixels), threads, 0, p, distance);
   with_map(context, [&](auto type) {
     context.launch(scale<decltype(type)>, grid(int64_t(p.plane_h) * p.plane_w), threads, 0, p);

@@ -93,6 +93,17 @@ describeBackends('packFrame', (backend) => {
     expect(new Set(full.seenNative)).toEqual(new Set([0]));
   });
 
+  it.each([0, 1, 31, 32, 66])('grows a pixel into a disc of radius %i', async (dilate) => {
+    const [h, w] = [150, 9];
+    for (const y of [0, 70, 95, 149]) {
+      const mask = new Uint8Array(h * w);
+      mask[y * w + 4] = 1;
+      const out = await pack(random.bytes(h * w * 3), mask, h, w, 3, dilate, sizes(h, w, h, w));
+      const p = { h, w, c: 3, dilate, scaledH: h, scaledW: w, planeH: h, planeW: w };
+      expectSame(out.seenNative, seenNative(mask, p));
+    }
+  });
+
   it('grows a hole over all of the frame by the largest disc', async () => {
     const mask = Uint8Array.from(random.bytes(600), (_, i) => (i === 599 ? 1 : 0));
     const out = await pack(random.bytes(1800), mask, 2, 300, 3, 65000, sizes(2, 300, 2, 300));
