@@ -5,7 +5,7 @@
 //
 //   inputs [n, h, w, c] windows   weights as in packing.cuh   output [n, out.h, out.w, out_c]
 //
-// Rows of the product are pixels, columns channels out; the reduced axis goes through taps, inputs
+// Rows of the product are pixels, columns channels out; the reduced axis goes through inputs, taps
 // and channels by 8, 16 bytes that lie together. Where maps are float16:
 //
 // 1. join: the narrow inputs, whose channels are no multiple of 8, become one input, padded with
@@ -35,8 +35,9 @@ constexpr int stages = 3;
 constexpr int parts = depth / vector_channels;  // of 16 bytes in a row of a tile
 constexpr int row_step = threads / parts;       // rows of a tile that are copied at once
 constexpr int most_splits = 16;
-constexpr int least_steps = 8;  // of a part: fewer do not pay for the second launch
-constexpr int added = 4;        // channels that a thread of add_parts makes
+constexpr int least_steps = 8;        // of a part: fewer do not pay for the second launch
+constexpr int added = 4;              // channels that a thread of add_parts makes
+constexpr int outside = INT_MIN / 2;  // of every window
 
 // Warps stand in `Across` columns; each makes 16 High x 8 Wide of the tile.
 template <int Across, int High, int Wide>
@@ -55,9 +56,13 @@ struct Shape {
   int steps, splits;
 };
 
-__device__ inline float finish(const Conv2d& p, float x, int o) {
+// x is channel o, one of N that are written at once.
+template <int N>
+__device__ float finish(const Conv2d& p, float x, int o) {
   if (p.activation == Activation::leaky_relu) return x > 0 ? x : x * .2f;
-  if (p.activation == Activation::rgb_gate) return o < 3 ? 1.1f * tanhf(x) : 1 / (1 + expf(-x));
+  // Made of 4 channels only.
+  if (N <= 4 && p.activation == Activation::rgb_gate)
+    return o < 3 ? 1.1f * tanhf(x) : 1 / (1 + expf(-x));
   return x;
 }
 
@@ -73,56 +78,72 @@ struct Pixel {
   }
 };
 
-// Writes N sums, of channel o of a pixel and on.
-template <class T, int N>
-__device__ void write(const Conv2d& p, int64_t pixel, int o, const float (&sums)[N]) {
-  const auto bias = *reinterpret_cast<const Vector<float, N>*>(p.bias + o);
-  Vector<T, N> residual = {}, out;
-  if (p.residual.data) {
-    const Pixel at(p, pixel);
-    const Window& r = p.residual;
-    const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
-    residual = *reinterpret_cast<const Vector<T, N>*>(map<T>(r.data) + from * p.out_c + o);
-  }
-#pragma unroll
-  for (int k = 0; k < N; ++k)
-    out.at[k] = stored<T>(finish(p, sums[k] + bias.at[k], o + k) + value(residual.at[k]));
-  *reinterpret_cast<Vector<T, N>*>(map<T>(p.output) + pixel * p.out_c + o) = out;
+// What is added to a pixel of the output; null if nothing is.
+template <class T>
+__device__ const T* residual_of(const Conv2d& p, int64_t pixel) {
+  const Window& r = p.residual;
+  if (!r.data) return nullptr;
+  const Pixel at(p, pixel);
+  const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
+  return map<T>(r.data) + from * p.out_c;
 }
 
-// The same where a pixel's channels are no multiple of N or end among these.
+// Writes N sums, of channel o of a pixel and on.
 template <class T, int N>
-__device__ void write_each(const Conv2d& p, int64_t pixel, int o, const float (&sums)[N]) {
+__device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const float (&sums)[N]) {
+  const auto bias = *reinterpret_cast<const Vector<float, N>*>(p.bias + o);
+  Vector<T, N> add = {}, out;
+  if (residual) add = *reinterpret_cast<const Vector<T, N>*>(residual + o);
 #pragma unroll
   for (int k = 0; k < N; ++k)
-    if (o + k < p.out_c) write<T, 1>(p, pixel, o + k, {sums[k]});
+    out.at[k] = stored<T>(finish<N>(p, sums[k] + bias.at[k], o + k) + value(add.at[k]));
+  *reinterpret_cast<Vector<T, N>*>(pixel + o) = out;
+}
+
+// The same for any number of channels out.
+template <class T, int N>
+__device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
+                          const float (&sums)[N]) {
+  T* pixel = map<T>(p.output) + at * p.out_c;
+  if (p.out_c % N == 0) {
+    write(p, pixel, residual, o, sums);
+  } else {
+#pragma unroll
+    for (int k = 0; k < N; ++k)
+      if (o + k < p.out_c) write(p, pixel, residual, o + k, {sums[k]});
+  }
 }
 
 // Where a place of the plane, enlarged if need be, lies in an input's window; negative outside.
 __device__ inline int64_t place(const Conv2d& p, const Window& in, int image, int y, int x) {
   const int iy = (y >> p.upsample) - in.y, ix = (x >> p.upsample) - in.x;
-  if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w) return -1;
-  return (int64_t(image) * in.h + iy) * in.w + ix;
+  const bool inside = (unsigned(iy) < unsigned(in.h)) & (unsigned(ix) < unsigned(in.w));
+  return inside ? (int64_t(image) * in.h + iy) * in.w + ix : -1;
 }
 
-// One of the parts of a step that a thread copies: it walks through taps, inputs, channels.
+// One of the parts of a step that a thread copies: it walks through inputs, taps, channels.
 struct Walk {
-  int dy = 0, dx = 0, input = 0, part;  // part: of 8 channels
+  int input = 0, dy = 0, dx = 0, part;  // part: of 8 channels
 
-  // Whether it has come to another tap or input.
+  // Whether it has come to another tap or input, or to the end.
   __device__ bool advance(const Conv2d& p, int by) {
+    const int reach = p.kernel * p.dilation;
+    bool moved = false;
     part += by;
-    const int all = part;
-    for (int count; part >= (count = p.inputs[input].c / vector_channels);) {
+    while (input < p.input_count) {
+      const int count = p.inputs[input].c / vector_channels;
+      if (part < count) break;
       part -= count;
-      if (++input < p.input_count) continue;
-      input = 0;
+      moved = true;
       dx += p.dilation;
-      if (dx < p.kernel * p.dilation) continue;
+      if (dx < reach) continue;
       dx = 0;
       dy += p.dilation;
+      if (dy < reach) continue;
+      dy = 0;
+      ++input;
     }
-    return part != all;
+    return moved;
   }
 };
 
@@ -155,21 +176,22 @@ __global__ void __launch_bounds__(threads, 2)
 #pragma unroll
   for (int i = 0; i < own; ++i) {
     const int64_t pixel = first_pixel + own_row + i * row_step;
-    const Pixel at(p, pixel < shape.pixels ? pixel : 0);
-    image[i] = pixel < shape.pixels ? at.image : -1;
-    y[i] = at.y * p.stride - pad;
+    const bool exists = pixel < shape.pixels;
+    const Pixel at(p, exists ? pixel : 0);
+    image[i] = at.image;
+    y[i] = exists ? at.y * p.stride - pad : outside;
     x[i] = at.x * p.stride - pad;
   }
   // The walk's input at its tap of these pixels, null outside.
   const __half* sources[own];
   Walk walk = {.part = part};
   const auto enter = [&] {
-    const Window& in = p.inputs[walk.input];
-    const bool is_tap = walk.dy < p.kernel * p.dilation;
+    const bool ends = walk.input == p.input_count;
+    const Window& in = p.inputs[ends ? 0 : walk.input];
 #pragma unroll
     for (int i = 0; i < own; ++i) {
       const int64_t from = place(p, in, image[i], y[i] + walk.dy, x[i] + walk.dx);
-      const bool reads = is_tap && image[i] >= 0 && from >= 0;
+      const bool reads = !ends & (from >= 0);
       sources[i] = reads ? map<__half>(in.data) + from * in.c : nullptr;
     }
   };
@@ -240,6 +262,7 @@ __global__ void __launch_bounds__(threads, 2)
     for (int half = 0; half < 2; ++half) {
       const int64_t pixel = first_pixel + row + i * 16 + half * 8 + g;
       if (pixel >= shape.pixels) continue;
+      const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
 #pragma unroll
       for (int j = 0; j < Tile::wide; j += Tile::grouped) {
         const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
@@ -255,10 +278,8 @@ __global__ void __launch_bounds__(threads, 2)
             for (int e = 0; e < together; ++e) part.at[e] = made[k + e];
             if (o + k < p.out_c) *reinterpret_cast<Vector<float, together>*>(to + k) = part;
           }
-        } else if (p.out_c % N == 0) {
-          write<__half>(p, pixel, o, made);
         } else {
-          write_each<__half>(p, pixel, o, made);
+          write_any(p, pixel, residual, o, made);
         }
       }
     }
@@ -279,11 +300,7 @@ __global__ void __launch_bounds__(threads)
     for (int k = 0; k < added; ++k) sums[k] += part.at[k];
   }
   const int o = int(i - pixel * groups) * added;
-  if (p.out_c % added == 0) {
-    write<__half>(p, pixel, o, sums);
-  } else {
-    write_each<__half>(p, pixel, o, sums);
-  }
+  write_any(p, pixel, residual_of<__half>(p, pixel), o, sums);
 }
 
 // Lays the narrow inputs beside each other: a block takes a row of one of them, or of the zeros
@@ -341,30 +358,39 @@ __global__ void __launch_bounds__(threads)
       weight += int64_t(in.c) * groups * vector_channels;
     }
   }
-  if (p.out_c % vector_channels == 0) {
-    write<float>(p, pixel, first, sums);
-  } else {
-    write_each<float>(p, pixel, first, sums);
-  }
+  write_any(p, pixel, residual_of<float>(p, pixel), first, sums);
 }
 
 __global__ void __launch_bounds__(threads)
     pack_rows(const __grid_constant__ Conv2dPack p, int length, int64_t count) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= count) return;
+  const int o = int(i / length);
+  int place = int(i - int64_t(o) * length), from = -1, tap = 0;
+  // Through the wide inputs, then the narrow ones as one.
   const Channels channels = channels_of(p);
-  const int o = int(i / length), column = int(i - int64_t(o) * length);
-  const int tap = column / channels.all(), place = column % channels.all();
-  const bool wide = place < channels.wide;
-  int left = wide ? place : place - channels.wide, before = 0, channel = -1;
-  for (int k = 0; k < p.input_count; before += p.channels[k++]) {
-    if (is_wide(p.channels[k]) != wide) continue;
-    if (left >= 0 && left < p.channels[k]) channel = before + left;
-    left -= p.channels[k];
+  for (int k = 0, before = 0; k < p.input_count; before += p.channels[k++]) {
+    const int c = p.channels[k];
+    if (!is_wide(c)) continue;
+    if (place >= 0 && place < p.taps * c) {
+      tap = place / c;
+      from = before + place % c;
+    }
+    place -= p.taps * c;
   }
-  const bool is = tap < p.taps && channel >= 0;
-  const int64_t from = (int64_t(o) * p.taps + tap) * p.c + channel;
-  map<__half>(p.packed)[i] = stored<__half>(is ? p.matrix[from] : 0);
+  if (place >= 0 && channels.narrow > 0) {
+    const int all = padded(channels.narrow, vector_channels);
+    tap = place / all;
+    place %= all;
+    for (int k = 0, before = 0; k < p.input_count; before += p.channels[k++]) {
+      if (is_wide(p.channels[k])) continue;
+      if (place >= 0 && place < p.channels[k]) from = before + place;
+      place -= p.channels[k];
+    }
+  }
+  const bool is = tap < p.taps && from >= 0;
+  map<__half>(p.packed)[i] =
+      stored<__half>(is ? p.matrix[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
 }
 
 __global__ void __launch_bounds__(threads)

@@ -35,12 +35,17 @@ constexpr int plain_tile = plain_threads;  // keys; a thread makes the weight of
 
 constexpr int combine_threads = 128;
 
-// What each part of the keys gives each query: slot [tile of queries][part][query of the tile].
+// The weights that a query gives a part of the keys.
+struct alignas(8) Weights {
+  float total;    // their sum
+  float largest;  // logarithm to base 2 of what they are measured in
+};
+
+// What each part of the keys gives each query.
 struct Parts {
-  float* weighted;  // [slots][stride] sum of weight times key
-  float* total;     // [slots] sum of the weights
-  float* largest;   // [slots] logarithm to base 2 of what the weights are measured in
-  int blocks;       // that share the pairs
+  float* weighted;   // [tile of queries][part][query of the tile][stride] sum of weight times key
+  Weights* weights;  // [tile of queries][query of the tile][part]
+  int blocks;        // that share the pairs
 };
 
 // How the pairs are shared: in `tiles` tiles of queries times `splits` parts of the keys.
@@ -206,10 +211,9 @@ __global__ void __launch_bounds__(threads, 1)
       for (int n = 0; n < C / 8; ++n)
         *reinterpret_cast<float2*>(weighted + 8 * n) =
             make_float2(sums[n][2 * h], sums[n][2 * h + 1]);
-      if (t == 0) {
-        parts.total[slot] = totals[2 * h];
-        parts.largest[slot] = largest[h];
-      }
+      const int64_t query = work / shares.splits * query_tile + warp * 16 + g + 8 * h;
+      if (t == 0)
+        parts.weights[query * shares.splits + work % shares.splits] = {totals[2 * h], largest[h]};
     }
   }
 }
@@ -261,10 +265,7 @@ __global__ void __launch_bounds__(plain_threads)
       }
       __syncthreads();
     }
-    if (threadIdx.x == 0) {
-      parts.total[work] = total;
-      parts.largest[work] = largest;
-    }
+    if (threadIdx.x == 0) parts.weights[work] = {total, largest};
   }
 }
 
@@ -283,25 +284,31 @@ __global__ void __launch_bounds__(combine_threads)
     for (int j = lane; j < p.c; j += warp_size) output[j] = x[j];
     return;
   }
-  const int64_t first =
-      int64_t(query / query_tile) * shares.splits * query_tile + query % query_tile;
+  // A lane holds what some parts have to be multiplied with.
+  const Weights* weights = parts.weights + int64_t(query) * shares.splits;
   float largest = -INFINITY, total = 0;
   for (int i = lane; i < shares.splits; i += warp_size)
-    largest = fmaxf(largest, parts.largest[first + int64_t(i) * query_tile]);
+    largest = fmaxf(largest, weights[i].largest);
   largest = warp_max(largest);
-  for (int i = lane; i < shares.splits; i += warp_size) {
-    const int64_t slot = first + int64_t(i) * query_tile;
-    total += parts.total[slot] * exp2f(parts.largest[slot] - largest);
-  }
+  for (int i = lane; i < shares.splits; i += warp_size)
+    total += weights[i].total * exp2f(weights[i].largest - largest);
   total = warp_sum(total);
-  for (int j = lane; j < p.c; j += warp_size) {
+  const int64_t first =
+      int64_t(query / query_tile) * shares.splits * query_tile + query % query_tile;
+  const float* weighted = parts.weighted + first * stride;
+  for (int from = 0; from < p.c; from += warp_size) {
+    const int j = from + lane;
     float sum = 0;
+    for (int begin = 0; begin < shares.splits; begin += warp_size) {
+      const int count = min(warp_size, shares.splits - begin);
+      const float own = lane < count ? exp2f(weights[begin + lane].largest - largest) : 0;
 #pragma unroll 4
-    for (int i = 0; i < shares.splits; ++i) {
-      const int64_t slot = first + int64_t(i) * query_tile;
-      sum += parts.weighted[slot * stride + j] * exp2f(parts.largest[slot] - largest);
+      for (int i = 0; i < count; ++i) {
+        const float factor = __shfl_sync(0xffffffffu, own, i);
+        if (j < p.c) sum += weighted[int64_t(begin + i) * query_tile * stride + j] * factor;
+      }
     }
-    output[j] = stored<T>(value(x[j]) + sum / total);
+    if (j < p.c) output[j] = stored<T>(value(x[j]) + sum / total);
   }
 }
 
@@ -312,8 +319,8 @@ void run(Context& context, const NonlocalAttention& p, int stride, int query_til
          void (*attend_with)(Seen<T>, Seen<T>, const int*, float, Parts)) {
   const Compacted<T> seen = compact<T>(context, p, stride);
   const size_t slots = size_t(std::max(blocks, ceil_divide(p.cells, query_tile))) * query_tile;
-  const Parts parts = {context.scratch<float>(slots * stride), context.scratch<float>(slots),
-                       context.scratch<float>(slots), blocks};
+  const Parts parts = {context.scratch<float>(slots * stride), context.scratch<Weights>(slots),
+                       blocks};
   context.launch(attend_with, dim3(blocks), threads, shared, seen.queries, seen.keys, seen.counts,
                  p.scale, parts);
   context.launch(combine<T>, dim3(ceil_divide(p.cells, combine_threads / warp_size)),

@@ -1,8 +1,8 @@
 // How weights lie in memory once packed, for conv2d.cu and linear.cu.
 //
-//   float16   rows [o][tap][channel], first of the wide inputs, whose channels are a multiple of 8,
-//             then of the narrow ones, padded to 8 together and the row to 32, so that 16 bytes
-//             belong to one tap and one input, if the narrow ones count as one
+//   float16   rows [o][input][tap][channel], first the wide inputs, whose channels are a multiple
+//             of 8, then the narrow ones as if they were one, its channels padded to 8; the row
+//             padded to 32. So 16 bytes belong to one tap and one input
 //   float32   columns [tap][input][channel][o], o padded to 8
 #pragma once
 #include "../binding/operations.h"
