@@ -82,7 +82,8 @@ __global__ void __launch_bounds__(threads)
 
 // Sums of `Count` numbers over the block, for all threads, in shared memory.
 template <int Count>
-__device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps], float* sums) {
+__device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps + 1],
+                       float* sums) {
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
   __syncthreads();
 #pragma unroll
@@ -150,7 +151,7 @@ __global__ void __launch_bounds__(refine_threads)
     refine(const __grid_constant__ GaussNewton p, const float* grey, const float4* stack,
            float4* sampled) {
   __shared__ float theta[unknowns], sums[products + unknowns];
-  __shared__ float partial[products + unknowns][refine_warps];
+  __shared__ float partial[products + unknowns][refine_warps + 1];  // rows in different banks
   const int r = blockIdx.x, n = p.h * p.w;
   const T* target_seen = map<T>(p.target_seen);
   const float* start = p.theta + r * unknowns;

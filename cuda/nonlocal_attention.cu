@@ -83,6 +83,8 @@ __device__ void copy_rows(__half* tile, const __half* rows, int first, int count
 constexpr float headroom = 15;
 constexpr uint32_t two_ones = 0x3c003c00;
 
+constexpr float least_factor = 1e-30f;  // not 0, times which minus infinity is no number
+
 __device__ inline uint32_t pack(float low, float high) {
   const __half2 pair = __floats2half2_rn(low, high);
   return *reinterpret_cast<const uint32_t*>(&pair);
@@ -118,7 +120,8 @@ __global__ void __launch_bounds__(threads, 1)
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int query = first_query + g + 8 * h;
-      factor[h] = query < shares.queries ? queries.inverse[query] * (scale * log2_e) : 0;
+      const float inverse = query < shares.queries ? queries.inverse[query] : 0;
+      factor[h] = fmaxf(inverse * (scale * log2_e), least_factor);
     }
     __syncthreads();
 
@@ -147,34 +150,46 @@ __global__ void __launch_bounds__(threads, 1)
       const __half* tile = tiles + (i - first) % stages * key_tile * C;
       const float* inverse_keys = inverse + (i - first) % stages * key_tile;
 
-      // Logits to base 2.
+      // Cosines, times the query's length; `factor` makes logits to base 2 of them.
       float s[key_tile / 8][4];
-      float high[2] = {largest[0], largest[1]};
+      float high[2] = {-INFINITY, -INFINITY};
       const int left = shares.keys - i * key_tile;
 #pragma unroll
       for (int n = 0; n < key_tile / 8; n += 2) {
         multiply_keys<C>(s[n], s[n + 1], a, tile, n * 8 + lane / 16 * 8 + lane % 8, lane);
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const int key = (n + j / 4) * 8 + 2 * t + j % 2;
-          float& logit = s[n + j / 4][j % 4];
-          logit = key < left ? logit * inverse_keys[key] * factor[j / 2 % 2] : -INFINITY;
-          high[j / 2 % 2] = fmaxf(high[j / 2 % 2], logit);
-        }
+        for (int j = 0; j < 8; ++j)
+          s[n + j / 4][j % 4] *= inverse_keys[(n + j / 4) * 8 + 2 * t + j % 2];
       }
+      if (left < key_tile) {
+#pragma unroll
+        for (int j = 0; j < key_tile / 2; ++j)
+          if (j / 4 * 8 + 2 * t + j % 2 >= left) s[j / 4][j % 4] = -INFINITY;
+      }
+#pragma unroll
+      for (int j = 0; j < key_tile / 2; ++j)
+        high[j / 2 % 2] = fmaxf(high[j / 2 % 2], s[j / 4][j % 4]);
 
-      // To the new maximum.
+      // To the new maximum, if there is one.
+      bool rises = false;
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         high[h] = fmaxf(high[h], __shfl_xor_sync(0xffffffffu, high[h], 1));
         high[h] = fmaxf(high[h], __shfl_xor_sync(0xffffffffu, high[h], 2));
-        const float change = exp2f(largest[h] - high[h]);
-        largest[h] = high[h];
-        totals[2 * h] *= change;
+        high[h] = fmaxf(high[h] * factor[h], largest[h]);
+        rises = rises || high[h] > largest[h];
+      }
+      if (__any_sync(0xffffffffu, rises)) {
 #pragma unroll
-        for (int n = 0; n < C / 8; ++n) {
-          sums[n][2 * h] *= change;
-          sums[n][2 * h + 1] *= change;
+        for (int h = 0; h < 2; ++h) {
+          const float change = exp2f(largest[h] - high[h]);
+          largest[h] = high[h];
+          totals[2 * h] *= change;
+#pragma unroll
+          for (int n = 0; n < C / 8; ++n) {
+            sums[n][2 * h] *= change;
+            sums[n][2 * h + 1] *= change;
+          }
         }
       }
 
@@ -185,10 +200,10 @@ __global__ void __launch_bounds__(threads, 1)
         uint32_t weights[4];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const float(&logits)[4] = s[2 * k + j / 2];
-          const float zero = largest[j % 2] - headroom;
-          weights[j] =
-              pack(exp2f(logits[2 * (j % 2)] - zero), exp2f(logits[2 * (j % 2) + 1] - zero));
+          const float* cosines = s[2 * k + j / 2] + 2 * (j % 2);
+          const float zero = headroom - largest[j % 2];
+          weights[j] = pack(exp2f(fmaf(cosines[0], factor[j % 2], zero)),
+                            exp2f(fmaf(cosines[1], factor[j % 2], zero)));
         }
         multiply_add(totals, weights, ones);
 #pragma unroll
