@@ -21,6 +21,19 @@ const emulator = {
   },
 };
 
+// What has a path of its own before compute capability 8.0, on the emulated GPU as one of 7.5.
+const older = {
+  extends: true as const,
+  test: {
+    ...emulator.test,
+    name: 'emulator 7.5',
+    include: ['conv2d', 'masked_correlation', 'nonlocal_attention'].map(
+      (op) => `test/ops/${op}.test.ts`,
+    ),
+    env: { ...emulator.test.env, EMULATOR: 'capability=75' },
+  },
+};
+
 export default defineConfig({
   test: {
     // A device is native memory and threads: each file has a process to itself.
@@ -39,6 +52,7 @@ export default defineConfig({
       },
       ...lower,
       emulator,
+      older,
     ],
   },
 });
