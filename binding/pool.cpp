@@ -1,9 +1,6 @@
 #include "pool.h"
 
 #include <algorithm>
-#include <string>
-
-#include "error.h"
 
 namespace aa {
 
@@ -32,6 +29,14 @@ bool Budget::take(size_t bytes) {
   return true;
 }
 
+Error out_of_memory(size_t bytes, const std::string& what, const Budget& budget,
+                    const MemorySource& source) {
+  return Error("ERR_OUT_OF_MEMORY", "",
+               "expected " + std::to_string(bytes) + " bytes " + what +
+                   "more, got none: " + std::to_string(budget.reserved()) + " of " +
+                   std::to_string(budget.limit()) + " are in use" + source.left());
+}
+
 void Pool::clear() {
   for (auto& [data, segment] : segments_) {
     source_.unmap(data, segment.bytes);
@@ -46,7 +51,7 @@ void Pool::clear() {
 void Pool::add_segment(size_t bytes) {
   size_t sizes[] = {std::max(bytes, segment_bytes), round_up(bytes, 4096)};
   for (bool trimmed : {false, true}) {
-    if (trimmed && completed_) trim(*completed_);
+    if (trimmed) press_();
     for (size_t size : sizes) {
       if (!budget_.take(size)) continue;
       auto data = static_cast<char*>(source_.map(size));
@@ -60,10 +65,7 @@ void Pool::add_segment(size_t bytes) {
       return;
     }
   }
-  throw Error("ERR_OUT_OF_MEMORY", "",
-              "expected " + std::to_string(bytes) +
-                  " bytes more, got none: " + std::to_string(budget_.reserved()) + " of " +
-                  std::to_string(budget_.limit()) + " are in use");
+  throw out_of_memory(bytes, "", budget_, source_);
 }
 
 void* Pool::allocate(size_t bytes) {
