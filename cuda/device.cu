@@ -33,6 +33,8 @@ constexpr int threads = 256;
 // Launches that fill a batch. Few enough that the GPU has work while the rest of a frame is still
 // collected, many enough that starting a graph is little beside them. Not measured on a GPU.
 constexpr size_t most_nodes = 64;
+// Bytes of uploads that fill one. Their blocks are in use until the batch is over.
+constexpr size_t most_staged = size_t(16) << 20;
 
 __global__ void __launch_bounds__(threads) store_half(const float* from, __half* to, size_t count) {
   const size_t i = size_t(blockIdx.x) * threads + threadIdx.x;
@@ -199,6 +201,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
                 collector_.batch.copy(to, block->device, bytes);
               }
               collector_.in_use.push_back(block);
+              staged_ += bytes;
             },
             nullptr};
   }
@@ -248,7 +251,8 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   void started(size_t ticket, const char* op, Stream::Done& done) override {
     collector_.end(op);
     ticket_ = ticket;
-    if (done || collector_.batch.size() >= most_nodes) launch(std::move(done));
+    const bool full = collector_.batch.size() >= most_nodes || staged_ >= most_staged;
+    if (done || full) launch(std::move(done));
   }
   void settle() override { waiter_.settle(); }
   void halt() override {
@@ -284,6 +288,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
                   });
     batch.batch.clear();
     batch.ends.clear();
+    staged_ = 0;
   }
   void play(const Waiter::Slot& slot) {
     size_t node = 0;
@@ -310,6 +315,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   Graphs graphs_;
   Waiter waiter_;
   size_t ticket_ = 0;  // of the last task that has run
+  size_t staged_ = 0;  // bytes that the batch uploads
   Download download_;  // at the end of the batch
 };
 

@@ -13,8 +13,8 @@
 namespace aa::cuda {
 
 // Note [graphs]. What operations launch is collected into batches. A batch ends with a read, or
-// with the operation that fills it (see most_nodes in device.cu), so the same frame makes the same
-// batches whatever the time it takes. A batch that launches what one before it launched, but for
+// with the task that fills it (see most_nodes in device.cu), so the same frame makes the same batches
+// whatever the time it takes; what is collected waits for the end of its batch. A batch that launches what one before it launched, but for
 // the values of its parameters, is played as a graph: one call instead of hundreds. It is made when
 // such a batch comes for the second time, so that what comes only once (the packing of weights)
 // makes none. Memory is handed out in the same order each frame, so few parameters differ from
