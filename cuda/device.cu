@@ -186,7 +186,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     auto block = staging_.take(bytes);
     std::memcpy(block->host, from, bytes);
     return {"upload",
-            [=, this] {
+            [=, this]() mutable {
               check(cudaMemcpyAsync(block->device, block->host, bytes, cudaMemcpyHostToDevice,
                                     up_.get()),
                     "a copy to the GPU");
@@ -200,7 +200,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
               } else {
                 collector_.batch.copy(to, block->device, bytes);
               }
-              collector_.in_use.push_back(block);
+              collector_.in_use.push_back(std::move(block));
               staged_ += bytes;
             },
             nullptr};
@@ -210,7 +210,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     const size_t bytes = host_bytes(type, count);
     auto block = staging_.take(bytes);
     return {"read",
-            [=, this] {
+            [=, this, block = block.get()] {
               if (type == Type::f16) {
                 collector_.launch(load_half, grid_of(count), cuda::threads, 0,
                                   static_cast<const __half*>(from),
@@ -218,10 +218,11 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
               } else {
                 collector_.batch.copy(block->device, from, bytes);
               }
-              download_ = {block.get(), bytes};
+              download_ = {block, bytes};
             },
-            [=, done = std::move(done)](const Error* error) {
+            [=, done = std::move(done)](const Error* error) mutable {
               if (!error) std::memcpy(to, block->host, bytes);
+              block.reset();
               done(error);
             }};
   }

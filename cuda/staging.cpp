@@ -1,7 +1,5 @@
 #include "staging.h"
 
-#include <utility>
-
 #include "check.h"
 
 namespace aa::cuda {
@@ -27,8 +25,8 @@ std::shared_ptr<Staging::Block> Staging::take(size_t bytes) {
 
 std::unique_ptr<Staging::Block> Staging::find(size_t bytes) {
   const std::lock_guard lock(mutex_);
-  const auto found = idle_.lower_bound(bytes);
-  if (found == idle_.end() || found->first > 2 * bytes) return nullptr;
+  const auto found = idle_.lower_bound({bytes, nullptr});
+  if (found == idle_.end() || found->first.first > 2 * bytes) return nullptr;
   std::unique_ptr<Block> block = std::move(found->second);
   idle_.erase(found);
   idle_bytes_ -= block->bytes;
@@ -52,8 +50,8 @@ void Staging::give(std::unique_ptr<Block> block) {
     const std::lock_guard lock(mutex_);
     if (idle_bytes_ + block->bytes <= most_idle) {
       idle_bytes_ += block->bytes;
-      const size_t bytes = block->bytes;
-      idle_.emplace(bytes, std::move(block));
+      const std::pair key(block->bytes, block->host);
+      idle_.emplace(key, std::move(block));
       return;
     }
   }
@@ -61,10 +59,10 @@ void Staging::give(std::unique_ptr<Block> block) {
 }
 
 void Staging::trim() {
-  std::multimap<size_t, std::unique_ptr<Block>> idle;
+  decltype(idle_) idle;
   {
     const std::lock_guard lock(mutex_);
-    idle = std::exchange(idle_, {});
+    idle.swap(idle_);
     idle_bytes_ = 0;
   }
   for (const auto& [_, block] : idle) free(*block);

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include "../binding/pool.h"
 
@@ -40,7 +41,8 @@ class Staging {
   MemorySource& source_;
   Budget& budget_;
   std::mutex mutex_;
-  std::multimap<size_t, std::unique_ptr<Block>> idle_;  // by size
+  // By size, then address, so that the same requests get the same blocks.
+  std::map<std::pair<size_t, void*>, std::unique_ptr<Block>> idle_;
   size_t idle_bytes_ = 0;
 };
 

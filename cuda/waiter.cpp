@@ -76,6 +76,7 @@ void Waiter::wait() {
     Work work = std::move(first.work);
     lock.unlock();
     stream_.finish(work.ticket);
+    work.in_use.clear();  // before, so that who goes on after it finds the same memory
     if (work.done) work.done(error);
     work = {};
     lock.lock();
