@@ -48,8 +48,9 @@ Error out_of_memory(size_t bytes, const std::string& what, const Budget& budget,
 
 // Stream-ordered memory: a block released by the thread that enqueues may be handed out again at
 // once, although queued work still uses it, because whatever uses it next is queued behind that
-// work. Best fit; neighbours that are free are joined, so a steady sequence of requests settles on
-// the same blocks. Used by one thread only.
+// work. Best fit, of equal ones the first. Neighbours that are free are joined only when nothing
+// else fits, so a steady sequence of requests finds the blocks of the last round. Used by one
+// thread only.
 class Pool {
  public:
   // `press` is called when there is no memory left, and may call trim.
@@ -88,6 +89,7 @@ class Pool {
     bool operator()(size_t bytes, const Block* a) const { return bytes < a->bytes; }
   };
   void add_segment(size_t bytes);
+  void join();
 
   MemorySource& source_;
   Budget& budget_;

@@ -6,8 +6,11 @@
 namespace aa::cuda {
 
 namespace {
-// A frame makes about ten batches, one with a new reference or another hole some others.
+// A frame makes a few batches, one with a new reference or another hole some others.
 constexpr size_t most_graphs = 64;
+// Graphs of the same launches with other parameters. A frame's output is kept for two frames more, so
+// memory comes round every third frame, and then a graph fits as it is.
+constexpr size_t most_alike = 4;
 constexpr size_t value_alignment = 16;
 // Of a single node, a graph is no gain.
 constexpr size_t least_nodes = 2;
@@ -149,15 +152,25 @@ void Batch::set(const Node& node, cudaGraphExec_t executable, cudaGraphNode_t at
 
 bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   if (batch.size() < least_nodes) return false;
-  const auto found = std::find_if(graphs_.begin(), graphs_.end(), [&](const Graph& graph) {
-    return graph.shape == batch.nodes_ && graph.offsets == batch.offsets_;
-  });
-  if (found == graphs_.end()) {
+  auto nearest = graphs_.end();
+  size_t alike = 0, least = SIZE_MAX;
+  for (auto at = graphs_.begin(); at != graphs_.end(); ++at) {
+    if (at->shape != batch.nodes_ || at->offsets != batch.offsets_) continue;
+    ++alike;
+    const size_t differing = at->executable ? count_differing(*at, batch) : batch.size();
+    if (differing < least) {
+      least = differing;
+      nearest = at;
+    }
+  }
+  const bool another = least * 4 > batch.size() && alike < most_alike;
+  if (alike == 0 || (another && nearest->executable)) {
     graphs_.push_front({batch.nodes_, batch.offsets_, {}, {}, nullptr, nullptr});
     if (graphs_.size() > most_graphs) graphs_.pop_back();  // if it runs, it still runs to its end
-    return false;
+    if (alike == 0) return false;
+  } else {
+    graphs_.splice(graphs_.begin(), graphs_, nearest);
   }
-  graphs_.splice(graphs_.begin(), graphs_, found);
   Graph& graph = graphs_.front();
   if (graph.executable) {
     update(graph, batch);
@@ -166,6 +179,16 @@ bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   }
   check(cudaGraphLaunch(graph.executable.get(), stream), "a graph to start");
   return true;
+}
+
+bool Graphs::differs(const Graph& graph, const Batch& batch, const Batch::Node& node) {
+  return std::memcmp(graph.bytes.data() + node.first_byte, batch.bytes_.data() + node.first_byte,
+                     node.end_byte - node.first_byte) != 0;
+}
+
+size_t Graphs::count_differing(const Graph& graph, const Batch& batch) {
+  return std::count_if(batch.nodes_.begin(), batch.nodes_.end(),
+                       [&](const Batch::Node& node) { return differs(graph, batch, node); });
 }
 
 void Graphs::make(Graph& graph, const Batch& batch) {
@@ -185,12 +208,11 @@ void Graphs::make(Graph& graph, const Batch& batch) {
 void Graphs::update(Graph& graph, const Batch& batch) {
   for (size_t i = 0; i < batch.nodes_.size(); ++i) {
     const Batch::Node& node = batch.nodes_[i];
-    const size_t size = node.end_byte - node.first_byte;
-    std::byte* kept = graph.bytes.data() + node.first_byte;
-    const std::byte* wanted = batch.bytes_.data() + node.first_byte;
-    if (std::memcmp(kept, wanted, size) == 0) continue;
+    if (!differs(graph, batch, node)) continue;
     batch.set(node, graph.executable.get(), graph.nodes[i]);
-    std::memcpy(kept, wanted, size);
+    std::copy(&batch.bytes_[node.first_byte],
+              &batch.bytes_[node.first_byte] + (node.end_byte - node.first_byte),
+              &graph.bytes[node.first_byte]);
   }
 }
 

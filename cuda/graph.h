@@ -17,8 +17,9 @@ namespace aa::cuda {
 // whatever the time it takes; what is collected waits for the end of its batch. A batch that launches what one before it launched, but for
 // the values of its parameters, is played as a graph: one call instead of hundreds. It is made when
 // such a batch comes for the second time, so that what comes only once (the packing of weights)
-// makes none. Memory is handed out in the same order each frame, so few parameters differ from
-// frame to frame; the nodes where they do are set anew. Everything is in the order of one stream,
+// makes none. Of some such graphs the one is taken in which the fewest parameters differ, and
+// the nodes where they do are set anew; the pool hands out the same memory every few frames, so they
+// are few. Everything is in the order of one stream,
 // in a graph as outside.
 
 // Kernels, fills and copies in order.
@@ -75,6 +76,8 @@ class Graphs {
     Owner<cudaGraph_t, cudaGraphDestroy> graph;  // the nodes are its
     Owner<cudaGraphExec_t, cudaGraphExecDestroy> executable;
   };
+  static bool differs(const Graph& graph, const Batch& batch, const Batch::Node& node);
+  static size_t count_differing(const Graph& graph, const Batch& batch);
   void make(Graph& graph, const Batch& batch);
   void update(Graph& graph, const Batch& batch);
   std::list<Graph> graphs_;  // the one played last is first
