@@ -63,6 +63,7 @@ class Segments final : public MemorySource {
   }
   std::string left() const override {
     size_t free = 0, total = 0;
+    cudaSetDevice(gpu_);
     cudaMemGetInfo(&free, &total);
     return ", " + std::to_string(free) + " of the GPU's " + std::to_string(total) + " are free";
   }

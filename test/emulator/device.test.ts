@@ -291,7 +291,9 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
       expect(() => open()).toThrow(
         expect.objectContaining({
           code: 'ERR_OUT_OF_MEMORY',
-          message: expect.stringMatching(/expected \d+ bytes .* got none: .*0 of the GPU's 0 are free/),
+          message: expect.stringMatching(
+            /expected \d+ bytes .* got none: .*0 of the GPU's 0 are free/,
+          ),
         }),
       );
     });
@@ -302,7 +304,10 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
       const free = /, \d+ of the GPU's \d+ are free$/;
       // Pool, staging: all count.
       expect(() => device.upload(new Uint8Array(20 << 20), [20 << 20])).toThrow(
-        expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY', message: expect.stringMatching(free) }),
+        expect.objectContaining({
+          code: 'ERR_OUT_OF_MEMORY',
+          message: expect.stringMatching(free),
+        }),
       );
       expect(() => device.upload(new Uint8Array(4 << 20), [4 << 20])).toThrow(
         expect.objectContaining({

@@ -174,6 +174,8 @@ describe.skipIf(skipped)(`the life of a process with the device ${kind}${skipped
       for (const tensor of [later, bad]) await tensor.read().catch((error) => console.log(error.code, error.op));
       try { ops.normalize(x); } catch (error) { console.log(error.code, error.op); }`);
     expect(ended).toMatchObject(fine);
-    expect(ended.output.trim().split('\n')).toEqual(Array(3).fill('ERR_OUT_OF_MEMORY frame_distance'));
+    expect(ended.output.trim().split('\n')).toEqual(
+      Array(3).fill('ERR_OUT_OF_MEMORY frame_distance'),
+    );
   });
 });
