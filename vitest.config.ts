@@ -12,7 +12,12 @@ const emulator = {
   extends: true as const,
   test: {
     name: 'emulator',
-    include: ['test/ops/*.test.ts', 'test/emulator/*.test.ts', 'test/network/emulated.test.ts'],
+    include: [
+      'test/ops/*.test.ts',
+      'test/emulator/*.test.ts',
+      'test/lifecycle/*.test.ts',
+      'test/network/emulated.test.ts',
+    ],
     env: {
       AA_PROJECT: 'emulator',
       ALIGN_AND_ATTEND_PREBUILD: fileURLToPath(new URL('build/emulator', import.meta.url)),

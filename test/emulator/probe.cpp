@@ -7,6 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "graphs.h"
 #include "launches.h"
 #include "runtime.h"
 #include "streams.h"
@@ -216,12 +217,22 @@ Napi::Value count_launches(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(launches()));
 }
 
+Napi::Value count_graphs(const Napi::CallbackInfo& info) {
+  const GraphCounts& counts = graph_counts();
+  auto object = Napi::Object::New(info.Env());
+  object.Set("made", double(counts.made));
+  object.Set("launched", double(counts.launched));
+  object.Set("set", double(counts.set));
+  return object;
+}
+
 void forget(const Napi::CallbackInfo&) { reset(); }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("set", Napi::Function::New(env, set_one));
   exports.Set("counters", Napi::Function::New(env, counters));
   exports.Set("launches", Napi::Function::New(env, count_launches));
+  exports.Set("graphs", Napi::Function::New(env, count_graphs));
   exports.Set("reset", Napi::Function::New(env, forget));
   exports.Set("run", Napi::Function::New(env, run));
   return exports;
