@@ -49,6 +49,7 @@ def arguments():
     parser.add_argument('--limit', type=int, help='use only so many photographs and clips')
     parser.add_argument('--stop-after', type=int, help='end after so many steps of this start')
     parser.add_argument('--save-every', type=float, default=300, help='seconds')
+    parser.add_argument('--log-every', type=float, default=20, help='seconds')
     return parser.parse_args()
 
 
@@ -186,7 +187,7 @@ def train(options):
         entries.append(terms)
         made += batch.frames.shape[0] * batch.frames.shape[1]
         now = time.time()
-        if now - logged > 20 or step == last:
+        if now - logged > options.log_every or step == last:
             names = dict.fromkeys(name for entry in entries for name in entry)
             means = {name: sum(e.get(name, 0) for e in entries) / len(entries) for name in names}
             log.write(step=step, recursion=batch.frames.shape[1], loss=weighted(
