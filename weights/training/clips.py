@@ -23,7 +23,7 @@ class Clips:
     masks: torch.Tensor               # n t 1 h w
     references: torch.Tensor          # n r 3 h w
     reference_masks: torch.Tensor     # n r 1 h w
-    same: torch.Tensor                # n t r: the reference is the very target, and lends nothing
+    withheld: torch.Tensor            # n t r: the reference lends this target nothing
     flow: torch.Tensor                # n t 2 h w in pixels: from a target to the one before it
 
 
@@ -165,7 +165,11 @@ def real(rng, clips, size, targets, references):
 
 
 def clip(rng, sources, size, targets, references):
-    """One clip of either kind with its holes, as arrays in the order of `Clips`."""
+    """One clip of either kind with its holes, as arrays in the order of `Clips`.
+
+    A reference lends nothing to a target that it is itself. In some clips none lends anything, or
+    the network would hardly ever have to make up what is nowhere to be seen.
+    """
     images, clips, objects = sources
     if references and clips and rng.random() < .5:
         drawn = real(rng, clips, size, targets, references)
@@ -173,15 +177,16 @@ def clip(rng, sources, size, targets, references):
         drawn = synthetic(rng, images, objects, size, targets, references)
     frames, borrowed, flows, times, around, length = drawn
     mask = holes.sequence(rng, objects, size, size, length)
-    return (np.stack(frames), mask[times], np.stack(borrowed), mask[around],
-            times[:, None] == around, np.stack(flows))
+    withheld = (times[:, None] == around) | (rng.random() < .2)
+    return (np.stack(frames), mask[times], np.stack(borrowed), mask[around], withheld,
+            np.stack(flows))
 
 
 def batch(seed, step, sources, count, size, targets, references):
     """The clips of a step, the same whenever they are asked for."""
     rng = np.random.default_rng([seed, step])
     drawn = zip(*(clip(rng, sources, size, targets, references) for _ in range(count)))
-    frames, masks, borrowed, hidden, same, flow = (torch.from_numpy(np.stack(x)) for x in drawn)
+    frames, masks, borrowed, hidden, withheld, flow = (torch.from_numpy(np.stack(x)) for x in drawn)
     frames, borrowed = (x.permute(0, 1, 4, 2, 3).float() / 127.5 - 1 for x in (frames, borrowed))
-    return Clips(frames, masks.unsqueeze(2).float(), borrowed, hidden.unsqueeze(2).float(), same,
-                 flow.permute(0, 1, 4, 2, 3))
+    return Clips(frames, masks.unsqueeze(2).float(), borrowed, hidden.unsqueeze(2).float(),
+                 withheld, flow.permute(0, 1, 4, 2, 3))

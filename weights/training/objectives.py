@@ -18,8 +18,8 @@ class Weights:
     gradient: float = 2.0
     flow: float = .02
     warping: float = 1.0
-    image_gan: float = .02
-    video_gan: float = .02
+    image_gan: float = .05
+    video_gan: float = .05
 
 
 def mean(x, where):

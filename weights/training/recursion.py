@@ -39,12 +39,12 @@ class Lent:
 
 
 def arguments(network, clips, theta, lent, t):
-    """What the network is given for target t: a reference that is the target itself is hidden."""
+    """What the network is given for target t: a reference that lends it nothing is all hidden."""
     frame, mask = clips.frames[:, t], clips.masks[:, t]
-    itself = clips.same[:, t, :, None, None, None].float()
+    hidden = clips.withheld[:, t, :, None, None, None].float()
     features, seen = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
-    return (features, seen, lent.leaf, lent.seen * (1 - itself), theta[:, t], frame, mask,
-            clips.references, torch.maximum(clips.reference_masks, itself))
+    return (features, seen, lent.leaf, lent.seen * (1 - hidden), theta[:, t], frame, mask,
+            clips.references, torch.maximum(clips.reference_masks, hidden))
 
 
 def run(network, clips, theta, lent, flow=True):
