@@ -81,7 +81,8 @@ class Blocks {
           &Counters::control, &Counters::other, &Counters::mma_operations,
           &Counters::thread_instructions, &Counters::divergent, &Counters::load_bytes,
           &Counters::load_sectors, &Counters::store_bytes, &Counters::store_sectors,
-          &Counters::shared_accesses, &Counters::shared_conflicts, &Counters::barriers})
+          &Counters::shared_accesses, &Counters::shared_cycles, &Counters::shared_conflicts,
+          &Counters::barriers})
       counters_->*field += c.*field;
   }
 
