@@ -169,6 +169,7 @@ async function count(
 export async function predict(size: { readonly h: number; readonly w: number }): Promise<void> {
   if (!emulator.available) throw new Error(`expected the emulator, got none: ${emulator.reason}`);
   const resources = await readResources();
+  console.error('the emulator runs a frame and every layer: two minutes on two idle cores');
   emulator.set({ races: false, uninitialised: false, threads: 2 });
   using device = Device.create('cuda:0');
   using network = await Network.load(device, defaultWeights);
