@@ -101,7 +101,7 @@ function printMachine({ operations, bytes }: Ceiling, trip: number): void {
     node: `${process.version} ${process.platform} ${process.arch}`,
     device: `${device.name}, ${about}`,
     ceiling: `${operations.toFixed(1)} GFLOP/s, ${what}`,
-    '': `${bytes.toFixed(1)} GB/s, 64 MiB read and written`,
+    '': `${bytes.toFixed(1)} GB/s, read and written`,
     'way there and back': `${ms(trip)} ms, is in every cold time`,
   };
   for (const [name, line] of Object.entries(lines)) console.log(`${name.padEnd(18)} ${line}`);
