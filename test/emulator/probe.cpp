@@ -40,6 +40,7 @@ Napi::Object to_object(Napi::Env env, const Counters& counters) {
   put("storeBytes", counters.store_bytes);
   put("storeSectors", counters.store_sectors);
   put("sharedAccesses", counters.shared_accesses);
+  put("sharedCycles", counters.shared_cycles);
   put("sharedConflicts", counters.shared_conflicts);
   put("barriers", counters.barriers);
   return object;

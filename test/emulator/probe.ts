@@ -20,6 +20,7 @@ export interface Counters {
   readonly storeBytes: number;
   readonly storeSectors: number;
   readonly sharedAccesses: number;
+  readonly sharedCycles: number;
   readonly sharedConflicts: number;
   readonly barriers: number;
 }
