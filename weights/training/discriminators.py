@@ -11,8 +11,8 @@ import torch.nn.functional as F
 class Patches(nn.Module):
     """Strided convolutions to one judgement a patch; keeps what every layer saw.
 
-    Sizes stay even and the judgement is a matrix product: in bfloat16, odd sizes and a single output
-    channel took more time than all the rest of the training.
+    Sizes stay even and the judgement is a matrix product: in bfloat16, odd sizes and a single
+    output channel took as long as all the rest of the training.
     """
 
     def __init__(self, channels, width):
