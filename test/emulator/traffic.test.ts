@@ -60,7 +60,7 @@ describe.skipIf(!available)('traffic', () => {
     for (const name of kernels) expect(all.map(({ kernel }) => kernel).join()).toContain(name);
     return all;
   }
-  const sum = (list: readonly LaunchCounters[], of: 'loadBytes' | 'loadSectors') =>
+  const sum = (list: readonly LaunchCounters[], of: 'loadBytes' | 'loadSectors' | 'memory') =>
     list.reduce((total, it) => total + it[of], 0);
   const useful = (list: readonly LaunchCounters[]) =>
     sum(list, 'loadBytes') / (32 * sum(list, 'loadSectors'));
@@ -105,17 +105,19 @@ describe.skipIf(!available)('traffic', () => {
     expect(useful(launches)).toBe(1);
   });
 
-  // A warp reads 64 bytes of a row of 3 channels in one go: two sectors, mostly lying across three.
+  // Of 3 channels, a warp reads 64 bytes of a row in one go: two sectors, mostly lying across three.
+  // Of features, 512; `bytes` is for an access to memory, those that store or share taps among them.
   it.each([
-    [16, 16, 64, 0.95],
-    [16, 32, 128, 0.95],
-    [32, 64, 3, 0.65],
-  ])('of sampling: %i x %i, %i channels', async (h, w, c, least) => {
+    [16, 16, 64, 0.95, 120],
+    [16, 32, 128, 0.95, 120],
+    [32, 64, 3, 0.65, 16],
+  ])('of sampling: %i x %i, %i channels', async (h, w, c, least, bytes) => {
     const sources = each(4, () => map(1, h, w, c));
     const seen = each(4, () => bits(h, w));
     const theta = device.upload(random.thetas(4, 0.02), [4, 2, 3]);
     const launches = await count(['sample'], () => affineSample(sources, seen, theta));
     expect(useful(launches)).toBeGreaterThan(least);
+    expect(sum(launches, 'loadBytes') / sum(launches, 'memory')).toBeGreaterThan(bytes);
   });
 
   it('of warping features along a flow', async () => {

@@ -107,11 +107,13 @@ class Adversaries:
         if not self.optimizer:
             return {}
         self.optimizer.zero_grad(set_to_none=True)
-        losses, count = {}, len(wholes)
-        for t in range(count):
+        given, losses = {}, {}
+        for t in range(len(wholes)):
             for name, pair in self.inputs(clips, wholes, t).items():
-                loss = discriminators.loss(self.parts[name], *pair)
-                loss.backward()
-                losses[f'{name}_critic'] = losses.get(f'{name}_critic', 0) + loss.item() / count
+                given.setdefault(name, []).append(pair)
+        for name, pairs in given.items():
+            loss = discriminators.loss(self.parts[name], *(torch.cat(x) for x in zip(*pairs)))
+            loss.backward()
+            losses[f'{name}_critic'] = loss.item()
         self.optimizer.step()
         return losses

@@ -1,4 +1,4 @@
-"""The network over the targets of clips, one after another, each given the two outputs before it."""
+"""The network over the targets of clips, one by one, each given the two outputs before it."""
 import torch
 
 from model import composite, refine
