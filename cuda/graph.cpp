@@ -19,13 +19,11 @@ constexpr size_t least_nodes = 2;
 void Batch::begin_node(Kind kind, const void* kernel, dim3 grid, int threads, size_t bytes) {
   nodes_.push_back({kind,
                     kernel,
-                    {grid.x, grid.y, grid.z},
-                    threads,
-                    bytes,
                     offsets_.size(),
                     0,
                     bytes_.size(),
-                    bytes_.size()});
+                    bytes_.size(),
+                    {{grid.x, grid.y, grid.z}, threads, bytes}});
 }
 
 void Batch::add_value(const void* value, size_t size) {
@@ -59,6 +57,24 @@ void Batch::clear() {
   bytes_.clear();
 }
 
+bool Batch::Node::like(const Node& other) const {
+  return kind == other.kind && kernel == other.kernel && first_value == other.first_value &&
+         values == other.values && first_byte == other.first_byte && end_byte == other.end_byte;
+}
+
+bool Batch::like(const Batch& other) const {
+  return offsets_ == other.offsets_ &&
+         std::equal(nodes_.begin(), nodes_.end(), other.nodes_.begin(), other.nodes_.end(),
+                    [](const Node& a, const Node& b) { return a.like(b); });
+}
+
+bool Batch::differs(size_t i, const Batch& other) const {
+  const Node& node = nodes_[i];
+  const std::byte* values = bytes_.data() + node.first_byte;
+  return node.size != other.nodes_[i].size ||
+         !std::equal(values, bytes_.data() + node.end_byte, other.bytes_.data() + node.first_byte);
+}
+
 std::vector<void*> Batch::values(const Node& node) const {
   std::vector<void*> all;
   for (size_t i = 0; i < node.values; ++i)
@@ -76,14 +92,15 @@ void Batch::run(size_t i, cudaStream_t stream) const {
   const Node& node = nodes_[i];
   switch (node.kind) {
     case Kind::kernel:
-      return check(cudaLaunchKernel(node.kernel, dim3(node.grid[0], node.grid[1], node.grid[2]),
-                                    dim3(node.threads), values(node).data(), node.bytes, stream),
+      return check(cudaLaunchKernel(
+                       node.kernel, dim3(node.size.grid[0], node.size.grid[1], node.size.grid[2]),
+                       dim3(node.size.threads), values(node).data(), node.size.bytes, stream),
                    "a kernel to start");
     case Kind::fill:
-      return check(cudaMemsetAsync(pointer(node, 0), node.threads, node.bytes, stream),
+      return check(cudaMemsetAsync(pointer(node, 0), node.size.threads, node.size.bytes, stream),
                    "memory to be filled");
     case Kind::copy:
-      return check(cudaMemcpyAsync(pointer(node, 0), pointer(node, 1), node.bytes,
+      return check(cudaMemcpyAsync(pointer(node, 0), pointer(node, 1), node.size.bytes,
                                    cudaMemcpyDeviceToDevice, stream),
                    "memory to be copied");
   }
@@ -121,14 +138,15 @@ cudaGraphNode_t Batch::add(const Node& node, cudaGraph_t graph,
   cudaGraphNode_t made;
   if (node.kind == Kind::kernel) {
     auto all = values(node);
-    const auto p = kernel_of(node.kernel, node.grid, node.threads, node.bytes, all.data());
+    const auto p =
+        kernel_of(node.kernel, node.size.grid, node.size.threads, node.size.bytes, all.data());
     check(cudaGraphAddKernelNode(&made, graph, after, count, &p), expected);
   } else if (node.kind == Kind::fill) {
-    const auto p = fill_of(pointer(node, 0), node.threads, node.bytes);
+    const auto p = fill_of(pointer(node, 0), node.size.threads, node.size.bytes);
     check(cudaGraphAddMemsetNode(&made, graph, after, count, &p), expected);
   } else {
     check(cudaGraphAddMemcpyNode1D(&made, graph, after, count, pointer(node, 0), pointer(node, 1),
-                                   node.bytes, cudaMemcpyDeviceToDevice),
+                                   node.size.bytes, cudaMemcpyDeviceToDevice),
           expected);
   }
   return made;
@@ -138,14 +156,15 @@ void Batch::set(const Node& node, cudaGraphExec_t executable, cudaGraphNode_t at
   const char* expected = "a node of a graph to be set";
   if (node.kind == Kind::kernel) {
     auto all = values(node);
-    const auto p = kernel_of(node.kernel, node.grid, node.threads, node.bytes, all.data());
+    const auto p =
+        kernel_of(node.kernel, node.size.grid, node.size.threads, node.size.bytes, all.data());
     check(cudaGraphExecKernelNodeSetParams(executable, at, &p), expected);
   } else if (node.kind == Kind::fill) {
-    const auto p = fill_of(pointer(node, 0), node.threads, node.bytes);
+    const auto p = fill_of(pointer(node, 0), node.size.threads, node.size.bytes);
     check(cudaGraphExecMemsetNodeSetParams(executable, at, &p), expected);
   } else {
     check(cudaGraphExecMemcpyNodeSetParams1D(executable, at, pointer(node, 0), pointer(node, 1),
-                                             node.bytes, cudaMemcpyDeviceToDevice),
+                                             node.size.bytes, cudaMemcpyDeviceToDevice),
           expected);
   }
 }
@@ -155,9 +174,11 @@ bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   auto nearest = graphs_.end();
   size_t alike = 0, least = SIZE_MAX;
   for (auto at = graphs_.begin(); at != graphs_.end(); ++at) {
-    if (at->shape != batch.nodes_ || at->offsets != batch.offsets_) continue;
+    if (!at->batch.like(batch)) continue;
     ++alike;
-    const size_t differing = at->executable ? count_differing(*at, batch) : batch.size();
+    size_t differing = at->executable ? 0 : batch.size();
+    for (size_t i = 0; at->executable && i < batch.size(); ++i)
+      differing += at->batch.differs(i, batch);
     if (differing < least) {
       least = differing;
       nearest = at;
@@ -165,7 +186,7 @@ bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   }
   const bool another = least * 4 > batch.size() && alike < most_alike;
   if (alike == 0 || (another && nearest->executable)) {
-    graphs_.push_front({batch.nodes_, batch.offsets_, {}, {}, nullptr, nullptr});
+    graphs_.push_front({batch, {}, nullptr, nullptr});
     if (graphs_.size() > most_graphs) graphs_.pop_back();  // if it runs, it still runs to its end
     if (alike == 0) return false;
   } else {
@@ -181,16 +202,6 @@ bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   return true;
 }
 
-bool Graphs::differs(const Graph& graph, const Batch& batch, const Batch::Node& node) {
-  return std::memcmp(graph.bytes.data() + node.first_byte, batch.bytes_.data() + node.first_byte,
-                     node.end_byte - node.first_byte) != 0;
-}
-
-size_t Graphs::count_differing(const Graph& graph, const Batch& batch) {
-  return std::count_if(batch.nodes_.begin(), batch.nodes_.end(),
-                       [&](const Batch::Node& node) { return differs(graph, batch, node); });
-}
-
 void Graphs::make(Graph& graph, const Batch& batch) {
   cudaGraph_t made;
   check(cudaGraphCreate(&made, 0), "a graph");
@@ -202,18 +213,14 @@ void Graphs::make(Graph& graph, const Batch& batch) {
   cudaGraphExec_t executable;
   check(cudaGraphInstantiate(&executable, made, 0), "a graph to be made ready");
   graph.executable.reset(executable);
-  graph.bytes = batch.bytes_;
+  graph.batch = batch;
 }
 
 void Graphs::update(Graph& graph, const Batch& batch) {
-  for (size_t i = 0; i < batch.nodes_.size(); ++i) {
-    const Batch::Node& node = batch.nodes_[i];
-    if (!differs(graph, batch, node)) continue;
-    batch.set(node, graph.executable.get(), graph.nodes[i]);
-    std::copy(&batch.bytes_[node.first_byte],
-              &batch.bytes_[node.first_byte] + (node.end_byte - node.first_byte),
-              &graph.bytes[node.first_byte]);
-  }
+  for (size_t i = 0; i < batch.size(); ++i)
+    if (graph.batch.differs(i, batch))
+      batch.set(batch.nodes_[i], graph.executable.get(), graph.nodes[i]);
+  graph.batch = batch;
 }
 
 }  // namespace aa::cuda

@@ -12,15 +12,15 @@
 
 namespace aa::cuda {
 
-// Note [graphs]. What operations launch is collected into batches. A batch ends with a read, or
-// with the task that fills it (see most_nodes in device.cu), so the same frame makes the same batches
-// whatever the time it takes; what is collected waits for the end of its batch. A batch that launches what one before it launched, but for
-// the values of its parameters, is played as a graph: one call instead of hundreds. It is made when
-// such a batch comes for the second time, so that what comes only once (the packing of weights)
-// makes none. Of some such graphs the one is taken in which the fewest parameters differ, and
-// the nodes where they do are set anew; the pool hands out the same memory every few frames, so they
-// are few. Everything is in the order of one stream,
-// in a graph as outside.
+// Note [graphs]. What operations launch is collected into batches. A batch ends with a read, or with
+// the task that fills it (see most_nodes in device.cu), so the same frame makes the same batches
+// whatever the time it takes; what is collected waits for the end of its batch. A batch that
+// launches what one before it launched, on grids and with parameters that may differ, is played as a
+// graph: one call instead of hundreds. It is made when such a batch comes for the second time, so
+// that what comes only once (the packing of weights) makes none. Of some such graphs the one is
+// taken in which the fewest nodes differ, and those are set anew. They are few: the pool hands out
+// the same memory every few frames, and only where a hole moves do its grids change. Everything is
+// in the order of one stream, in a graph as outside.
 
 // Kernels, fills and copies in order.
 class Batch {
@@ -31,22 +31,30 @@ class Batch {
   void copy(void* to, const void* from, size_t bytes);  // on the GPU
   size_t size() const { return nodes_.size(); }
   void clear();
+  // Whether a graph of the one can be set to the other, and then, whether node i has to be.
+  bool like(const Batch& other) const;
+  bool differs(size_t i, const Batch& other) const;
   // Queues node i.
   void run(size_t i, cudaStream_t stream) const;
 
  private:
   friend class Graphs;
   enum class Kind { kernel, fill, copy };
-  // All that has to be equal for a graph to be played again.
-  struct Node {
-    Kind kind;
-    const void* kernel;
+  // What a node of a graph can be set to beside its parameters.
+  struct Size {
     unsigned grid[3];
     int threads;   // a fill's value
     size_t bytes;  // of dynamic shared memory; to be filled or copied
+    bool operator==(const Size&) const = default;
+  };
+  struct Node {
+    Kind kind;
+    const void* kernel;
     size_t first_value, values;
     size_t first_byte, end_byte;  // of the values in bytes_
-    bool operator==(const Node&) const = default;
+    Size size;
+    // Whether a graph that was made with the one can be set to the other.
+    bool like(const Node& other) const;
   };
   // Pointers to the values of a node, as CUDA takes them.
   std::vector<void*> values(const Node& node) const;
@@ -69,15 +77,11 @@ class Graphs {
 
  private:
   struct Graph {
-    std::vector<Batch::Node> shape;
-    std::vector<size_t> offsets;
-    std::vector<std::byte> bytes;  // the values that the nodes have
+    Batch batch;  // as the nodes are set
     std::vector<cudaGraphNode_t> nodes;
     Owner<cudaGraph_t, cudaGraphDestroy> graph;  // the nodes are its
     Owner<cudaGraphExec_t, cudaGraphExecDestroy> executable;
   };
-  static bool differs(const Graph& graph, const Batch& batch, const Batch::Node& node);
-  static size_t count_differing(const Graph& graph, const Batch& batch);
   void make(Graph& graph, const Batch& batch);
   void update(Graph& graph, const Batch& batch);
   std::list<Graph> graphs_;  // the one played last is first
