@@ -135,12 +135,17 @@ export function workingBounds({ y, x, h, w }: Region, { native, scaled, plane }:
   return { y: top, x: left, h: height, w: width };
 }
 
-/** Bytes that a video with `references` references takes at most, frames and device together. */
+/**
+ * Bytes that a video with `references` references takes at most, frames and device together.
+ *
+ * @param kind of the device: copies to a GPU, pinned and its own, are held until it has made them
+ */
 export function estimateBytes(
   { native, plane }: Sizes,
   channels: number,
   stride: number,
   references: number,
+  kind: Device['kind'] = 'cpu',
 ): number {
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
@@ -152,7 +157,9 @@ export function estimateBytes(
   // copies, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
   const weights = 48 * 2 ** 20; // packed; measured: what a new inpainter has in use
-  return frames * own + (1.5 * references + 2) * kept + working + weights;
+  // At a shot's start all references come at once.
+  const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
+  return frames * own + (1.5 * references + 2) * kept + working + weights + copies;
 }
 
 /**
@@ -188,7 +195,7 @@ export class Completion {
     const { width, height, channels } = held.frame;
     const sizes = workingSizes(height, width, workSize, dilate);
     const need = (references: number) =>
-      estimateBytes(sizes, channels, referenceStride, references);
+      estimateBytes(sizes, channels, referenceStride, references, this.#device.kind);
     let references = maxReferences;
     while (references > 1 && need(references) > memoryLimit) --references;
     if (need(references) > memoryLimit) {
