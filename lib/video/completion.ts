@@ -7,7 +7,7 @@ import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { chooseReferences, lookAhead, oldestReference } from './references.js';
+import { chooseReferences, lookAhead, nearReach, oldestReference } from './references.js';
 import type { FrameWindow, HeldFrame } from './window.js';
 
 /** How a {@link Completion} works; see the inpainter's options of the same names. */
@@ -159,7 +159,8 @@ export function estimateBytes(
   const weights = 48 * 2 ** 20; // packed; measured: what a new inpainter has in use
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
-  return frames * own + (1.5 * references + 2) * kept + working + weights + copies;
+  const held = 1.5 * references + 2 * nearReach(references) + 2;
+  return frames * own + held * kept + working + weights + copies;
 }
 
 /**
@@ -230,11 +231,13 @@ export class Completion {
       : this.#passThrough(held, target);
 
     const { referenceStride: stride } = this.#options;
-    const oldest = oldestReference(index + 1, shot, stride, this.plan(held).maxReferences);
+    const { maxReferences } = this.plan(held);
+    const oldest = oldestReference(index + 1, shot, stride, maxReferences);
+    // Those near the next target, and the last two outputs when they passed through.
+    const near = Math.min(index + 1 - nearReach(maxReferences), index - 1);
     for (const [at, loaded] of this.#loaded) {
-      const reference = (at - shot) % stride === 0 && at >= oldest;
-      const output = at > index - 2; // when it passed through
-      if (!reference && !output) this.#unload(at, loaded);
+      const far = (at - shot) % stride === 0 && at >= oldest;
+      if (!far && at < near) this.#unload(at, loaded);
     }
     this.#window.drop((frame) => frame.index > index);
     return result;
