@@ -99,7 +99,8 @@ def gauss_newton(homography, target, reference, steps, robust=1.5, floor=.01):
         jac = torch.stack([gx * x, gx * y, gx, gy * x, gy * y, gy, gz * x, gz * y], 1).flatten(2)      # (n, 8, c hw)
         jw = jac * rho.expand(-1, c, -1).flatten(1)[:, None]
         hess = jw @ jac.transpose(1, 2)
-        hess = hess + torch.diag_embed(hess.diagonal(dim1=1, dim2=2) * 1e-3 + 1e-6 * hess.diagonal(dim1=1, dim2=2).amax(1, keepdim=True) + 1e-6)
+        diagonal = hess.diagonal(dim1=1, dim2=2)
+        hess = hess + torch.diag_embed(diagonal * 1e-3 + diagonal.amax(1, keepdim=True) * 1e-6 + 1e-6)
         step = torch.linalg.solve(hess, jw @ r.flatten(1)[..., None])[..., 0].clamp(-.1, .1)
         enough = (m > 0).float().mean((1, 2)) > .05
         homography = homography - F.pad(step * enough.float()[:, None], (0, 1)).view(n, 3, 3)
@@ -115,13 +116,13 @@ def residual(warped, gt, m, robust, floor):
     return r, m / (1 + (r ** 2).mean(1, keepdim=True) / sigma ** 2) ** 2
 
 
-def mismatch(homography, target, reference):
-    """Weighted mean clipped difference where both are visible; 0.3 more where under 5 % overlaps -> (n)."""
+def mismatch(homography, target, reference, clip=.1):
+    """Weighted mean difference, clipped, where both are visible; 0.3 more where under 5 % overlaps -> (n)."""
     (gt, vt, near), (gr, vr, _) = target, reference
     s = sample(torch.cat([gr, vr], 1), homography).flatten(2)
     m = (s[:, -1:] > .99).float() * (vt * near).flatten(2)
     r, _ = residual(s[:, :-1], gt, m, 1., 0.01)
-    cost = (r.abs().mean(1, keepdim=True).clamp(max=.3) * m).sum((1, 2)) / m.sum((1, 2)).clamp(min=1e-3)
+    cost = (r.abs().mean(1, keepdim=True).clamp(max=clip) * m).sum((1, 2)) / m.sum((1, 2)).clamp(min=1e-3)
     return cost + .3 * ((m > 0).float().mean((1, 2)) < .05).float()
 
 
@@ -135,6 +136,16 @@ def refine(homography, target, reference, steps=(4, 3), robust=(1.5, .7)):
     for t, r, s, k in zip(target, reference, steps, robust):
         homography = better(gauss_newton(homography, t, r, s, k), homography, t, r)
     return homography
+
+
+def chain(steps, t):
+    """steps[i]: frame i -> i - 1, (1, 3, 3), steps[0] unused -> homographies (len, 3, 3) from t to every frame."""
+    out = {t: identity()}
+    for r in range(t - 1, -1, -1):
+        out[r] = normalised(steps[r + 1] @ out[r + 1])
+    for r in range(t + 1, len(steps)):
+        out[r] = normalised(torch.linalg.inv(steps[r]) @ out[r - 1])
+    return torch.cat([out[r] for r in range(len(steps))])
 
 
 def local_mismatch(aligned, target, both, sigma):
@@ -156,13 +167,15 @@ def windowed(value, weight, sigma, prior, size):
     return F.interpolate(out, size, mode='bilinear', align_corners=False)
 
 
-def pool(aligned, seen, target, mask, scale=60., sigma=24., smooth=16.):
+def pool(aligned, seen, target, mask, scale=60., sigma=24., smooth=8., doubt=.2):
     """Aligned references (n, 3, h, w), seen (n, 1, h, w) -> coarse frame (1, 3, h, w), pixels that some reference shows."""
     both = seen * (1 - mask)
     aligned = aligned + membrane(aligned, target, both, smooth)
-    logit = (-scale * local_mismatch(aligned, target, both, sigma)).masked_fill(seen < .5, -1e4)
-    s = logit.softmax(0) * seen
+    cost = local_mismatch(aligned, target, both, sigma)
+    s = (-scale * cost).masked_fill(seen < .5, -1e4).softmax(0) * seen
     s = s / s.sum(0, keepdim=True).clamp(min=1e-6)
     borrowed = (seen.amax(0, keepdim=True) > .5).float() * mask
-    known = 1 - mask + borrowed
-    return fill(target * (1 - mask) + (aligned * s).sum(0, keepdim=True) * borrowed, known), borrowed
+    trust = torch.sigmoid((doubt - (cost * s).sum(0, keepdim=True)) * 30)
+    smooth_fill = fill(target * (1 - mask), 1 - mask)
+    frame = trust * (aligned * s).sum(0, keepdim=True) + (1 - trust) * smooth_fill
+    return fill(target * (1 - mask) + frame * borrowed, 1 - mask + borrowed), borrowed
