@@ -12,12 +12,30 @@ const emulator = {
   extends: true as const,
   test: {
     name: 'emulator',
-    include: ['test/ops/*.test.ts', 'test/emulator/*.test.ts', 'test/network/emulated.test.ts'],
+    include: [
+      'test/ops/*.test.ts',
+      'test/emulator/*.test.ts',
+      'test/lifecycle/*.test.ts',
+      'test/network/emulated.test.ts',
+    ],
     env: {
       AA_PROJECT: 'emulator',
       ALIGN_AND_ATTEND_PREBUILD: fileURLToPath(new URL('build/emulator', import.meta.url)),
     },
     testTimeout: 300_000,
+  },
+};
+
+// What has a path of its own before compute capability 8.0, on the emulated GPU as one of 7.5.
+const older = {
+  extends: true as const,
+  test: {
+    ...emulator.test,
+    name: 'emulator 7.5',
+    include: ['conv2d', 'masked_correlation', 'nonlocal_attention'].map(
+      (op) => `test/ops/${op}.test.ts`,
+    ),
+    env: { ...emulator.test.env, EMULATOR: 'capability=75' },
   },
 };
 
@@ -39,6 +57,7 @@ export default defineConfig({
       },
       ...lower,
       emulator,
+      older,
     ],
   },
 });

@@ -64,30 +64,34 @@ export interface Card {
   readonly multiprocessors: number;
   /** 1e9 clock cycles a second. */
   readonly clock: number;
-  /** float16 multiply-adds with float32 sums, times 2, 1e12 a second. */
+  /** float16 multiply-adds with float32 sums, times 2, 1e12 a second, as `mma` reaches them. */
   readonly tensor: number;
   /** Warp instructions that a multiprocessor starts in a cycle, and those of them on floats. */
   readonly issue: number;
   readonly math: number;
   /** 1e9 bytes a second. */
   readonly memory: number;
+  /** Bytes that the caches hand to a multiprocessor in a cycle. */
+  readonly cache: number;
 }
 
 /**
- * The H100 SXM's figures are from its data sheet. The other stands for cards of the GTX 1080 Ti's
+ * The H100 SXM's figures are from its data sheet; of its 989 TFLOP/s `mma` reaches 63 %, the rest is
+ * wgmma's (Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, 2024). The other stands for cards of the GTX 1080 Ti's
  * class: it, of 6.1, cannot run the kernels, so its successor with nearly the same memory and float
  * rates is taken, the RTX 2080 (Turing white paper).
  */
-export const cards: readonly Card[] = [
+export const cards: readonly [Card, ...Card[]] = [
   {
     name: 'H100 SXM',
     architecture: 90,
     multiprocessors: 132,
     clock: 1.83,
-    tensor: 989,
+    tensor: 0.63 * 989,
     issue: 4,
     math: 4,
     memory: 3350,
+    cache: 64,
   },
   {
     name: 'RTX 2080',
@@ -98,5 +102,6 @@ export const cards: readonly Card[] = [
     issue: 4,
     math: 2,
     memory: 448,
+    cache: 64,
   },
 ];

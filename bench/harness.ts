@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Device } from '../lib/device.js';
 import type { NetworkConfig } from '../lib/network/config.js';
-import { linear, normalize, packLinear } from '../lib/ops/index.js';
+import { conv2d, linear, normalize, packConv2d, packLinear } from '../lib/ops/index.js';
 import type { Size } from '../lib/ops/window.js';
 import type { Safetensors } from '../lib/safetensors.js';
 import { scope } from '../lib/scope.js';
@@ -19,14 +19,36 @@ export interface Case {
   readonly flops?: number;
   /** Uploads the inputs; the answer queues one call. */
   prepare(): () => unknown;
-  /** The same work elsewhere, with as many threads. */
-  peer?(): Promise<Peer>;
+  /** The same work elsewhere. */
+  peer?(rival: Rival): Promise<Peer>;
 }
 
-/** Someone else's implementation. */
+/** Someone else's implementation of a case. */
 export interface Peer {
-  run(): Promise<void>;
+  readonly run: Turn;
   release(): Promise<void>;
+}
+
+/** A convolution with "same" padding; h and w are those of the input. */
+export interface ConvShape {
+  readonly n: number;
+  readonly h: number;
+  readonly w: number;
+  readonly c: number;
+  readonly o: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly leakyRelu: boolean;
+}
+
+/** Someone else's library. */
+export interface Rival {
+  /** With its version and what it runs on. */
+  readonly name: string;
+  /** A convolution on values of its own. */
+  conv(shape: ConvShape): Promise<Peer>;
+  close(): void;
 }
 
 /**
@@ -120,6 +142,7 @@ const large = { h: 1024, w: 1024, c: 16 };
 /** Times calls on a device. */
 export class Stopwatch {
   readonly #device: Device;
+  readonly #quick: boolean;
   readonly #rounds: number;
   readonly #atLeast: number;
   readonly #small: Tensor;
@@ -128,6 +151,7 @@ export class Stopwatch {
   /** @param quick to see whether everything runs; the figures mean little */
   constructor(device: Device, quick: boolean) {
     this.#device = device;
+    this.#quick = quick;
     this.#rounds = quick ? 2 : 9;
     this.#atLeast = quick ? 2 : 50;
     this.#small = device.upload(new Float32Array(1), [1]);
@@ -190,11 +214,28 @@ export class Stopwatch {
 
   /**
    * The most that is seen of this machine, in units of 1e9 a second: bytes read and written by a
-   * call that does little else; operations of the matrix kernel on squares that stay in the caches.
+   * call that does little else; operations of the matrix kernel on squares that stay in the caches,
+   * or, of a GPU, of a convolution that is large enough to fill it.
    */
   async ceiling(random: Random): Promise<Ceiling> {
     const { bytes, run } = this.stream();
     const { min } = await this.warm(run);
+    const operations =
+      this.#device.kind === 'cpu' ? await this.#products(random) : await this.#convolution(random);
+    return { bytes: bytes / min / 1e6, operations };
+  }
+
+  async #convolution(random: Random): Promise<number> {
+    const [side, c] = this.#quick ? [16, 32] : [256, 256];
+    using x = this.#device.upload(random.values(side * side * c), [1, side, side, c]);
+    const weight = random.values(c * 9 * c);
+    const conv = packConv2d(this.#device, weight, [c, c, 3, 3], random.values(c));
+    const { min } = await this.warm(() => conv2d(x, conv));
+    conv.dispose();
+    return (2 * side ** 2 * c ** 2 * 9) / min / 1e6;
+  }
+
+  async #products(random: Random): Promise<number> {
     let operations = 0;
     for (const side of [320, 512, 768]) {
       const [data, bias] = [random.values(side * side), random.values(side)];
@@ -204,12 +245,12 @@ export class Stopwatch {
       layer.dispose();
       operations = Math.max(operations, (2 * side ** 3) / min / 1e6);
     }
-    return { bytes: bytes / min / 1e6, operations };
+    return operations;
   }
 
   /** A call that does little but move more than the caches hold. */
   stream(): { readonly bytes: number; run(): Tensor } {
-    const { h, w, c } = large;
+    const { h, w, c } = this.#quick ? { h: 64, w: 64, c: 16 } : large;
     this.#large ??= this.#device.upload(new Float32Array(h * w * c).fill(1), [1, h, w, c]);
     const from = this.#large;
     return { bytes: 2 * 4 * from.size, run: () => normalize(from) };

@@ -12,12 +12,6 @@ import { Random } from '../test/random.js';
 import { ms, percent, type Stopwatch, table } from './harness.js';
 import { boundsOf, references as count, holeOf, share, text } from './shapes.js';
 
-/** The sizes that are timed. */
-export const sizes: readonly Size[] = [
-  { h: 256, w: 256 },
-  { h: 240, w: 432 },
-];
-
 /** A frame with previous outputs, ready to be completed. */
 export interface Scene {
   readonly target: { readonly frame: Tensor; readonly encoded: Encoded };

@@ -5,48 +5,90 @@
 //
 //   tensor    multiply-adds of the tensor cores over their rate
 //   issue     warp instructions over what a multiprocessor starts in a cycle; floats have a rate of their own
-//   shared    accesses of shared memory, bank conflicts included, one in a cycle
-//   memory    bytes of the 32-byte sectors that its loads and stores touch, over the memory's rate: as if
-//             no cache helped, so this one is more than the least
+//   shared    cycles of shared memory, bank conflicts included
+//   memory    bytes of the 32-byte sectors that its loads and stores touch, over the memory's rate, as if no
+//             cache helped; and over what the caches hand to the multiprocessors that have blocks
 //
-// The first three are a multiprocessor's: blocks are dealt out evenly, and the one that gets most
-// is waited for. A launch takes the largest of them, and `gap` more to start. Nothing here knows of latency, so
-// a launch of few blocks takes longer than this says. These are predictions, not measurements.
+// All but the memory's rate are a multiprocessor's: blocks are dealt out evenly, and the one that
+// gets most is waited for, so the others' idleness counts. The largest of the four is the bound.
+//
+//   latency   a warp's own instructions, one every `wait` cycles as if each needed the one before, for as many
+//             blocks as have to follow one another, and one `trip` to memory
+//
+// The estimate is the bound, or the latency where that is more. Assumed and not counted: wait, trip
+// and gap. These are predictions, not measurements.
 import { readFile } from 'node:fs/promises';
 import { Device } from '../lib/device.js';
 import { defaultWeights } from '../lib/inpainter.js';
 import { Network } from '../lib/network/network.js';
+import { Safetensors } from '../lib/safetensors.js';
+import { scope } from '../lib/scope.js';
+import type { Tensor } from '../lib/tensor.js';
 import * as emulator from '../test/emulator/probe.js';
 import { blocksPerMultiprocessor, type Card, cards, occupancy, plainName } from './gpu.js';
-import { percent, table } from './harness.js';
+import { Feed, percent, table } from './harness.js';
 import { sceneOf } from './network.js';
-import { references, share, text } from './shapes.js';
+import { convolution } from './ops/conv2d.js';
+import { layersOf, references, share, text } from './shapes.js';
 
-/** Microseconds from the end of a graph's node to the start of the next: an assumption. */
+/** Cycles from an instruction to one that needs its result: arithmetic's, since Volta. */
+const wait = 4;
+/** Nanoseconds of a load that no cache answers. */
+const trip = 500;
+/**
+ * Microseconds between nodes of a replayed graph that depend on each other. NVIDIA's introduction
+ * of graphs has 3.4 a kernel of 2.9, on a V100; this is twice that.
+ */
 const gap = 1;
 
-const bounds = ['tensor', 'issue', 'shared', 'memory'] as const;
+const bounds = ['tensor', 'issue', 'shared', 'memory', 'latency'] as const;
 type Bound = (typeof bounds)[number];
 
-const sectorBytes = (it: emulator.LaunchCounters) => 32 * (it.loadSectors + it.storeSectors);
+/** What ptxas gives a kernel. */
+type Resources = (kernel: string, architecture: number) => { registers: number; shared: number };
 
-/** Microseconds of a launch, by what bounds it. */
-function microseconds(it: emulator.LaunchCounters, card: Card): Record<Bound, number> {
-  const blocks = it.grid[0] * it.grid[1] * it.grid[2];
-  // The share of the launch that falls to the multiprocessor with most blocks.
-  const most = Math.ceil(blocks / card.multiprocessors) / blocks;
-  const cycles = (count: number, rate: number) => (most * count) / rate / (card.clock * 1e3);
-  const instructions = it.mma + it.math + it.address + it.memory + it.control + it.other;
-  return {
-    tensor: (most * it.mmaOperations * card.multiprocessors) / (card.tensor * 1e6),
-    issue: Math.max(cycles(instructions, card.issue), cycles(it.math, card.math)),
-    shared: cycles(it.sharedAccesses + it.sharedConflicts, 1),
-    memory: sectorBytes(it) / (card.memory * 1e3),
-  };
+const sectorBytes = (it: emulator.LaunchCounters) => 32 * (it.loadSectors + it.storeSectors);
+const blocksOf = ({ grid }: emulator.LaunchCounters) => grid[0] * grid[1] * grid[2];
+const threadsOf = ({ block }: emulator.LaunchCounters) => block[0] * block[1] * block[2];
+
+/** A launch on a card. */
+interface Time {
+  /** Microseconds at least. */
+  readonly bound: number;
+  readonly estimate: number;
+  /** What the estimate is. */
+  readonly by: Bound;
+  /** The share of a multiprocessor's warps that its blocks fill. */
+  readonly full: number;
 }
 
-/** Registers of the kernels by architecture, from the resource report. */
-async function readRegisters(): Promise<(kernel: string, architecture: number) => number> {
+function timeOf(it: emulator.LaunchCounters, card: Card, resources: Resources): Time {
+  const { architecture, multiprocessors } = card;
+  const [blocks, threads] = [blocksOf(it), threadsOf(it)];
+  const { registers, shared } = resources(plainName(it.kernel), architecture);
+  const kernel = { threads, registers, shared: shared + it.dynamicShared };
+  const resident = blocksPerMultiprocessor(architecture, kernel);
+
+  // The blocks of the multiprocessor that gets most, and microseconds of its share of a count.
+  const most = Math.ceil(blocks / multiprocessors);
+  const cycles = (count: number) => count / (card.clock * 1e3);
+  const mine = (count: number, rate: number) => cycles(((most / blocks) * count) / rate);
+  const instructions = it.mma + it.math + it.address + it.memory + it.control + it.other;
+  const chain = instructions / (blocks * Math.ceil(threads / 32));
+  const times: Record<Bound, number> = {
+    tensor: ((most / blocks) * it.mmaOperations * multiprocessors) / (card.tensor * 1e6),
+    issue: Math.max(mine(instructions, card.issue), mine(it.math, card.math)),
+    shared: mine(it.sharedCycles, 1),
+    memory: Math.max(sectorBytes(it) / (card.memory * 1e3), mine(sectorBytes(it), card.cache)),
+    latency: trip / 1e3 + cycles(Math.ceil(most / resident) * chain * wait),
+  };
+  const { latency: _, ...least } = times;
+  const by = bounds.reduce((a, b) => (times[b] > times[a] ? b : a));
+  const full = occupancy(architecture, threads, resident);
+  return { bound: Math.max(...Object.values(least)), estimate: times[by], by, full };
+}
+
+async function readResources(): Promise<Resources> {
   const kept = await readFile(new URL('results/cuda-resources.txt', import.meta.url), 'utf8');
   const lines = kept.split('\n');
   const heads: readonly string[] =
@@ -54,95 +96,126 @@ async function readRegisters(): Promise<(kernel: string, architecture: number) =
   return (kernel, architecture) => {
     const line = lines.find((it) => it.startsWith(`${kernel} `));
     const cells = line?.slice(kernel.length).match(/\d+ \d+ (?:\d+ %|\?)/g) ?? [];
-    const cell = cells[heads.indexOf(`sm_${architecture}`)];
-    return Number(cell?.split(' ')[0] ?? 64);
+    const [registers, shared] = cells[heads.indexOf(`sm_${architecture}`)]?.split(' ') ?? [];
+    if (!registers)
+      throw new Error(`expected ${kernel} in cuda-resources.txt; npm run cuda:report makes it`);
+    return { registers: Number(registers), shared: Number(shared) };
   };
 }
 
-/** Runs one frame on the emulated GPU and prints what its launches would take. */
+const sum = <T>(list: readonly T[], of: (it: T) => number) =>
+  list.reduce((total, it) => total + of(it), 0);
+
+function span(values: readonly number[], show: (value: number) => string): string {
+  const [least, most] = [show(Math.min(...values)), show(Math.max(...values))];
+  return least === most ? most : `${least}-${most}`;
+}
+
+/** Columns and cells of a list of launches, alike for kernels and layers. */
+const columns = [
+  ['launches', 8],
+  ['blocks', 10],
+  ['GFLOP', 7],
+  ['MB', 7],
+  ['useful', 7],
+  ['conflicts', 9],
+  ['full', 9],
+  ...cards.map(({ name }) => [name, 21] as const),
+] as const;
+
+function cellsOf(list: readonly emulator.LaunchCounters[], resources: Resources) {
+  const times = cards.map((card) => list.map((it) => timeOf(it, card, resources)));
+  const cycles = sum(list, (it) => it.sharedCycles);
+  const loaded = 32 * sum(list, (it) => it.loadSectors);
+  const perCard = times.map((of) => {
+    const by = bounds.map((bound) =>
+      sum(
+        of.filter((it) => it.by === bound),
+        (it) => it.estimate,
+      ),
+    );
+    const [bound, estimate] = [sum(of, (it) => it.bound), sum(of, (it) => it.estimate)];
+    const name = bounds[by.indexOf(Math.max(...by))] as Bound;
+    return { bound, estimate, cell: `${bound.toFixed(1)} ${estimate.toFixed(1)} ${name}` };
+  });
+  const cells = [
+    String(list.length),
+    span(list.map(blocksOf), String),
+    (sum(list, (it) => it.mmaOperations) / 1e9).toFixed(2),
+    (sum(list, sectorBytes) / 1e6).toFixed(2),
+    loaded ? percent(sum(list, (it) => it.loadBytes) / loaded) : '-',
+    cycles ? percent(sum(list, (it) => it.sharedConflicts) / cycles) : '-',
+    span(times[0]?.map(({ full }) => full) ?? [], percent),
+    ...perCard.map(({ cell }) => cell),
+  ];
+  return { cells, perCard };
+}
+
+/** Counts what body queues, and nothing that was queued before. */
+async function count(
+  device: Device,
+  body: () => unknown,
+): Promise<readonly emulator.LaunchCounters[]> {
+  using last = device.upload(new Float32Array(1), [1]);
+  await last.read();
+  emulator.set({ count: true });
+  using _ = scope(() => body() as Tensor);
+  await last.read(); // a map would be made float32 first
+  emulator.set({ count: false });
+  return emulator.counters();
+}
+
+/** Runs one frame, and every layer, on the emulated GPU and prints what they would take. */
 export async function predict(size: { readonly h: number; readonly w: number }): Promise<void> {
   if (!emulator.available) throw new Error(`expected the emulator, got none: ${emulator.reason}`);
-  const registers = await readRegisters();
+  const resources = await readResources();
+  console.error('the emulator runs a frame and every layer: two minutes on two idle cores');
+  emulator.set({ races: false, uninitialised: false, threads: 2 });
   using device = Device.create('cuda:0');
   using network = await Network.load(device, defaultWeights);
   const scene = sceneOf(device, network, size);
-  const wait = async () => {
-    using output = scene.whole();
-    await output.read();
-  };
-  emulator.set({ races: false, uninitialised: false, threads: 2 });
-  await wait();
-  emulator.set({ count: true });
-  emulator.counters();
-  await wait();
-  const launches = emulator.counters();
 
+  const launches = await count(device, scene.whole);
   const kernels = new Map<string, emulator.LaunchCounters[]>();
   for (const launch of launches) {
     const name = plainName(launch.kernel);
     kernels.set(name, [...(kernels.get(name) ?? []), launch]);
   }
-  console.log(`
-Prediction, not measurement: ${text(size)}, ${references} references, ${percent(share)} hole, with previous outputs; float16
-GFLOP: of tensor cores. MB: sectors touched, as if no cache helped. Useful: bytes asked for, of the sectors of loads.
-Conflicts: of shared-memory cycles. Full: occupancy on the first card. Then microseconds, and what bounds most of them.
+  console.log(`Predictions, not measurements: nothing here ran on a GPU. ${text(size)}, float16; see bench/predict.ts
+
+GFLOP: of tensor cores. MB: sectors touched. Useful: bytes asked for, of the sectors of loads. Conflicts: of the cycles of
+shared memory. Full: occupancy, on the first card. Then for each card, in microseconds: the bound, the estimate, and what
+most of the estimate is.
+
+A frame with previous outputs, ${references} references, ${percent(share)} hole, every launch emulated
 `);
-  const row = table(
-    ['kernel', -52],
-    ['launches', 8],
-    ['GFLOP', 7],
-    ['MB', 7],
-    ['useful', 7],
-    ['conflicts', 9],
-    ['full', 10],
-    ...cards.map(({ name }) => [name, 20] as const),
-  );
-  const totals = cards.map(() => 0);
-  const rows = [...kernels].map(([name, list]) => {
-    const sum = (of: (it: emulator.LaunchCounters) => number) =>
-      list.reduce((total, it) => total + of(it), 0);
-    const cells = cards.map((card, i) => {
-      const by = new Map<Bound, number>();
-      for (const launch of list) {
-        const times = microseconds(launch, card);
-        const bound = bounds.reduce((a, b) => (times[b] > times[a] ? b : a));
-        by.set(bound, (by.get(bound) ?? 0) + times[bound]);
-      }
-      const time = [...by.values()].reduce((a, b) => a + b, 0);
-      totals[i] = (totals[i] ?? 0) + time;
-      const [[most = ''] = []] = [...by].sort(([, a], [, b]) => b - a);
-      return { time, cell: `${time.toFixed(1)} ${most}` };
-    });
-    const full = list.map(({ block, dynamicShared }) => {
-      const threads = block[0] * block[1] * block[2];
-      const { architecture } = cards[0] as Card;
-      const kernel = { threads, registers: registers(name, architecture), shared: dynamicShared };
-      return occupancy(architecture, threads, blocksPerMultiprocessor(architecture, kernel));
-    });
-    const [least, best] = [Math.min(...full), Math.max(...full)];
-    const accesses = sum((it) => it.sharedAccesses);
-    return {
-      time: cells[0]?.time ?? 0,
-      cells: [
-        name,
-        String(list.length),
-        (sum((it) => it.mmaOperations) / 1e9).toFixed(2),
-        (sum(sectorBytes) / 1e6).toFixed(2),
-        percent(sum((it) => it.loadBytes) / Math.max(1, 32 * sum((it) => it.loadSectors))),
-        accesses ? percent(sum((it) => it.sharedConflicts) / accesses) : '-',
-        least === best ? percent(best) : `${percent(least)}-${percent(best)}`,
-        ...cells.map(({ cell }) => cell),
-      ],
-    };
-  });
-  for (const { cells } of rows.sort((a, b) => b.time - a.time)) row(...cells);
-  const blank = ['', '', '', '', ''];
-  row('bound, all launches', String(launches.length), ...blank, ...totals.map((t) => t.toFixed(1)));
+  const row = table(['kernel', -40], ...columns);
+  const all = cellsOf(launches, resources);
+  const rows = [...kernels].map(([name, list]) => ({ name, ...cellsOf(list, resources) }));
+  const estimate = (it: (typeof rows)[number]) => it.perCard[0]?.estimate ?? 0;
+  for (const { name, cells } of rows.sort((a, b) => estimate(b) - estimate(a))) row(name, ...cells);
+  row('all launches', ...all.cells);
   const starts = launches.length * gap;
-  row(
-    `and ${gap} us to start each`,
-    '',
-    ...blank,
-    ...totals.map((time) => `${((time + starts) / 1e3).toFixed(3)} ms`),
-  );
+  console.log(`\nIn all, with ${gap} us from each launch of a replayed graph to the next`);
+  for (const [i, { name }] of cards.entries()) {
+    const { bound, estimate } = all.perCard[i] ?? { bound: 0, estimate: 0 };
+    const show = (time: number) => `${((time + starts) / 1e3).toFixed(2)} ms`;
+    console.log(`  ${name.padEnd(10)} ${show(bound)} at least, ${show(estimate)} estimated`);
+  }
+
+  console.log(`
+The network's layers on whole planes; a frame computes less of the decoder. GFLOP has the padding in it; formula: without.
+Roof: the formula's operations and the bytes of input, weights and output, over the rates of the first card.
+`);
+  const layerRow = table(['layer', -62], ...columns, ['formula', 7], ['roof', 6]);
+  const feed = new Feed(device, await Safetensors.open(defaultWeights), network.config);
+  const [{ tensor, memory }] = cards;
+  for (const layer of layersOf(network.config, size)) {
+    const { name, flops = 0, bytes, prepare } = convolution(feed, layer);
+    const run = prepare();
+    const { cells } = cellsOf(await count(device, run), resources);
+    feed.clear();
+    const roof = Math.max(flops / tensor, (bytes / 2 / memory) * 1e3) / 1e6;
+    layerRow(name, ...cells, (flops / 1e9).toFixed(2), roof.toFixed(1));
+  }
 }

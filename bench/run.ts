@@ -2,23 +2,34 @@
 // network.
 //
 //   --op conv2d      only this; may be given several times; `network` is the whole frame by part
-//   --device cpu     as Device.create takes it
+//   --device cpu     as Device.create takes it; on a GPU, PyTorch is the peer where python3 has it
 //   --threads n      of the device, and of the peer
-//   --quick          to see whether everything runs; the figures mean little
+//   --quick          to see whether everything runs, on small planes; the figures mean little
 //   --predict        instead: what a frame would take on GPUs, from counts of the emulated one
 //                    (npm run build:test makes the emulator); see bench/predict.ts
 import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { cpus, loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { Device, type DeviceName } from '../lib/device.js';
+import { Device, type DeviceName, devices } from '../lib/device.js';
 import { defaultWeights } from '../lib/inpainter.js';
 import { Network } from '../lib/network/network.js';
 import { Safetensors } from '../lib/safetensors.js';
-import { type Case, type Ceiling, Feed, giga, ms, percent, Stopwatch, table } from './harness.js';
-import { sizes, timeNetwork } from './network.js';
-import { compared, native, references, text, work } from './shapes.js';
+import {
+  type Case,
+  type Ceiling,
+  Feed,
+  giga,
+  ms,
+  percent,
+  type Rival,
+  Stopwatch,
+  table,
+} from './harness.js';
+import { timeNetwork } from './network.js';
+import { onnxRuntime } from './peers/onnxruntime.js';
+import { startPyTorch } from './peers/pytorch.js';
+import { compared, frames, makeSmall, native, references, text, work } from './shapes.js';
 
 const { values } = parseArgs({
   options: {
@@ -48,12 +59,12 @@ for (const op of wanted) {
     throw new Error(`expected --op to be one of ${operations.join(', ')}, network, got ${op}`);
 }
 
+if (values.quick) makeSmall();
 const device = Device.create(values.device as DeviceName, { threads: Number(values.threads) });
 const weights = await Safetensors.open(defaultWeights);
 const network = await Network.load(device, defaultWeights);
 const feed = new Feed(device, weights, network.config);
 const watch = new Stopwatch(device, values.quick);
-const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json');
 
 const ceiling = await watch.ceiling(feed.random);
 printMachine(ceiling, (await watch.cold(() => {})).median);
@@ -62,37 +73,58 @@ for (const op of wanted.filter((it) => it !== 'network')) {
   const { cases } = (await import(`./ops/${op}.ts`)) as { cases(feed: Feed): Case[] };
   loaded.push({ op, cases: cases(feed) });
 }
-const compares = ({ cases }: { cases: Case[] }) =>
-  device.kind === 'cpu' && cases.every(({ peer }) => peer);
-for (const { op, cases } of loaded.filter(compares)) await compareWithPeer(op, cases);
+const rival = await findRival();
+const compares = ({ cases }: { cases: Case[] }) => rival && cases.every(({ peer }) => peer);
+if (rival)
+  for (const { op, cases } of loaded.filter(compares)) await compareWithPeer(op, cases, rival);
 await timeAlone(loaded.filter((it) => !compares(it)));
 if (wanted.includes('network')) {
   console.log('\nThe whole frame by part, with previous outputs');
-  for (const size of sizes) await timeNetwork(device, network, watch, size);
+  for (const size of frames) await timeNetwork(device, network, watch, size);
 }
+rival?.close();
 device.dispose();
 
 function printMachine({ operations, bytes }: Ceiling, trip: number): void {
   const [cpu, ...others] = cpus();
+  const what =
+    device.kind === 'cpu'
+      ? 'the matrix kernel on squares in the caches'
+      : 'a convolution, 256 channels of 256x256';
+  const info = devices().find(({ name }) => name === device.name);
+  const about =
+    device.kind === 'cpu'
+      ? `${device.instructionSet}, ${device.threads} threads`
+      : `${info?.reason}, maps as float16`;
   const lines = {
     machine: `${cpu?.model.trim()}, ${others.length + 1} cores, load ${loadavg()[0]?.toFixed(2)} before`,
     node: `${process.version} ${process.platform} ${process.arch}`,
-    device: `${device.name}, ${device.instructionSet}, ${device.threads} threads`,
-    ceiling: `${operations.toFixed(1)} GFLOP/s, the matrix kernel on squares in the caches`,
-    '': `${bytes.toFixed(1)} GB/s, 64 MiB read and written`,
+    device: `${device.name}, ${about}`,
+    ceiling: `${operations.toFixed(1)} GFLOP/s, ${what}`,
+    '': `${bytes.toFixed(1)} GB/s, read and written`,
     'way there and back': `${ms(trip)} ms, is in every cold time`,
   };
   for (const [name, line] of Object.entries(lines)) console.log(`${name.padEnd(18)} ${line}`);
   if (values.quick) console.log('quick: to see whether everything runs; the figures mean little');
 }
 
-async function compareWithPeer(op: string, cases: readonly Case[]): Promise<void> {
+/** Whom our convolutions are compared with. */
+async function findRival(): Promise<Rival | undefined> {
+  if (device.kind === 'cpu') return onnxRuntime(feed.random, device.threads);
+  const found = await startPyTorch(device.kind, device.threads);
+  if (typeof found !== 'string') return found;
+  console.log(`no peer: PyTorch does not run here (${found})`);
+  return undefined;
+}
+
+async function compareWithPeer(op: string, cases: readonly Case[], rival: Rival): Promise<void> {
   console.log(`
-${op} on the network's layers at ${text(compared)}, ${references} references, against onnxruntime-node ${version}
-One process, ${device.threads} threads each, in turn A B A B; ratio: the peer's time over ours. Ours reads several inputs,
-enlarges, adds the residual, does the output's gate. The peer's input is n c h w, already concatenated and
-enlarged; it does bias and LeakyRelu, and is spared residual and gate; its time has in it what it does to the
-layout. GFLOP/s are those of the plain sum: the share may exceed 100 %, as fewer do.
+${op} on the network's layers at ${text(compared)}, ${references} references, against
+${rival.name}
+In turn A B A B, every call launched by itself; ratio: the peer's time over ours. Ours reads several inputs, enlarges,
+adds the residual, does the output's gate. The peer's input is already concatenated and enlarged; it does bias
+and LeakyRelu, and is spared residual and gate; its time has in it what it does to the layout. GFLOP/s are
+those of the plain sum: the share may exceed 100 %, as fewer do.
 `);
   const row = table(
     ['layer', -56],
@@ -109,11 +141,8 @@ layout. GFLOP/s are those of the plain sum: the share may exceed 100 %, as fewer
   for (const { name, flops = 0, prepare, peer } of cases) {
     if (!peer) continue;
     const run = prepare();
-    const other = await peer();
-    const theirTurn = async (calls: number) => {
-      for (let i = 0; i < calls; i++) await other.run();
-    };
-    const [ours, theirs] = await watch.compare(watch.turn(run), theirTurn);
+    const other = await peer(rival);
+    const [ours, theirs] = await watch.compare(watch.turn(run), other.run);
     await other.release();
     feed.clear();
     if (!ours || !theirs) continue;

@@ -5,11 +5,24 @@ import type { Conv2dOptions, Region, Size } from '../lib/ops/index.js';
 /** References of a target. */
 export const references = 16;
 /** The working plane of a 1920 x 1080 video. */
-export const work: Size = { h: 288, w: 512 };
+export let work: Size = { h: 288, w: 512 };
 /** Its frames. */
-export const native: Size = { h: 1080, w: 1920 };
+export let native: Size = { h: 1080, w: 1920 };
 /** The plane that convolutions are compared at. */
-export const compared: Size = { h: 240, w: 432 };
+export let compared: Size = { h: 240, w: 432 };
+/** The frames of which the whole way is timed. */
+export let frames: readonly Size[] = [
+  { h: 256, w: 256 },
+  { h: 240, w: 432 },
+];
+
+/** Takes planes that are done with in no time, to see whether everything runs. */
+export function makeSmall(): void {
+  work = compared = { h: 48, w: 64 };
+  native = { h: 96, w: 128 };
+  band = { ...boundsOf(native), h: 16 };
+  frames = [work];
+}
 
 /** Share of a frame that is hole. */
 export const share = 0.12;
@@ -47,7 +60,7 @@ export function boundsOf(plane: Size): Region {
 }
 
 /** The rows of the hole's bounds that are made at a time at the frames' own size. */
-export const band: Region = { ...boundsOf(native), h: 256 };
+export let band: Region = { ...boundsOf(native), h: 256 };
 
 /** A convolution of the network. */
 export interface Layer extends Required<Pick<Conv2dOptions, 'stride' | 'dilation' | 'upsample'>> {

@@ -42,6 +42,10 @@ std::vector<int> read_shape(Napi::Value value) {
   return shape;
 }
 
+char* bytes_of(Napi::TypedArray array) {
+  return static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+}
+
 // A read in flight: the promise, and the array that the stream's thread fills.
 struct Read {
   Napi::Promise::Deferred deferred;
@@ -139,15 +143,14 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       auto data = info[0].As<Napi::TypedArray>();
       Type type = info[2].As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
       Napi::Object object = Tensor::create(info.Env(), device, read_shape(info[1]), type);
-      const Tensor* tensor = Tensor::Unwrap(object);
-      auto from = static_cast<const char*>(data.ArrayBuffer().Data()) + data.ByteOffset();
-      std::shared_ptr<char[]> staging(new char[data.ByteLength()]);
-      std::copy(from, from + data.ByteLength(), staging.get());
-      device->stream().push(
-          {"upload",
-           [staging, to = tensor->data(), type = tensor->type(), count = tensor->elements(),
-            device = device.get()] { device->write(to, type, staging.get(), count); },
-           nullptr});
+      Tensor* tensor = Tensor::Unwrap(object);
+      try {
+        device->stream().push(
+            device->write(tensor->data(), tensor->type(), bytes_of(data), tensor->elements()));
+      } catch (...) {  // it goes back now, not when it is collected
+        tensor->release();
+        throw;
+      }
       return object;
     });
   }
@@ -185,22 +188,20 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
                     "expected a device in use, got one that was disposed of");
       const Tensor* tensor = Tensor::Unwrap(info[0].As<Napi::Object>());
       auto array = info[1].As<Napi::TypedArray>();
-      auto read =
-          new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt};
-      Napi::Promise promise = read->deferred.Promise();
+      std::unique_ptr<Read> owned(
+          new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt});
+      Read* read = owned.get();
+      Stream::Task task = device_->read(
+          bytes_of(array), tensor->type(), tensor->data(), tensor->elements(),
+          [reads = reads_, read](const Error* error) {
+            if (error) read->error.emplace(*error);
+            reads->settle.NonBlockingCall(
+                [reads, read](Napi::Env env, Napi::Function) { reads->finish(env, read); });
+          });
       if (reads_->open.empty()) reads_->settle.Ref(env);
-      reads_->open.insert(read);
-      void* to = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-      device_->stream().push(
-          {"read",
-           [to, from = tensor->data(), type = tensor->type(), count = tensor->elements(),
-            device = device_.get()] { device->read(to, type, from, count); },
-           [reads = reads_, read](const Error* error) {
-             if (error) read->error.emplace(*error);
-             reads->settle.NonBlockingCall(
-                 [reads, read](Napi::Env env, Napi::Function) { reads->finish(env, read); });
-           }});
-      return promise;
+      reads_->open.insert(owned.release());
+      device_->stream().push(std::move(task));
+      return read->deferred.Promise();
     });
   }
 

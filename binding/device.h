@@ -22,25 +22,29 @@ class Device {
   virtual int threads() const = 0;
   virtual Context& context() = 0;
   virtual Type maps() const { return Type::f32; }  // what maps are stored as
-  // On the stream's thread: `count` values from and to the host, where f16 is f32; and filling with
-  // NaN.
-  virtual void write(void* to, Type type, const void* from, size_t count) = 0;
-  virtual void read(void* to, Type type, const void* from, size_t count) = 0;
+  // Tasks that bring `count` values from the host and to it, where f16 is f32. What is written is
+  // copied now; what is read is there when `done` is called. Throw Error ERR_OUT_OF_MEMORY.
+  virtual Stream::Task write(void* to, Type type, const void* from, size_t count) = 0;
+  virtual Stream::Task read(void* to, Type type, const void* from, size_t count,
+                            Stream::Done done) = 0;
+  // Fills with NaN, on the stream's thread.
   virtual void poison(void* data, size_t bytes) = 0;
 
   void* allocate(size_t bytes) { return pool_.allocate(bytes); }
   void release(void* data) {
     if (!stopped_) pool_.release(data, stream_->pushed());
   }
-  void trim() { pool_.trim(stream_->completed()); }
+  // Gives memory back that nothing uses any more.
+  virtual void trim() { pool_.trim(stream_->completed()); }
   Stream& stream() { return *stream_; }
   Budget& budget() { return budget_; }
   size_t used() const { return pool_.used(); }
-  // Drops queued work and waits for the task in hand. The tensors' memory goes with it.
+  // Drops queued work and waits for what was started. The tensors' memory goes with it.
   void stop() {
     if (stopped_) return;
     stopped_ = true;
     stream_->stop();
+    halt();
     pool_.clear();
   }
   bool stopped() const { return stopped_; }
@@ -48,10 +52,12 @@ class Device {
   bool poisoning = false;  // fills an operation's outputs with NaN before it runs
 
  protected:
-  Device(MemorySource& source, size_t limit)
-      : budget_(limit), pool_(source, budget_), stream_(new Stream) {
-    pool_.set_completed(&stream_->completed());
-  }
+  Device(MemorySource& source, size_t limit, Stream::Follower* follower = nullptr)
+      : budget_(limit),
+        pool_(source, budget_, [this] { trim(); }),
+        stream_(std::make_unique<Stream>(follower)) {}
+  // Waits for work that outlives the stream's thread; no `done` is called any more.
+  virtual void halt() {}
   Budget budget_;
   Pool pool_;
   std::unique_ptr<Stream> stream_;

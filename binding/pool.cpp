@@ -1,9 +1,6 @@
 #include "pool.h"
 
 #include <algorithm>
-#include <string>
-
-#include "error.h"
 
 namespace aa {
 
@@ -32,6 +29,14 @@ bool Budget::take(size_t bytes) {
   return true;
 }
 
+Error out_of_memory(size_t bytes, const std::string& what, const Budget& budget,
+                    const MemorySource& source) {
+  return Error("ERR_OUT_OF_MEMORY", "",
+               "expected " + std::to_string(bytes) + " bytes " + what +
+                   "more, got none: " + std::to_string(budget.reserved()) + " of " +
+                   std::to_string(budget.limit()) + " are in use" + source.left());
+}
+
 void Pool::clear() {
   for (auto& [data, segment] : segments_) {
     source_.unmap(data, segment.bytes);
@@ -46,7 +51,7 @@ void Pool::clear() {
 void Pool::add_segment(size_t bytes) {
   size_t sizes[] = {std::max(bytes, segment_bytes), round_up(bytes, 4096)};
   for (bool trimmed : {false, true}) {
-    if (trimmed && completed_) trim(*completed_);
+    if (trimmed) press_();
     for (size_t size : sizes) {
       if (!budget_.take(size)) continue;
       auto data = static_cast<char*>(source_.map(size));
@@ -60,15 +65,16 @@ void Pool::add_segment(size_t bytes) {
       return;
     }
   }
-  throw Error("ERR_OUT_OF_MEMORY", "",
-              "expected " + std::to_string(bytes) +
-                  " bytes more, got none: " + std::to_string(budget_.reserved()) + " of " +
-                  std::to_string(budget_.limit()) + " are in use");
+  throw out_of_memory(bytes, "", budget_, source_);
 }
 
 void* Pool::allocate(size_t bytes) {
   bytes = round_up(std::max<size_t>(bytes, 1), alignment);
   auto found = free_.lower_bound(bytes);
+  if (found == free_.end()) {
+    join();
+    found = free_.lower_bound(bytes);
+  }
   if (found == free_.end()) {
     add_segment(bytes);
     found = free_.lower_bound(bytes);
@@ -87,30 +93,30 @@ void* Pool::allocate(size_t bytes) {
 }
 
 void Pool::release(void* data, size_t ticket) {
-  auto at = blocks_.find(static_cast<char*>(data));
-  Block* block = &at->second;
-  used_ -= block->bytes;
-  block->segment->ticket = ticket;
-  block->free = true;
-  if (auto next = std::next(at);
-      next != blocks_.end() && next->second.free && next->second.segment == block->segment) {
-    free_.erase(&next->second);
-    block->bytes += next->second.bytes;
-    blocks_.erase(next);
-  }
-  if (at != blocks_.begin()) {
-    auto before = std::prev(at);
-    if (before->second.free && before->second.segment == block->segment) {
-      free_.erase(&before->second);
-      before->second.bytes += block->bytes;
-      blocks_.erase(at);
-      block = &before->second;
+  Block& block = blocks_.at(static_cast<char*>(data));
+  used_ -= block.bytes;
+  block.segment->ticket = ticket;
+  block.free = true;
+  free_.insert(&block);
+}
+
+void Pool::join() {
+  for (auto at = blocks_.begin(); at != blocks_.end();) {
+    Block& block = at->second;
+    ++at;
+    if (!block.free) continue;
+    free_.erase(&block);
+    while (at != blocks_.end() && at->second.free && at->second.segment == block.segment) {
+      free_.erase(&at->second);
+      block.bytes += at->second.bytes;
+      at = blocks_.erase(at);
     }
+    free_.insert(&block);
   }
-  free_.insert(block);
 }
 
 void Pool::trim(size_t completed) {
+  join();
   for (auto at = segments_.begin(); at != segments_.end();) {
     auto block = blocks_.find(at->first);
     if (!block->second.free || block->second.bytes != at->second.bytes ||

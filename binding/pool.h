@@ -1,9 +1,13 @@
 #pragma once
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
+#include <string>
+
+#include "error.h"
 
 namespace aa {
 
@@ -13,6 +17,8 @@ class MemorySource {
   virtual ~MemorySource() = default;
   virtual void* map(size_t bytes) = 0;  // null when there is none
   virtual void unmap(void* data, size_t bytes) = 0;
+  // For the message when there is none: what is left, where that is known.
+  virtual std::string left() const { return ""; }
 };
 
 // Counts what a device holds and refuses what would pass the limit. Shared by the pool and the
@@ -36,20 +42,26 @@ class Budget {
   size_t limit_;
 };
 
+// `what` says what the memory was for.
+Error out_of_memory(size_t bytes, const std::string& what, const Budget& budget,
+                    const MemorySource& source);
+
 // Stream-ordered memory: a block released by the thread that enqueues may be handed out again at
 // once, although queued work still uses it, because whatever uses it next is queued behind that
-// work. Best fit; neighbours that are free are joined, so a steady sequence of requests settles on
-// the same blocks. Used by one thread only.
+// work. Best fit, of equal ones the first. Neighbours that are free are joined only when nothing
+// else fits, so a steady sequence of requests finds the blocks of the last round. Used by one
+// thread only.
 class Pool {
  public:
-  Pool(MemorySource& source, Budget& budget) : source_(source), budget_(budget) {}
+  // `press` is called when there is no memory left, and may call trim.
+  Pool(MemorySource& source, Budget& budget, std::function<void()> press)
+      : source_(source), budget_(budget), press_(std::move(press)) {}
   ~Pool() { clear(); }
   void* allocate(size_t bytes);  // throws Error ERR_OUT_OF_MEMORY
   void release(void* data, size_t ticket);
   // Gives segments back to the system that are free and whose last use, by ticket, is behind
   // `completed`.
   void trim(size_t completed);
-  void set_completed(const std::atomic<size_t>* completed) { completed_ = completed; }
   // Gives everything back; blocks that are still out dangle.
   void clear();
   size_t used() const { return used_; }
@@ -77,13 +89,14 @@ class Pool {
     bool operator()(size_t bytes, const Block* a) const { return bytes < a->bytes; }
   };
   void add_segment(size_t bytes);
+  void join();
 
   MemorySource& source_;
   Budget& budget_;
+  std::function<void()> press_;
   Blocks blocks_;
   std::set<Block*, BySize> free_;
   std::map<char*, Segment> segments_;
-  const std::atomic<size_t>* completed_ = nullptr;
   size_t used_ = 0;
 };
 

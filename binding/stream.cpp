@@ -2,7 +2,7 @@
 
 namespace aa {
 
-Stream::Stream() : thread_([this] { work(); }) {}
+Stream::Stream(Follower* follower) : follower_(follower), thread_([this] { work(); }) {}
 
 void Stream::push(Task task) {
   {
@@ -23,6 +23,12 @@ void Stream::stop() {
   tasks_.clear();
 }
 
+const Error& Stream::fail(Error error) {
+  std::lock_guard lock(mutex_);
+  if (!error_) error_.emplace(std::move(error));
+  return *error_;
+}
+
 std::optional<Error> Stream::error() const {
   std::lock_guard lock(mutex_);
   return error_;
@@ -30,23 +36,25 @@ std::optional<Error> Stream::error() const {
 
 void Stream::work() {
   std::unique_lock lock(mutex_);
-  for (;;) {
+  for (size_t ticket = 1;; ++ticket) {
     wake_.wait(lock, [&] { return stopping_ || !tasks_.empty(); });
     if (stopping_) return;
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
+    const Error* error = error_ ? &*error_ : nullptr;
     lock.unlock();
-    if (!error_) {  // only this thread writes it
+    if (!error) {
       try {
         if (task.run) task.run();
+        if (follower_) follower_->started(ticket, task.op, task.done);
       } catch (...) {
-        Error error = current_error(task.op);
-        std::lock_guard guard(mutex_);
-        error_.emplace(std::move(error));
+        Error thrown = current_error(task.op);
+        if (follower_) follower_->settle();
+        error = &fail(std::move(thrown));
       }
     }
-    ++completed_;
-    if (task.done) task.done(error_ ? &*error_ : nullptr);
+    if (!follower_) finish(ticket);
+    if (task.done) task.done(error);
     task = {};
     lock.lock();
   }

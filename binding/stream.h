@@ -11,33 +11,54 @@
 
 namespace aa {
 
-// Ordered work on a thread of its own. A task that throws poisons the stream: later tasks are told
+// Ordered work on a thread of its own. A task that fails poisons the stream: later tasks are told
 // the error instead of running.
 class Stream {
  public:
-  // `run` does the work; `done`, if any, is called after it on the same thread, with the error if
-  // there is one.
+  // Told the error if there is one.
+  using Done = std::function<void(const Error*)>;
+
+  // `run` does the work, or starts it on a GPU; `done`, if any, is called when it is over, on
+  // another thread than JavaScript's.
   struct Task {
     const char* op;
     std::function<void()> run;
-    std::function<void(const Error*)> done;
+    Done done;
   };
 
-  Stream();
+  // Where work goes on after `run`: a GPU. Called on the stream's thread.
+  class Follower {
+   public:
+    // A task has run. Calls finish() when its work is over, and moves `done` away to call it then.
+    virtual void started(size_t ticket, const char* op, Done& done) = 0;
+    // Returns when all that was started is over. An error of it comes before that of a later task.
+    virtual void settle() = 0;
+
+   protected:
+    ~Follower() = default;
+  };
+
+  explicit Stream(Follower* follower = nullptr);
   ~Stream() { stop(); }
   void push(Task task);
   // Finishes the task in hand, drops the rest (their `done` is not called) and ends the thread.
   void stop();
   size_t pushed() const { return pushed_; }
-  const std::atomic<size_t>& completed() const { return completed_; }
+  // Tasks whose work is over, a GPU's too.
+  size_t completed() const { return completed_; }
+  // All work up to that of this task is over.
+  void finish(size_t ticket) { completed_ = ticket; }
+  // Poisons the stream. Returns the error that it was poisoned with first.
+  const Error& fail(Error error);
   std::optional<Error> error() const;
 
  private:
   void work();
+  Follower* follower_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Task> tasks_;
-  std::optional<Error> error_;
+  std::optional<Error> error_;  // once set it stays
   bool stopping_ = false;
   size_t pushed_ = 0;
   std::atomic<size_t> completed_{0};

@@ -6,10 +6,12 @@
 //   source [source_h, source_w, source_c]   source_seen [source_h, source_w]   theta [r, 2, 3]
 //   output [r, out.h, out.w, c]   seen [r, out.h, out.w]
 //
-// Features: a thread makes 16 bytes of a cell, neighbours the next channels. Frames: a thread makes
-// a pixel. Bound by memory: reads each source about once, its four taps from cache, and writes the
-// output.   Contract: lib/ops/affine_sample.ts
+// A block makes some cells or pixels: a thread finds where one lies and what is seen of it; then the
+// threads go through their channels, 16 bytes at a time where there are that many, neighbours the
+// next ones, so that a warp reads what lies together. Bound by memory: reads each source about
+// once, its four taps from cache, and writes the output.   Contract: lib/ops/affine_sample.ts
 #include "operations.cuh"
+#include "reduce.cuh"
 #include "sample.cuh"
 
 namespace aa::cuda {
@@ -17,68 +19,52 @@ namespace aa::cuda {
 namespace {
 
 constexpr int threads = 128;
+// That a block makes: where a cell has many channels, few already give all threads work.
+template <int N>
+constexpr int cells = N == 1 ? threads : warp_size;
 
-// N channels a thread, C of N to a cell.
-template <class T, int N>
+// N channels at a time of sources of S, T or bytes; `parts` of N to a cell.
+template <class T, class S, int N>
 __global__ void __launch_bounds__(threads)
-    sample_features(const __grid_constant__ AffineSample p, int parts) {
-  const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
-  const int64_t cell = i / parts;
-  const int part = int(i % parts), r = blockIdx.y;
-  if (cell >= int64_t(p.out.h) * p.out.w) return;
-  const int y = int(cell / p.out.w), x = int(cell % p.out.w);
-  const float2 at = place_of(p.theta + r * 6, p.extent.h, p.extent.w, p.out.x + x, p.out.y + y);
-  const Tap tap = tap_zeros(at.x, at.y, p.source_h, p.source_w);
-  const int64_t to = int64_t(r) * p.out.h * p.out.w + cell;
-  *reinterpret_cast<Vector<T, N>*>(map<T>(p.output) + to * p.c + part * N) =
-      mix_vector<T, N>(tap, static_cast<const T*>(p.source[r]), p.c, part * N);
-  if (part == 0) {
-    const float seen = mix(tap, static_cast<const T*>(p.source_seen[r]));
-    map<T>(p.seen)[to] = stored<T>(seen > whole ? 1.f : 0.f);
+    sample(const __grid_constant__ AffineSample p, int parts) {
+  __shared__ Tap taps[cells<N>];
+  const int64_t all = int64_t(p.out.h) * p.out.w, first = int64_t(blockIdx.x) * cells<N>;
+  const int r = blockIdx.y, count = int(min(all - first, int64_t(cells<N>)));
+  if (threadIdx.x < count) {
+    const int64_t cell = first + threadIdx.x;
+    const int y = int(cell / p.out.w), x = int(cell % p.out.w);
+    const float2 at = place_of(p.theta + r * 6, p.extent.h, p.extent.w, p.out.x + x, p.out.y + y);
+    const Tap tap = tap_zeros(at.x, at.y, p.source_h, p.source_w);
+    taps[threadIdx.x] = tap;
+    const float seen = mix(tap, static_cast<const S*>(p.source_seen[r]));
+    map<T>(p.seen)[r * all + cell] = stored<T>(seen > whole ? 1.f : 0.f);
   }
-}
-
-// Three channels of sources of S, T or bytes.
-template <class T, class S>
-__global__ void __launch_bounds__(threads) sample_frames(const __grid_constant__ AffineSample p) {
-  const int64_t pixel = int64_t(blockIdx.x) * threads + threadIdx.x;
-  const int r = blockIdx.y;
-  if (pixel >= int64_t(p.out.h) * p.out.w) return;
-  const int y = int(pixel / p.out.w), x = int(pixel % p.out.w);
-  const float2 at = place_of(p.theta + r * 6, p.extent.h, p.extent.w, p.out.x + x, p.out.y + y);
-  const Tap tap = tap_zeros(at.x, at.y, p.source_h, p.source_w);
-  const int64_t to = int64_t(r) * p.out.h * p.out.w + pixel;
-  const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
-  const S* source = static_cast<const S*>(p.source[r]);
-#pragma unroll
-  for (int k = 0; k < 3; ++k) {
-    const float mixed = mix(tap, source, p.source_c, k);
-    map<T>(p.output)[to * 3 + k] =
-        stored<T>(sizeof(S) == 1 ? mixed * (1 / 127.5f) - inside : mixed);
+  __syncthreads();
+  const S* const source = static_cast<const S*>(p.source[r]);
+  T* const to = map<T>(p.output) + (r * all + first) * p.c;
+  for (int i = threadIdx.x; i < count * parts; i += threads) {
+    const int cell = i / parts, channel = (i - cell * parts) * N;
+    const Tap& tap = taps[cell];
+    if constexpr (sizeof(S) == 1) {
+      const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
+      to[i] = stored<T>(mix(tap, source, p.source_c, channel) * (1 / 127.5f) - inside);
+    } else {
+      *reinterpret_cast<Vector<T, N>*>(to + i * N) = mix_vector<T, N>(tap, source, p.c, channel);
+    }
   }
-  const float seen = mix(tap, static_cast<const S*>(p.source_seen[r]));
-  map<T>(p.seen)[to] = stored<T>(seen > whole ? 1.f : 0.f);
 }
 
 }  // namespace
 
 void affine_sample(Context& context, const AffineSample& p) {
-  const int64_t cells = int64_t(p.out.h) * p.out.w;
-  const auto grid = [&](int64_t parts) {
-    return dim3(unsigned(ceil_divide(cells * parts, threads)), p.r);
-  };
+  const int64_t all = int64_t(p.out.h) * p.out.w;
   with_map(context, [&](auto type) {
     using T = decltype(type);
     constexpr int N = vector_size<T>;
-    if (p.bytes) {
-      context.launch(sample_frames<T, uint8_t>, grid(1), threads, 0, p);
-    } else if (p.c == 3) {
-      context.launch(sample_frames<T, T>, grid(1), threads, 0, p);
-    } else if (p.c % N == 0) {
-      context.launch(sample_features<T, N>, grid(p.c / N), threads, 0, p, p.c / N);
-    } else {
-      context.launch(sample_features<T, 1>, grid(p.c), threads, 0, p, p.c);
-    }
+    const bool wide = !p.bytes && p.c % N == 0;
+    const auto kernel = p.bytes ? sample<T, uint8_t, 1> : wide ? sample<T, T, N> : sample<T, T, 1>;
+    const dim3 grid(unsigned(ceil_divide(all, wide ? cells<N> : cells<1>)), p.r);
+    context.launch(kernel, grid, threads, 0, p, wide ? p.c / N : p.c);
   });
 }
 

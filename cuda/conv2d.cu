@@ -5,14 +5,21 @@
 //
 //   inputs [n, h, w, c] windows   weights as in packing.cuh   output [n, out.h, out.w, out_c]
 //
-// Rows of the product are pixels, columns channels out; the reduced axis goes through taps, inputs
-// and channels by 8, 16 bytes that lie together. Inputs of channels that are no multiple of 8 are
-// gathered by the element, the rest is padded with zeros: of the first layer's 4 channels half the
-// products are with zeros, which costs less than its reading. A block makes a tile; tiles of the
-// axis are copied `stages` - 1 ahead. Where tiles are too few for the processors, the axis is split
-// and another launch adds up the parts, in order. Where maps are float32, convolve_plainly takes
-// the place of convolve. Bound by arithmetic.   Contract: lib/ops/conv2d.ts
+// Rows of the product are pixels, columns channels out; the reduced axis goes through inputs, taps
+// and channels by 8, 16 bytes that lie together. Where maps are float16:
+//
+// 1. join: the narrow inputs, whose channels are no multiple of 8, become one input, padded with
+//    zeros. So of the first layer's 4 channels half the products are with zeros; every copy is
+//    of 16 bytes and in the background, and neighbours share sectors.
+// 2. convolve: a block makes a tile; tiles of the axis are copied `stages` - 1 ahead. A lane makes
+//    8 channels of a pixel that lie together, see channel_of_column.
+// 3. add_parts: where tiles are too few for the processors, the axis is split, and this adds up
+//    the parts, in order.
+//
+// Where maps are float32, convolve_plainly takes their place. Bound by arithmetic.
+// Contract: lib/ops/conv2d.ts
 #include <algorithm>
+#include <climits>
 
 #include "map.cuh"
 #include "mma.cuh"
@@ -26,14 +33,19 @@ namespace {
 constexpr int threads = 128, warps = threads / 32;
 constexpr int stages = 3;
 constexpr int parts = depth / vector_channels;  // of 16 bytes in a row of a tile
+constexpr int row_step = threads / parts;       // rows of a tile that are copied at once
 constexpr int most_splits = 16;
-constexpr int least_steps = 8;  // of a part: fewer do not pay for the second launch
+constexpr int least_steps = 8;        // of a part: fewer do not pay for the second launch
+constexpr int added = 4;              // channels that a thread of add_parts makes
+constexpr int outside = INT_MIN / 2;  // of every window
 
 // Warps stand in `Across` columns; each makes 16 High x 8 Wide of the tile.
 template <int Across, int High, int Wide>
 struct Tile {
   static constexpr int across = Across, high = High, wide = Wide;
   static constexpr int rows = warps / Across * 16 * High, columns = Across * 8 * Wide;
+  static constexpr int grouped = Wide < 4 ? Wide : 4;  // products that make channels of a lane
+  static constexpr int lane_channels = 2 * grouped;    // that lie together
   static constexpr size_t shared = stages * (rows + columns) * depth * sizeof(__half);
 };
 
@@ -44,89 +56,103 @@ struct Shape {
   int steps, splits;
 };
 
-// Where 16 bytes of a row lie in a tile: eight rows' same parts in different banks.
-__device__ inline int swizzled(int row, int part) {
-  return row * depth + (part ^ (row >> 1 & (parts - 1))) * vector_channels;
-}
-
-__device__ inline float finish(const Conv2d& p, float sum, int o) {
-  const float x = sum + p.bias[o];
+// x is channel o, one of N that are written at once.
+template <int N>
+__device__ float finish(const Conv2d& p, float x, int o) {
   if (p.activation == Activation::leaky_relu) return x > 0 ? x : x * .2f;
-  if (p.activation == Activation::rgb_gate) return o < 3 ? 1.1f * tanhf(x) : 1 / (1 + expf(-x));
+  // Made of 4 channels only.
+  if (N <= 4 && p.activation == Activation::rgb_gate)
+    return o < 3 ? 1.1f * tanhf(x) : 1 / (1 + expf(-x));
   return x;
 }
 
-// A pixel of the output: its place in the plane, and what is added to it.
-template <class T>
+// A pixel of the output: its place in the plane.
 struct Pixel {
   int image, y, x;
-  const T* residual;
 
-  __device__ Pixel(const Conv2d& p, int64_t pixel) {
-    x = int(pixel % p.out.w) + p.out.x;
-    const int64_t row = pixel / p.out.w;
+  __device__ Pixel(const Conv2d& p, int64_t index) {
+    x = int(index % p.out.w) + p.out.x;
+    const int64_t row = index / p.out.w;
     y = int(row % p.out.h) + p.out.y;
     image = int(row / p.out.h);
-    const Window& r = p.residual;
-    residual = nullptr;
-    if (r.data) {
-      const int64_t at = (int64_t(image) * r.h + y - r.y) * r.w + x - r.x;
-      residual = map<T>(r.data) + at * p.out_c;
-    }
   }
 };
 
+// What is added to a pixel of the output; null if nothing is.
 template <class T>
-__device__ void write(const Conv2d& p, int64_t pixel, const T* residual, int o, float sum) {
-  const float v = finish(p, sum, o) + (residual ? value(residual[o]) : 0);
-  map<T>(p.output)[pixel * p.out_c + o] = stored<T>(v);
+__device__ const T* residual_of(const Conv2d& p, int64_t pixel) {
+  const Window& r = p.residual;
+  if (!r.data) return nullptr;
+  const Pixel at(p, pixel);
+  const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
+  return map<T>(r.data) + from * p.out_c;
 }
 
-// Where a tap of a pixel lies in an input's window; negative outside.
-__device__ inline int64_t place(const Conv2d& p, const Window& in, int image, int y, int x,
-                                int tap) {
-  const int pad = p.dilation * (p.kernel / 2);
-  const int iy = ((y * p.stride + tap / p.kernel * p.dilation - pad) >> p.upsample) - in.y;
-  const int ix = ((x * p.stride + tap % p.kernel * p.dilation - pad) >> p.upsample) - in.x;
-  if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w) return -1;
-  return (int64_t(image) * in.h + iy) * in.w + ix;
+// Writes N sums, of channel o of a pixel and on.
+template <class T, int N>
+__device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const float (&sums)[N]) {
+  const auto bias = *reinterpret_cast<const Vector<float, N>*>(p.bias + o);
+  Vector<T, N> add = {}, out;
+  if (residual) add = *reinterpret_cast<const Vector<T, N>*>(residual + o);
+#pragma unroll
+  for (int k = 0; k < N; ++k)
+    out.at[k] = stored<T>(finish<N>(p, sums[k] + bias.at[k], o + k) + value(add.at[k]));
+  *reinterpret_cast<Vector<T, N>*>(pixel + o) = out;
 }
 
-// One of the four parts of a step that a thread copies: it walks through taps, inputs, channels.
+// The same for any number of channels out.
+template <class T, int N>
+__device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
+                          const float (&sums)[N]) {
+  T* pixel = map<T>(p.output) + at * p.out_c;
+  if (p.out_c % N == 0) {
+    write(p, pixel, residual, o, sums);
+  } else {
+#pragma unroll
+    for (int k = 0; k < N; ++k)
+      if (o + k < p.out_c) write(p, pixel, residual, o + k, {sums[k]});
+  }
+}
+
+// Where a place of the plane, enlarged if need be, lies in an input's window; negative outside.
+__device__ inline int64_t place(const Conv2d& p, const Window& in, int image, int y, int x) {
+  const int iy = (y >> p.upsample) - in.y, ix = (x >> p.upsample) - in.x;
+  const bool inside = (unsigned(iy) < unsigned(in.h)) & (unsigned(ix) < unsigned(in.w));
+  return inside ? (int64_t(image) * in.h + iy) * in.w + ix : -1;
+}
+
+// One of the parts of a step that a thread copies: it walks through inputs, taps, channels.
 struct Walk {
-  int tap, input, part;  // part: of 8 channels
+  int input = 0, dy = 0, dx = 0, part;  // part: of 8 channels
 
-  __device__ void advance(const Conv2d& p, int by) {
+  // Whether it has come to another tap or input, or to the end.
+  __device__ bool advance(const Conv2d& p, int by) {
+    const int reach = p.kernel * p.dilation;
+    bool moved = false;
     part += by;
-    while (tap < p.kernel * p.kernel) {
-      const int count = ceil_divide(p.inputs[input].c, vector_channels);
-      if (part < count) return;
+    while (input < p.input_count) {
+      const int count = p.inputs[input].c / vector_channels;
+      if (part < count) break;
       part -= count;
-      if (++input == p.input_count) {
-        input = 0;
-        ++tap;
-      }
+      moved = true;
+      dx += p.dilation;
+      if (dx < reach) continue;
+      dx = 0;
+      dy += p.dilation;
+      if (dy < reach) continue;
+      dy = 0;
+      ++input;
     }
+    return moved;
   }
 };
 
-// Copies 8 channels of a pixel's tap, zeros where there are none.
-__device__ inline void copy_part(const Conv2d& p, const Walk& at, int image, int y, int x,
-                                 bool exists, __half* to) {
-  const bool within = exists && at.tap < p.kernel * p.kernel;
-  const Window& in = p.inputs[within ? at.input : 0];
-  const int64_t from = within ? place(p, in, image, y, x, at.tap) : -1;
-  const int channel = at.part * vector_channels;
-  const __half* source = map<__half>(in.data) + (from < 0 ? 0 : from * in.c + channel);
-  if (in.c % vector_channels == 0) {
-    copy_async<16>(to, from < 0 ? map<__half>(in.data) : source, from >= 0);
-    return;
-  }
-  Vector<__half, vector_channels> gathered;
-#pragma unroll
-  for (int i = 0; i < vector_channels; ++i)
-    gathered.at[i] = from >= 0 && channel + i < in.c ? source[i] : __half(0.f);
-  *reinterpret_cast<Vector<__half, vector_channels>*>(to) = gathered;
+// The channel of the tile that is column `column` of a warp's product `product`. Lane 4 g + t of a
+// product has columns 2 t and 2 t + 1; so ordered, those of its grouped products lie together.
+template <class Tile>
+__device__ int channel_of_column(int product, int column) {
+  return product / Tile::grouped * (4 * Tile::lane_channels) + column / 2 * Tile::lane_channels +
+         product % Tile::grouped * 2 + column % 2;
 }
 
 template <class Tile>
@@ -141,38 +167,60 @@ __global__ void __launch_bounds__(threads, 2)
   const int first = int(int64_t(shape.steps) * split / shape.splits);
   const int last = int(int64_t(shape.steps) * (split + 1) / shape.splits);
 
-  // This thread's pixels: rows threadIdx.x / parts and on by `stride_rows`.
-  constexpr int stride_rows = threads / parts, own = Tile::rows / stride_rows;
-  const int part = threadIdx.x % parts;
+  // This thread's pixels: rows `own_row` and on by `row_step`; y and x of their first tap.
+  constexpr int own = Tile::rows / row_step;
+  const int own_row = threadIdx.x / parts, part = threadIdx.x % parts;
+  const int to = swizzled<depth>(own_row, part);  // the same for each, rows `row_step` apart
   int image[own], y[own], x[own];
+  const int pad = p.dilation * (p.kernel / 2);
 #pragma unroll
   for (int i = 0; i < own; ++i) {
-    const int64_t pixel = first_pixel + threadIdx.x / parts + i * stride_rows;
-    const Pixel<__half> at(p, pixel < shape.pixels ? pixel : 0);
-    image[i] = pixel < shape.pixels ? at.image : -1;
-    y[i] = at.y;
-    x[i] = at.x;
+    const int64_t pixel = first_pixel + own_row + i * row_step;
+    const bool exists = pixel < shape.pixels;
+    const Pixel at(p, exists ? pixel : 0);
+    image[i] = at.image;
+    y[i] = exists ? at.y * p.stride - pad : outside;
+    x[i] = at.x * p.stride - pad;
   }
-  Walk walk = {0, 0, 0};
-  walk.advance(p, first * parts + part);
+  // The walk's input at its tap of these pixels, null outside.
+  const __half* sources[own];
+  Walk walk = {.part = part};
+  const auto enter = [&] {
+    const bool ends = walk.input == p.input_count;
+    const Window& in = p.inputs[ends ? 0 : walk.input];
+#pragma unroll
+    for (int i = 0; i < own; ++i) {
+      const int64_t from = place(p, in, image[i], y[i] + walk.dy, x[i] + walk.dx);
+      const bool reads = !ends & (from >= 0);
+      sources[i] = reads ? map<__half>(in.data) + from * in.c : nullptr;
+    }
+  };
+  walk.advance(p, first * parts);
+  enter();
+  const __half* const nothing = map<__half>(p.weights);
+  const __half* weights = nothing + int64_t(first_column + own_row) * shape.length + first * depth +
+                          part * vector_channels;
   const auto copy_step = [&](int step) {
     if (step < last) {
       const int stage = (step - first) % stages;
-      __half* a = tile_a + stage * Tile::rows * depth;
+      __half* const a = tile_a + stage * Tile::rows * depth + to;
+      const int channel = walk.part * vector_channels;
 #pragma unroll
       for (int i = 0; i < own; ++i) {
-        const int row = threadIdx.x / parts + i * stride_rows;
-        copy_part(p, walk, image[i], y[i], x[i], image[i] >= 0, a + swizzled(row, part));
+        const __half* from = sources[i] ? sources[i] + channel : nothing;
+        copy_async<16>(a + i * row_step * depth, from, sources[i] != nullptr);
       }
-      walk.advance(p, parts);
-      __half* b = tile_b + stage * Tile::columns * depth;
-      for (int row = threadIdx.x / parts; row < Tile::columns; row += stride_rows) {
-        const int o = first_column + row;
-        const bool valid = o < p.out_c;
-        const __half* from = map<__half>(p.weights) + int64_t(valid ? o : 0) * shape.length +
-                             step * depth + part * vector_channels;
-        copy_async<16>(b + swizzled(row, part), from, valid);
+      if (walk.advance(p, parts)) enter();
+      __half* const b = tile_b + stage * Tile::columns * depth + to;
+#pragma unroll
+      for (int i = 0; i * row_step < Tile::columns; ++i) {
+        const int row = own_row + i * row_step;
+        if (Tile::columns < row_step && row >= Tile::columns) break;
+        const bool valid = first_column + row < p.out_c;
+        const __half* from = valid ? weights + int64_t(i * row_step) * shape.length : nothing;
+        copy_async<16>(b + i * row_step * depth, from, valid);
       }
+      weights += depth;
     }
     commit_copies();
   };
@@ -192,11 +240,12 @@ __global__ void __launch_bounds__(threads, 2)
     for (int i = 0; i < Tile::high; ++i)
 #pragma unroll
       for (int k = 0; k < depth / 16; ++k)
-        load_matrices(rows[i][k], a + swizzled(row + i * 16 + lane % 16, 2 * k + lane / 16));
+        load_matrices(rows[i][k], a + swizzled<depth>(row + i * 16 + lane % 16, 2 * k + lane / 16));
 #pragma unroll
     for (int j = 0; j < Tile::wide; ++j) {
       uint32_t columns[4];  // two for each 16 of the depth
-      load_matrices(columns, b + swizzled(column + j * 8 + lane % 8, lane / 8));
+      const int channel = column + channel_of_column<Tile>(j, lane % 8);
+      load_matrices(columns, b + swizzled<depth>(channel, lane / 8));
       const uint32_t near[2] = {columns[0], columns[1]}, far[2] = {columns[2], columns[3]};
 #pragma unroll
       for (int i = 0; i < Tile::high; ++i) {
@@ -206,25 +255,31 @@ __global__ void __launch_bounds__(threads, 2)
     }
   }
 
+  constexpr int N = Tile::lane_channels, together = N < added ? N : added;
 #pragma unroll
   for (int i = 0; i < Tile::high; ++i) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int64_t pixel = first_pixel + row + i * 16 + half * 8 + g;
       if (pixel >= shape.pixels) continue;
-      const __half* residual = shape.splits == 1 ? Pixel<__half>(p, pixel).residual : nullptr;
+      const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
 #pragma unroll
-      for (int j = 0; j < Tile::wide; ++j) {
+      for (int j = 0; j < Tile::wide; j += Tile::grouped) {
+        const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
+        if (o >= p.out_c) continue;
+        float made[N];
 #pragma unroll
-        for (int k = 0; k < 2; ++k) {
-          const int o = first_column + column + j * 8 + 2 * t + k;
-          if (o >= p.out_c) continue;
-          const float sum = sums[i][j][half * 2 + k];
-          if (shape.splits == 1) {
-            write(p, pixel, residual, o, sum);
-          } else {
-            partial[(split * shape.pixels + pixel) * p.out_c + o] = sum;
+        for (int k = 0; k < N; ++k) made[k] = sums[i][j + k / 2][half * 2 + k % 2];
+        if (shape.splits > 1) {
+          float* to = partial + (split * shape.pixels + pixel) * padded(p.out_c, added) + o;
+#pragma unroll
+          for (int k = 0; k < N; k += together) {
+            Vector<float, together> part;
+            for (int e = 0; e < together; ++e) part.at[e] = made[k + e];
+            if (o + k < p.out_c) *reinterpret_cast<Vector<float, together>*>(to + k) = part;
           }
+        } else {
+          write_any(p, pixel, residual, o, made);
         }
       }
     }
@@ -234,12 +289,47 @@ __global__ void __launch_bounds__(threads, 2)
 // Adds up the parts of a split axis.
 __global__ void __launch_bounds__(threads)
     add_parts(const __grid_constant__ Conv2d p, const Shape shape, const float* partial) {
-  const int64_t count = shape.pixels * p.out_c, i = int64_t(blockIdx.x) * threads + threadIdx.x;
-  if (i >= count) return;
-  float sum = 0;
-  for (int split = 0; split < shape.splits; ++split) sum += partial[split * count + i];
-  const int64_t pixel = i / p.out_c;
-  write(p, pixel, Pixel<__half>(p, pixel).residual, int(i - pixel * p.out_c), sum);
+  const int groups = ceil_divide(p.out_c, added);
+  const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x, pixel = i / groups;
+  if (pixel >= shape.pixels) return;
+  float sums[added] = {};
+  for (int split = 0; split < shape.splits; ++split) {
+    const auto part =
+        reinterpret_cast<const Vector<float, added>*>(partial)[split * shape.pixels * groups + i];
+#pragma unroll
+    for (int k = 0; k < added; ++k) sums[k] += part.at[k];
+  }
+  const int o = int(i - pixel * groups) * added;
+  write_any(p, pixel, residual_of<__half>(p, pixel), o, sums);
+}
+
+// Lays the narrow inputs beside each other: a block takes a row of one of them, or of the zeros
+// behind the last.
+__global__ void __launch_bounds__(threads)
+    join(const __grid_constant__ Conv2d p, const __grid_constant__ Window to, __half* joined) {
+  int before = 0, c = 0, left = blockIdx.y;
+  Window in;
+  for (int i = 0; i < p.input_count && left >= 0; ++i) {
+    if (is_wide(p.inputs[i].c)) continue;
+    before += c;
+    in = p.inputs[i];
+    c = in.c;
+    --left;
+  }
+  if (left >= 0) {
+    before += c;
+    c = to.c - before;
+    in.w = 0;
+  }
+  const int64_t image = blockIdx.x / to.h;
+  const int y = int(blockIdx.x % to.h) + to.y - in.y;
+  const __half* row = map<__half>(in.data) + (image * in.h + y) * in.w * c;
+  for (int64_t i = threadIdx.x; i < int64_t(to.w) * c; i += threads) {
+    const int64_t at = i / c, x = at + to.x - in.x, channel = i - at * c;
+    const bool is = y >= 0 && y < in.h && x >= 0 && x < in.w;
+    joined[(int64_t(blockIdx.x) * to.w + at) * to.c + before + channel] =
+        is ? row[x * c + channel] : __half(0.f);
+  }
 }
 
 // Every pixel by itself in float32: a thread makes 8 channels out of a pixel.
@@ -247,14 +337,16 @@ __global__ void __launch_bounds__(threads)
     convolve_plainly(const __grid_constant__ Conv2d p, int64_t pixels, int groups) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x, pixel = i / groups;
   if (pixel >= pixels) return;
-  const int first = int(i - pixel * groups) * vector_channels;
-  const Pixel<float> at(p, pixel);
+  const int first = int(i - pixel * groups) * vector_channels, pad = p.dilation * (p.kernel / 2);
+  const Pixel at(p, pixel);
   float sums[vector_channels] = {};
   const float* weight = p.weights + first;
   for (int tap = 0; tap < p.kernel * p.kernel; ++tap) {
+    const int y = at.y * p.stride + tap / p.kernel * p.dilation - pad;
+    const int x = at.x * p.stride + tap % p.kernel * p.dilation - pad;
     for (int input = 0; input < p.input_count; ++input) {
       const Window& in = p.inputs[input];
-      const int64_t from = place(p, in, at.image, at.y, at.x, tap);
+      const int64_t from = place(p, in, at.image, y, x);
       if (from >= 0) {
         for (int c = 0; c < in.c; ++c) {
           const float x = in.data[from * in.c + c];
@@ -266,9 +358,7 @@ __global__ void __launch_bounds__(threads)
       weight += int64_t(in.c) * groups * vector_channels;
     }
   }
-#pragma unroll
-  for (int k = 0; k < vector_channels; ++k)
-    if (first + k < p.out_c) write(p, pixel, at.residual, first + k, sums[k]);
+  write_any(p, pixel, residual_of<float>(p, pixel), first, sums);
 }
 
 __global__ void __launch_bounds__(threads)
@@ -276,18 +366,31 @@ __global__ void __launch_bounds__(threads)
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= count) return;
   const int o = int(i / length);
-  int column = int(i - int64_t(o) * length), all = 0, before = 0;
-  for (int k = 0; k < p.input_count; ++k) all += padded(p.channels[k], vector_channels);
-  const int tap = column / all;
-  column -= tap * all;
-  int input = 0;
-  for (; column >= padded(p.channels[input], vector_channels); ++input) {
-    column -= padded(p.channels[input], vector_channels);
-    before += p.channels[input];
+  int place = int(i - int64_t(o) * length), from = -1, tap = 0;
+  // Through the wide inputs, then the narrow ones as one.
+  const Channels channels = channels_of(p);
+  for (int k = 0, before = 0; k < p.input_count; before += p.channels[k++]) {
+    const int c = p.channels[k];
+    if (!is_wide(c)) continue;
+    if (place >= 0 && place < p.taps * c) {
+      tap = place / c;
+      from = before + place % c;
+    }
+    place -= p.taps * c;
   }
-  const bool is = tap < p.taps && column < p.channels[input];
-  const int64_t from = (int64_t(o) * p.taps + tap) * p.c + before + column;
-  map<__half>(p.packed)[i] = stored<__half>(is ? p.matrix[from] : 0);
+  if (place >= 0 && channels.narrow > 0) {
+    const int all = padded(channels.narrow, vector_channels);
+    tap = place / all;
+    place %= all;
+    for (int k = 0, before = 0; k < p.input_count; before += p.channels[k++]) {
+      if (is_wide(p.channels[k])) continue;
+      if (place >= 0 && place < p.channels[k]) from = before + place;
+      place -= p.channels[k];
+    }
+  }
+  const bool is = tap < p.taps && from >= 0;
+  map<__half>(p.packed)[i] =
+      stored<__half>(is ? p.matrix[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
 }
 
 __global__ void __launch_bounds__(threads)
@@ -306,13 +409,67 @@ void run(Context& context, const Conv2d& p, Shape shape) {
   const int idle = int(2 * context.processors / (rows * columns));
   shape.splits = std::max(1, std::min({idle, most_splits, shape.steps / least_steps}));
   float* partial = nullptr;
-  if (shape.splits > 1) partial = context.scratch<float>(shape.splits * shape.pixels * p.out_c);
+  const int groups = ceil_divide(p.out_c, added);
+  if (shape.splits > 1)
+    partial = context.scratch<float>(shape.splits * shape.pixels * groups * added);
   context.launch(convolve<Tile>, dim3(unsigned(rows), columns, shape.splits), threads, Tile::shared,
                  p, shape, partial);
   if (shape.splits > 1) {
-    const dim3 grid(unsigned(ceil_divide(shape.pixels * p.out_c, threads)));
+    const dim3 grid(unsigned(ceil_divide(shape.pixels * groups, threads)));
     context.launch(add_parts, grid, threads, 0, p, shape, partial);
   }
+}
+
+// Rows or columns, from `at` on, of an input that are read to make some of the output.
+struct Span {
+  int at, end;
+
+  void cover(int from, int size) {
+    at = std::min(at, from);
+    end = std::max(end, from + size);
+  }
+  void keep(const Conv2d& p, int from, int size) {
+    const int pad = p.dilation * (p.kernel / 2);
+    const int least = (from * p.stride - pad) >> p.upsample;
+    const int most = ((from + size - 1) * p.stride + pad) >> p.upsample;
+    at = std::max(at, least) / aligned * aligned;
+    end = std::max(at, std::min(end, most + 1));
+  }
+  static constexpr int aligned = 16;  // rows of pixels of any size then begin with a sector
+};
+
+// Queues join where there are narrow inputs; gives the wide ones, and those as the last.
+Conv2d join_narrow(Context& context, const Conv2d& p, const Channels& channels) {
+  Conv2d all = p;
+  all.input_count = 0;
+  int narrow = 0;
+  Span rows = {INT_MAX, 0}, columns = {INT_MAX, 0};
+  for (int i = 0; i < p.input_count; ++i) {
+    const Window& in = p.inputs[i];
+    if (is_wide(in.c)) {
+      all.inputs[all.input_count++] = in;
+    } else {
+      ++narrow;
+      rows.cover(in.y, in.h);
+      columns.cover(in.x, in.w);
+    }
+  }
+  if (narrow == 0) return all;
+  rows.keep(p, p.out.y, p.out.h);
+  columns.keep(p, p.out.x, p.out.w);
+  Window& to = all.inputs[all.input_count++];
+  to = {nullptr,
+        rows.end - rows.at,
+        columns.end - columns.at,
+        padded(channels.narrow, vector_channels),
+        rows.at,
+        columns.at};
+  if (to.h == 0 || to.w == 0) return all;
+  __half* joined = context.scratch<__half>(size_t(p.n) * to.h * to.w * to.c);
+  to.data = reinterpret_cast<const float*>(joined);
+  const dim3 grid(unsigned(int64_t(p.n) * to.h), narrow + (channels.narrow < to.c));
+  context.launch(join, grid, threads, 0, p, to, joined);
+  return all;
 }
 
 }  // namespace
@@ -337,19 +494,20 @@ void conv2d(Context& context, const Conv2d& p) {
     context.launch(convolve_plainly, grid, threads, 0, p, shape.pixels, groups);
     return;
   }
-  int channels = 0;
-  for (int i = 0; i < p.input_count; ++i) channels += padded(p.inputs[i].c, vector_channels);
-  shape.length = padded(p.kernel * p.kernel * channels, depth);
+  Channels channels;
+  for (int i = 0; i < p.input_count; ++i) channels.add(p.inputs[i].c);
+  shape.length = padded(p.kernel * p.kernel * channels.all(), depth);
   shape.steps = shape.length / depth;
+  const Conv2d all = join_narrow(context, p, channels);
   // Few channels out make narrow tiles; many, and pixels enough for all processors, large ones.
   if (p.out_c <= 8) {
-    run<Tile<1, 2, 1>>(context, p, shape);
+    run<Tile<1, 2, 1>>(context, all, shape);
   } else if (p.out_c <= 32) {
-    run<Tile<1, 2, 4>>(context, p, shape);
+    run<Tile<1, 2, 4>>(context, all, shape);
   } else if (p.out_c <= 64 || shape.pixels < 128 * context.processors) {
-    run<Tile<2, 2, 4>>(context, p, shape);
+    run<Tile<2, 2, 4>>(context, all, shape);
   } else {
-    run<Tile<2, 4, 8>>(context, p, shape);
+    run<Tile<2, 4, 8>>(context, all, shape);
   }
 }
 

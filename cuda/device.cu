@@ -1,35 +1,40 @@
-// A CUDA GPU as a device: one stream of its own, on which everything is queued in order; reading
-// waits for it. Loading the addon calls nothing of CUDA, so it loads on machines without a driver.
+// A CUDA GPU as a device. Operations compute on one stream, in order; what is written and read
+// passes through blocks of staging memory, which two other streams copy from and to the host while
+// that one computes:
+//
+//   write   host memory -> block's pinned memory (JavaScript's thread) -> block (stream `up`)
+//           -> tensor (stream `computing`, behind an event of `up`)
+//   read    tensor -> block (`computing`) -> pinned memory (`down`, behind an event of `computing`)
+//           -> host memory (the waiter's thread, behind an event of `down`)
+//
+// So memory of the pool is touched by `computing` alone, and stays in the order of its work. The
+// stream's thread collects and launches, see Note [graphs] in graph.h; the waiter's waits.
+#include <cstring>
+#include <numeric>
 #include <string>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "../binding/device.h"
+#include "check.h"
+#include "graph.h"
 #include "map.cuh"
 #include "operations.cuh"
+#include "scratch.h"
+#include "staging.h"
+#include "waiter.h"
 
 namespace aa::cuda {
 
 namespace {
 
-constexpr int least_capability = 75;
 constexpr int threads = 256;
-
-void check(cudaError_t status, const char* expected) {
-  if (status == cudaSuccess) return;
-  cudaGetLastError();
-  throw Error("ERR_DEVICE", "",
-              std::string("expected ") + expected + ", got " + cudaGetErrorString(status));
-}
-
-[[noreturn]] void out_of_memory(size_t bytes, const Budget& budget) {
-  size_t free = 0, total = 0;
-  cudaMemGetInfo(&free, &total);
-  throw Error("ERR_OUT_OF_MEMORY", "",
-              "expected " + std::to_string(bytes) +
-                  " bytes of GPU memory more, got none: " + std::to_string(free) + " of " +
-                  std::to_string(total) + " are free, " + std::to_string(budget.reserved()) +
-                  " of the limit of " + std::to_string(budget.limit()) + " in use");
-}
+// Launches that fill a batch. Few enough that the GPU has work while the rest of a frame is still
+// collected, many enough that starting a graph is little beside them. Not measured on a GPU.
+constexpr size_t most_nodes = 64;
+// Bytes of uploads that fill one. Their blocks are in use until the batch is over.
+constexpr size_t most_staged = size_t(16) << 20;
 
 __global__ void __launch_bounds__(threads) store_half(const float* from, __half* to, size_t count) {
   const size_t i = size_t(blockIdx.x) * threads + threadIdx.x;
@@ -42,6 +47,7 @@ __global__ void __launch_bounds__(threads) load_half(const __half* from, float* 
 dim3 grid_of(size_t count) { return dim3(unsigned(ceil_divide(count, threads))); }
 
 // Segments of the pool, of one GPU. cudaMalloc and cudaFree belong to the calling thread's GPU.
+// cudaFree waits for all work on it that was started.
 class Segments final : public MemorySource {
  public:
   explicit Segments(int gpu) : gpu_(gpu) {}
@@ -55,85 +61,62 @@ class Segments final : public MemorySource {
     cudaSetDevice(gpu_);
     cudaFree(data);
   }
+  std::string left() const override {
+    size_t free = 0, total = 0;
+    cudaSetDevice(gpu_);
+    cudaMemGetInfo(&free, &total);
+    return ", " + std::to_string(free) + " of the GPU's " + std::to_string(total) + " are free";
+  }
 
  private:
   int gpu_;
 };
 
-class StreamContext final : public Context {
+// What launchers see: collects what they launch.
+class Collector final : public Context {
  public:
-  StreamContext(MemorySource& source, Budget& budget) : source_(source), budget_(budget) {}
-
-  // Before an operation: scratch memory of the last one may be used again, in stream order.
+  Collector(MemorySource& source, Budget& budget) : scratch_(source, budget) {}
+  // Before an operation.
   void begin() {
-    used_ = 0;
-    if (chunks_.size() < 2) return;
-    size_t all = 0;
-    for (const Chunk& chunk : chunks_) all += chunk.bytes;
-    check(cudaStreamSynchronize(stream), "the GPU to finish");
-    release();
-    add_chunk(all);
+    for (auto& chunk : scratch_.begin()) in_use.push_back(std::move(chunk));
   }
-  void release() {
-    for (const Chunk& chunk : chunks_) {
-      source_.unmap(chunk.data, chunk.bytes);
-      budget_.give(chunk.bytes);
-    }
-    chunks_.clear();
+  // After it. One that launched nothing leaves no trace.
+  void end(const char* op) {
+    if (batch.size() == (ends.empty() ? 0 : ends.back())) return;
+    operations.push_back(op);
+    ends.push_back(batch.size());
   }
-  void clear(void* data, size_t bytes) override {
-    check(cudaMemsetAsync(data, 0, bytes, stream), "to clear memory");
-  }
-  cudaStream_t stream = nullptr;
+  void clear(void* data, size_t bytes) override { batch.fill(data, 0, bytes); }
+
+  Batch batch;
+  std::vector<const char*> operations;        // of the batch
+  std::vector<size_t> ends;                   // behind the last node of each
+  std::vector<std::shared_ptr<void>> in_use;  // until the batch is over
 
  protected:
-  void* scratch_bytes(size_t bytes) override {
-    bytes = (bytes + 255) / 256 * 256;
-    if (chunks_.empty() || used_ + bytes > chunks_.back().bytes) {
-      add_chunk(std::max(bytes, size_t(1) << 20));
-      used_ = 0;
-    }
-    char* data = chunks_.back().data + used_;
-    used_ += bytes;
-    return data;
-  }
+  void* scratch_bytes(size_t bytes) override { return scratch_.take(bytes); }
   void add(const void* kernel, dim3 grid, int threads, size_t dynamic_shared,
-           const void* const* values, const size_t*, size_t) override {
-    if (dynamic_shared > 48 * 1024) {
+           const void* const* values, const size_t* sizes, size_t count) override {
+    size_t& allowed = shared_.try_emplace(kernel, 48 * 1024).first->second;
+    if (dynamic_shared > allowed) {
       check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  int(dynamic_shared)),
             "shared memory");
+      allowed = dynamic_shared;
     }
-    check(cudaLaunchKernel(kernel, grid, dim3(threads), const_cast<void**>(values), dynamic_shared,
-                           stream),
-          "to start");
+    batch.launch(kernel, grid, threads, dynamic_shared, values, sizes, count);
   }
 
  private:
-  struct Chunk {
-    char* data;
-    size_t bytes;
-  };
-  void add_chunk(size_t bytes) {
-    void* data = nullptr;
-    if (budget_.take(bytes)) {
-      data = source_.map(bytes);
-      if (!data) budget_.give(bytes);
-    }
-    if (!data) out_of_memory(bytes, budget_);
-    chunks_.push_back({static_cast<char*>(data), bytes});
-  }
-  MemorySource& source_;
-  Budget& budget_;
-  std::vector<Chunk> chunks_;
-  size_t used_ = 0;  // of the last chunk
+  Scratch scratch_;
+  std::unordered_map<const void*, size_t> shared_;  // dynamic shared memory that a kernel may have
 };
 
 template <class P, void (*launcher)(Context&, const P&)>
 void run(aa::Context& context, const P& p) {
-  auto& stream = static_cast<StreamContext&>(context);
-  stream.begin();
-  launcher(stream, p);
+  auto& collector = static_cast<Collector&>(context);
+  collector.begin();
+  launcher(collector, p);
 }
 
 size_t packed_size(const aa::Context& context, const Conv2dPack& p) {
@@ -165,118 +148,180 @@ Operations table(const char* name) {
   };
 }
 
-// Base from member: the pool's source has to be there before the pool.
+// Bases from members: the pool's source has to be there before the pool.
 struct Source {
   Segments segments;
 };
 
-class CudaDevice final : private Source, public Device {
+class CudaDevice final : private Source, public Device, private Stream::Follower {
  public:
   CudaDevice(int gpu, const DeviceOptions& options)
-      : Source{Segments(gpu)}, Device(segments, options.memory_limit), context_(segments, budget_) {
-    cudaDeviceProp properties;
-    check(cudaSetDevice(gpu), "a GPU to open");
-    check(cudaGetDeviceProperties(&properties, gpu), "a GPU's properties");
-    check(cudaStreamCreateWithFlags(&context_.stream, cudaStreamNonBlocking), "a stream");
-    context_.half = options.maps == Type::f16;
-    context_.capability = properties.major * 10 + properties.minor;
-    context_.processors = properties.multiProcessorCount;
-    name_ = "sm_" + std::to_string(context_.capability);
+      : Source{Segments(gpu)},
+        Device(segments, options.memory_limit, this),
+        properties_(open(gpu)),
+        staging_(gpu, segments, budget_),
+        collector_(segments, budget_),
+        waiter_(gpu, *stream_, computing_.get()) {
+    collector_.half = options.maps == Type::f16;
+    collector_.capability = properties_.major * 10 + properties_.minor;
+    collector_.processors = properties_.multiProcessorCount;
+    name_ = "sm_" + std::to_string(collector_.capability);
     operations_ = table(name_.c_str());
+    count_ = staging_.take((most_nodes + 1) * sizeof(int));
+    int* numbers = static_cast<int*>(count_->host);
+    std::iota(numbers, numbers + most_nodes + 1, 0);
+    check(cudaMemcpyAsync(count_->device, numbers, (most_nodes + 1) * sizeof(int),
+                          cudaMemcpyHostToDevice, computing_.get()),
+          "a copy to the GPU");
+    // Last: from now on there are two threads.
     stream_->push({"start", [gpu] { cudaSetDevice(gpu); }, nullptr});
   }
-  ~CudaDevice() override {
-    stop();
-    context_.release();
-    cudaStreamDestroy(context_.stream);
-  }
+  ~CudaDevice() override { stop(); }
   const Operations& operations() const override { return operations_; }
   int threads() const override { return 0; }
-  aa::Context& context() override { return context_; }
-  Type maps() const override { return context_.half ? Type::f16 : Type::f32; }
+  aa::Context& context() override { return collector_; }
+  Type maps() const override { return collector_.half ? Type::f16 : Type::f32; }
 
-  void write(void* to, Type type, const void* from, size_t count) override {
-    context_.begin();
-    void* staged = to;
-    if (type == Type::f16) staged = context_.scratch<float>(count);
-    const size_t bytes = count * (type == Type::u8 ? 1 : 4);
-    check(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyHostToDevice, context_.stream),
-          "a copy to the GPU");
-    if (type == Type::f16) {
-      context_.launch(store_half, grid_of(count), cuda::threads, 0,
-                      static_cast<const float*>(staged), static_cast<__half*>(to), count);
-    }
-    wait();
+  Stream::Task write(void* to, Type type, const void* from, size_t count) override {
+    const size_t bytes = host_bytes(type, count);
+    auto block = staging_.take(bytes);
+    std::memcpy(block->host, from, bytes);
+    return {"upload",
+            [=, this]() mutable {
+              check(cudaMemcpyAsync(block->device, block->host, bytes, cudaMemcpyHostToDevice,
+                                    up_.get()),
+                    "a copy to the GPU");
+              check(cudaEventRecord(moved_.get(), up_.get()), "an event");
+              // All of the batch that is being collected comes behind the copy.
+              check(cudaStreamWaitEvent(computing_.get(), moved_.get()), "to wait for an event");
+              if (type == Type::f16) {
+                collector_.launch(store_half, grid_of(count), cuda::threads, 0,
+                                  static_cast<const float*>(block->device),
+                                  static_cast<__half*>(to), count);
+              } else {
+                collector_.batch.copy(to, block->device, bytes);
+              }
+              collector_.in_use.push_back(std::move(block));
+              staged_ += bytes;
+            },
+            nullptr};
   }
-  void read(void* to, Type type, const void* from, size_t count) override {
-    context_.begin();
-    const void* staged = from;
-    if (type == Type::f16) {
-      float* floats = context_.scratch<float>(count);
-      context_.launch(load_half, grid_of(count), cuda::threads, 0, static_cast<const __half*>(from),
-                      floats, count);
-      staged = floats;
-    }
-    const size_t bytes = count * (type == Type::u8 ? 1 : 4);
-    check(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyDeviceToHost, context_.stream),
-          "a copy from the GPU");
-    wait();
+  Stream::Task read(void* to, Type type, const void* from, size_t count,
+                    Stream::Done done) override {
+    const size_t bytes = host_bytes(type, count);
+    auto block = staging_.take(bytes);
+    return {"read",
+            [=, this, block = block.get()] {
+              if (type == Type::f16) {
+                collector_.launch(load_half, grid_of(count), cuda::threads, 0,
+                                  static_cast<const __half*>(from),
+                                  static_cast<float*>(block->device), count);
+              } else {
+                collector_.batch.copy(block->device, from, bytes);
+              }
+              download_ = {block, bytes};
+            },
+            [=, done = std::move(done)](const Error* error) mutable {
+              if (!error) std::memcpy(to, block->host, bytes);
+              block.reset();
+              done(error);
+            }};
   }
-  void poison(void* data, size_t bytes) override {
-    check(cudaMemsetAsync(data, 0xff, bytes, context_.stream), "to fill memory");
+  void poison(void* data, size_t bytes) override { collector_.batch.fill(data, 0xff, bytes); }
+
+  void trim() override {
+    // So that what is collected does not hold memory for ever. What is over by now goes.
+    stream_->push({"trim", [this] { launch(nullptr); }, nullptr});
+    staging_.trim();
+    Device::trim();
   }
 
  private:
-  // Where a kernel's fault shows.
-  void wait() { check(cudaStreamSynchronize(context_.stream), "what was queued before to finish"); }
-  StreamContext context_;
+  struct Download {
+    const Staging::Block* block = nullptr;
+    size_t bytes = 0;
+  };
+
+  static cudaDeviceProp open(int gpu) {
+    cudaDeviceProp properties;
+    check(cudaSetDevice(gpu), "a GPU to open");
+    check(cudaGetDeviceProperties(&properties, gpu), "a GPU's properties");
+    return properties;
+  }
+  static size_t host_bytes(Type type, size_t count) { return count * (type == Type::u8 ? 1 : 4); }
+
+  void started(size_t ticket, const char* op, Stream::Done& done) override {
+    collector_.end(op);
+    ticket_ = ticket;
+    const bool full = collector_.batch.size() >= most_nodes || staged_ >= most_staged;
+    if (done || full) launch(std::move(done));
+  }
+  void settle() override { waiter_.settle(); }
+  void halt() override {
+    waiter_.stop();
+    for (const StreamOwner* each : {&up_, &computing_, &down_}) cudaStreamSynchronize(each->get());
+  }
+
+  // Ends the batch and starts its work. What a read wants of it is then copied to the host.
+  void launch(Stream::Done done) {
+    Collector& batch = collector_;
+    if (batch.operations.empty()) return;
+    const Download download = std::exchange(download_, {});
+    waiter_.start({ticket_, std::exchange(batch.operations, {}), std::exchange(batch.in_use, {}),
+                   std::move(done)},
+                  [&](const Waiter::Slot& slot) {
+                    const bool graph = graphs_.play(batch.batch, computing_.get());
+                    if (graph) {
+                      count(slot, batch.ends.size());
+                    } else {
+                      play(slot);
+                    }
+                    cudaStream_t last = computing_.get();
+                    if (download.block) {
+                      check(cudaEventRecord(computed_.get(), computing_.get()), "an event");
+                      last = down_.get();
+                      check(cudaStreamWaitEvent(last, computed_.get()), "to wait for an event");
+                      check(cudaMemcpyAsync(download.block->host, download.block->device,
+                                            download.bytes, cudaMemcpyDeviceToHost, last),
+                            "a copy from the GPU");
+                    }
+                    check(cudaEventRecord(slot.over.get(), last), "an event");
+                    return graph;
+                  });
+    batch.batch.clear();
+    batch.ends.clear();
+    staged_ = 0;
+  }
+  void play(const Waiter::Slot& slot) {
+    size_t node = 0;
+    for (size_t i = 0; i < collector_.ends.size(); ++i) {
+      for (; node < collector_.ends[i]; ++node) collector_.batch.run(node, computing_.get());
+      count(slot, i + 1);
+    }
+  }
+  // Writes down that so many operations are over, see Note [progress].
+  void count(const Waiter::Slot& slot, size_t operations) {
+    check(cudaMemcpyAsync(slot.progress, static_cast<const int*>(count_->device) + operations,
+                          sizeof(int), cudaMemcpyDeviceToHost, computing_.get()),
+          "a copy from the GPU");
+  }
+
+  cudaDeviceProp properties_;
+  StreamOwner up_ = make_stream(), computing_ = make_stream(), down_ = make_stream();
+  EventOwner moved_ = make_event(), computed_ = make_event();
   std::string name_;
   Operations operations_;
+  Staging staging_;
+  std::shared_ptr<Staging::Block> count_;  // the numbers from 0 on
+  Collector collector_;
+  Graphs graphs_;
+  Waiter waiter_;
+  size_t ticket_ = 0;  // of the last task that has run
+  size_t staged_ = 0;  // bytes that the batch uploads
+  Download download_;  // at the end of the batch
 };
 
-std::string version(int number) {
-  return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
-}
-
 }  // namespace
-
-std::vector<DeviceInfo> list_devices() {
-  int count = 0;
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status != cudaSuccess || count == 0) {
-    cudaGetLastError();
-    int driver = 0, runtime = 0;
-    cudaDriverGetVersion(&driver);
-    cudaRuntimeGetVersion(&runtime);
-    std::string reason = "there is no GPU";
-    if (driver == 0) {
-      reason = "there is no CUDA driver";
-    } else if (driver < runtime) {
-      reason = "the CUDA driver supports CUDA " + version(driver) + ", expected " +
-               version(runtime) + " or later";
-    } else if (status != cudaSuccess && status != cudaErrorNoDevice) {
-      reason = cudaGetErrorString(status);
-    }
-    return {{"cuda:0", "cuda", reason, false}};
-  }
-  std::vector<DeviceInfo> all;
-  for (int gpu = 0; gpu < count; ++gpu) {
-    DeviceInfo info{"cuda:" + std::to_string(gpu), "cuda", "", false};
-    cudaDeviceProp properties;
-    if (cudaGetDeviceProperties(&properties, gpu) != cudaSuccess) {
-      info.reason = "its properties cannot be read";
-    } else {
-      const int capability = properties.major * 10 + properties.minor;
-      info.usable = capability >= least_capability;
-      info.reason = std::string(properties.name) + ", " +
-                    std::to_string(properties.totalGlobalMem >> 20) + " MiB, compute capability " +
-                    std::to_string(properties.major) + "." + std::to_string(properties.minor);
-      if (!info.usable) info.reason += ", expected 7.5 or later";
-    }
-    all.push_back(info);
-  }
-  return all;
-}
 
 std::shared_ptr<Device> create_device(int gpu, const DeviceOptions& options) {
   return std::make_shared<CudaDevice>(gpu, options);

@@ -28,13 +28,21 @@ constexpr int chunk = 256;  // cells: sums of so few lose little
 template <class T>
 __global__ void __launch_bounds__(threads)
     add_chunk(const __grid_constant__ FrameDistance p, float* sums) {
-  __shared__ float parts[threads], squares[threads / warp_size];
+  __shared__ float both[chunk], parts[threads], squares[threads / warp_size];
   const int64_t cells = int64_t(p.h) * p.w;
   const int r = blockIdx.y;
   const int64_t begin = int64_t(blockIdx.x) * chunk, end = min(begin + chunk, cells);
   float* const out = sums + (int64_t(r) * gridDim.x + blockIdx.x) * (p.c + 2);
   const T *seen = map<T>(p.seen) + r * cells, *target_seen = map<T>(p.target_seen);
   const T *aligned = map<T>(p.aligned) + r * cells * p.c, *target = map<T>(p.target);
+
+  float count = 0;
+  for (int64_t cell = begin + threadIdx.x; cell < end; cell += threads) {
+    const float weight = value(seen[cell]) * value(target_seen[cell]);
+    both[cell - begin] = weight;
+    if (weight > 0) count += weight;
+  }
+  __syncthreads();
 
   // Threads of one channel: as many as fit beside each other.
   const int width = min(p.c, threads), rows = threads / width;
@@ -45,11 +53,11 @@ __global__ void __launch_bounds__(threads)
     float sum = 0;
     if (row < rows && channel < p.c) {
       for (int64_t cell = begin + row; cell < end; cell += rows) {
-        const float both = value(seen[cell]) * value(target_seen[cell]);
-        if (!(both > 0)) continue;
+        const float weight = both[cell - begin];
+        if (!(weight > 0)) continue;
         const float d = value(aligned[cell * p.c + channel]) - value(target[cell * p.c + channel]);
-        sum += both * d;
-        square += both * d * d;
+        sum += weight * d;
+        square += weight * d * d;
       }
     }
     __syncthreads();
@@ -59,11 +67,6 @@ __global__ void __launch_bounds__(threads)
       for (int k = 1; k < rows; ++k) sum += parts[k * width + lane];
       out[channel] = sum;
     }
-  }
-  float count = 0;
-  for (int64_t cell = begin + threadIdx.x; cell < end; cell += threads) {
-    const float both = value(seen[cell]) * value(target_seen[cell]);
-    if (both > 0) count += both;
   }
   square = block_sum<threads>(square, squares);
   count = block_sum<threads>(count, squares);

@@ -9,7 +9,7 @@
 //   theta, output [r, 2, 3]   target_seen, reference_seen [h, w]
 //   target, reference [h, w, 3], made grey and blurred by 1 4 6 4 1 here
 //
-// 1. blur: a thread makes a grey pixel of the target or of a reference.
+// 1. blur: a block makes a tile of the target or of a reference, from colours read side by side.
 // 2. derive: beside it the derivatives and the visibility, so that a sample is four reads.
 // 3. refine: a block makes all steps of a reference. Its sums need it every time, so one block that
 //    stays is worth more than many that start anew; r blocks leave most of a large GPU idle.
@@ -31,26 +31,40 @@ constexpr float whole = .99f, clip = .3f, least_overlap = .05f, longest_step = .
 
 constexpr int unknowns = 6, products = unknowns * (unknowns + 1) / 2;
 
+constexpr int tile_w = 32, tile_h = 8, blur_threads = tile_w * tile_h;
+constexpr int reach = 2;  // of the blur
+constexpr int wide = tile_w + 2 * reach, high = tile_h + 2 * reach;
+
 // Image 0 is the target, image 1 + r a reference.
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(blur_threads)
     blur(const __grid_constant__ GaussNewton p, float* blurred) {
-  const int i = blockIdx.x * threads + threadIdx.x, image = blockIdx.y;
-  if (i >= p.h * p.w) return;
+  __shared__ float colour[high * wide * 3], grey[high][wide];
+  const int image = blockIdx.z, left = blockIdx.x * tile_w, top = blockIdx.y * tile_h;
   const T* rgb = map<T>(image ? p.reference[image - 1] : p.target);
-  const int y = i / p.w, x = i % p.w;
-  float sum = 0;
-  for (int dy = -2; dy <= 2; ++dy) {
-    float row = 0;
-    for (int dx = -2; dx <= 2; ++dx) {
-      const int v = min(max(y + dy, 0), p.h - 1), u = min(max(x + dx, 0), p.w - 1);
-      const T* at = rgb + (v * p.w + u) * 3;
-      const float grey = .299f * value(at[0]) + .587f * value(at[1]) + .114f * value(at[2]);
-      row += (dx == 0 ? 6 : dx == -1 || dx == 1 ? 4 : 1) / 16.f * grey;
-    }
-    sum += (dy == 0 ? 6 : dy == -1 || dy == 1 ? 4 : 1) / 16.f * row;
+  for (int i = threadIdx.x; i < high * wide * 3; i += blur_threads) {
+    const int v = min(max(top + i / (wide * 3) - reach, 0), p.h - 1);
+    const int u = min(max(left + i / 3 % wide - reach, 0), p.w - 1);
+    colour[i] = value(rgb[(v * p.w + u) * 3 + i % 3]);
   }
-  blurred[image * p.h * p.w + i] = sum;
+  __syncthreads();
+  for (int i = threadIdx.x; i < high * wide; i += blur_threads) {
+    const float* at = colour + i * 3;
+    grey[i / wide][i % wide] = .299f * at[0] + .587f * at[1] + .114f * at[2];
+  }
+  __syncthreads();
+  const int tx = threadIdx.x % tile_w, ty = threadIdx.x / tile_w;
+  if (left + tx >= p.w || top + ty >= p.h) return;
+  float sum = 0;
+#pragma unroll
+  for (int dy = 0; dy < 5; ++dy) {
+    const float* row = grey[ty + dy] + tx;
+    sum += (dy == 2  ? 6
+            : dy % 2 ? 4
+                     : 1) /
+           16.f * ((row[0] + row[4]) / 16 + (row[1] + row[3]) / 4 + row[2] * (6 / 16.f));
+  }
+  blurred[(image * p.h + top + ty) * p.w + left + tx] = sum;
 }
 
 // Derivatives are in [-1, 1] coordinates, 0 on the border.
@@ -68,7 +82,8 @@ __global__ void __launch_bounds__(threads)
 
 // Sums of `Count` numbers over the block, for all threads, in shared memory.
 template <int Count>
-__device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps], float* sums) {
+__device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps + 1],
+                       float* sums) {
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
   __syncthreads();
 #pragma unroll
@@ -136,7 +151,7 @@ __global__ void __launch_bounds__(refine_threads)
     refine(const __grid_constant__ GaussNewton p, const float* grey, const float4* stack,
            float4* sampled) {
   __shared__ float theta[unknowns], sums[products + unknowns];
-  __shared__ float partial[products + unknowns][refine_warps];
+  __shared__ float partial[products + unknowns][refine_warps + 1];  // rows in different banks
   const int r = blockIdx.x, n = p.h * p.w;
   const T* target_seen = map<T>(p.target_seen);
   const float* start = p.theta + r * unknowns;
@@ -217,7 +232,8 @@ void gauss_newton(Context& context, const GaussNewton& p) {
   const int blocks = ceil_divide(n, threads);
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(blur<T>, dim3(blocks, p.r + 1), threads, 0, p, grey);
+    const dim3 tiles(ceil_divide(p.w, tile_w), ceil_divide(p.h, tile_h), p.r + 1);
+    context.launch(blur<T>, tiles, blur_threads, 0, p, grey);
     context.launch(derive<T>, dim3(blocks, p.r), threads, 0, p, grey, stack);
     context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, grey, stack, sampled);
   });

@@ -27,6 +27,15 @@ __device__ inline void multiply_add(float (&d)[4], const uint32_t (&a)[4], const
 #endif
 }
 
+// Where 16 bytes of a row lie in a tile of rows of C float16, C 32, 64 or 128. Eight rows' same
+// parts lie in different banks when the rows are 8 i to 8 i + 7, and when they are 0, 1, 8, 9, 16,
+// 17, 24 and 25 from an even row on.
+template <int C>
+__device__ int swizzled(int row, int part) {
+  const int turn = (row ^ ((row >> 3) << 1)) & 7;
+  return row * C + (part ^ (C == 32 ? turn >> 1 : turn)) * 8;
+}
+
 // Four 8 x 8 matrices of float16: lanes 8 i to 8 i + 7 give the addresses of the rows (16 bytes) of
 // matrix i, and m[i] is row g, columns 2t..2t+1 of matrix i.
 __device__ inline void load_matrices(uint32_t (&m)[4], const void* shared_row) {

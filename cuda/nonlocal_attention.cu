@@ -35,12 +35,17 @@ constexpr int plain_tile = plain_threads;  // keys; a thread makes the weight of
 
 constexpr int combine_threads = 128;
 
-// What each part of the keys gives each query: slot [tile of queries][part][query of the tile].
+// The weights that a query gives a part of the keys.
+struct alignas(8) Weights {
+  float total;    // their sum
+  float largest;  // logarithm to base 2 of what they are measured in
+};
+
+// What each part of the keys gives each query.
 struct Parts {
-  float* weighted;  // [slots][stride] sum of weight times key
-  float* total;     // [slots] sum of the weights
-  float* largest;   // [slots] logarithm to base 2 of what the weights are measured in
-  int blocks;       // that share the pairs
+  float* weighted;   // [tile of queries][part][query of the tile][stride] sum of weight times key
+  Weights* weights;  // [tile of queries][query of the tile][part]
+  int blocks;        // that share the pairs
 };
 
 // How the pairs are shared: in `tiles` tiles of queries times `splits` parts of the keys.
@@ -78,6 +83,8 @@ __device__ void copy_rows(__half* tile, const __half* rows, int first, int count
 constexpr float headroom = 15;
 constexpr uint32_t two_ones = 0x3c003c00;
 
+constexpr float least_factor = 1e-30f;  // not 0, times which minus infinity is no number
+
 __device__ inline uint32_t pack(float low, float high) {
   const __half2 pair = __floats2half2_rn(low, high);
   return *reinterpret_cast<const uint32_t*>(&pair);
@@ -113,7 +120,8 @@ __global__ void __launch_bounds__(threads, 1)
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       const int query = first_query + g + 8 * h;
-      factor[h] = query < shares.queries ? queries.inverse[query] * (scale * log2_e) : 0;
+      const float inverse = query < shares.queries ? queries.inverse[query] : 0;
+      factor[h] = fmaxf(inverse * (scale * log2_e), least_factor);
     }
     __syncthreads();
 
@@ -142,34 +150,46 @@ __global__ void __launch_bounds__(threads, 1)
       const __half* tile = tiles + (i - first) % stages * key_tile * C;
       const float* inverse_keys = inverse + (i - first) % stages * key_tile;
 
-      // Logits to base 2.
+      // Cosines, times the query's length; `factor` makes logits to base 2 of them.
       float s[key_tile / 8][4];
-      float high[2] = {largest[0], largest[1]};
+      float high[2] = {-INFINITY, -INFINITY};
       const int left = shares.keys - i * key_tile;
 #pragma unroll
       for (int n = 0; n < key_tile / 8; n += 2) {
         multiply_keys<C>(s[n], s[n + 1], a, tile, n * 8 + lane / 16 * 8 + lane % 8, lane);
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-          const int key = (n + j / 4) * 8 + 2 * t + j % 2;
-          float& logit = s[n + j / 4][j % 4];
-          logit = key < left ? logit * inverse_keys[key] * factor[j / 2 % 2] : -INFINITY;
-          high[j / 2 % 2] = fmaxf(high[j / 2 % 2], logit);
-        }
+        for (int j = 0; j < 8; ++j)
+          s[n + j / 4][j % 4] *= inverse_keys[(n + j / 4) * 8 + 2 * t + j % 2];
       }
+      if (left < key_tile) {
+#pragma unroll
+        for (int j = 0; j < key_tile / 2; ++j)
+          if (j / 4 * 8 + 2 * t + j % 2 >= left) s[j / 4][j % 4] = -INFINITY;
+      }
+#pragma unroll
+      for (int j = 0; j < key_tile / 2; ++j)
+        high[j / 2 % 2] = fmaxf(high[j / 2 % 2], s[j / 4][j % 4]);
 
-      // To the new maximum.
+      // To the new maximum, if there is one.
+      bool rises = false;
 #pragma unroll
       for (int h = 0; h < 2; ++h) {
         high[h] = fmaxf(high[h], __shfl_xor_sync(0xffffffffu, high[h], 1));
         high[h] = fmaxf(high[h], __shfl_xor_sync(0xffffffffu, high[h], 2));
-        const float change = exp2f(largest[h] - high[h]);
-        largest[h] = high[h];
-        totals[2 * h] *= change;
+        high[h] = fmaxf(high[h] * factor[h], largest[h]);
+        rises = rises || high[h] > largest[h];
+      }
+      if (__any_sync(0xffffffffu, rises)) {
 #pragma unroll
-        for (int n = 0; n < C / 8; ++n) {
-          sums[n][2 * h] *= change;
-          sums[n][2 * h + 1] *= change;
+        for (int h = 0; h < 2; ++h) {
+          const float change = exp2f(largest[h] - high[h]);
+          largest[h] = high[h];
+          totals[2 * h] *= change;
+#pragma unroll
+          for (int n = 0; n < C / 8; ++n) {
+            sums[n][2 * h] *= change;
+            sums[n][2 * h + 1] *= change;
+          }
         }
       }
 
@@ -180,10 +200,10 @@ __global__ void __launch_bounds__(threads, 1)
         uint32_t weights[4];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const float(&logits)[4] = s[2 * k + j / 2];
-          const float zero = largest[j % 2] - headroom;
-          weights[j] =
-              pack(exp2f(logits[2 * (j % 2)] - zero), exp2f(logits[2 * (j % 2) + 1] - zero));
+          const float* cosines = s[2 * k + j / 2] + 2 * (j % 2);
+          const float zero = headroom - largest[j % 2];
+          weights[j] = pack(exp2f(fmaf(cosines[0], factor[j % 2], zero)),
+                            exp2f(fmaf(cosines[1], factor[j % 2], zero)));
         }
         multiply_add(totals, weights, ones);
 #pragma unroll
@@ -206,10 +226,9 @@ __global__ void __launch_bounds__(threads, 1)
       for (int n = 0; n < C / 8; ++n)
         *reinterpret_cast<float2*>(weighted + 8 * n) =
             make_float2(sums[n][2 * h], sums[n][2 * h + 1]);
-      if (t == 0) {
-        parts.total[slot] = totals[2 * h];
-        parts.largest[slot] = largest[h];
-      }
+      const int64_t query = work / shares.splits * query_tile + warp * 16 + g + 8 * h;
+      if (t == 0)
+        parts.weights[query * shares.splits + work % shares.splits] = {totals[2 * h], largest[h]};
     }
   }
 }
@@ -261,10 +280,7 @@ __global__ void __launch_bounds__(plain_threads)
       }
       __syncthreads();
     }
-    if (threadIdx.x == 0) {
-      parts.total[work] = total;
-      parts.largest[work] = largest;
-    }
+    if (threadIdx.x == 0) parts.weights[work] = {total, largest};
   }
 }
 
@@ -283,25 +299,31 @@ __global__ void __launch_bounds__(combine_threads)
     for (int j = lane; j < p.c; j += warp_size) output[j] = x[j];
     return;
   }
-  const int64_t first =
-      int64_t(query / query_tile) * shares.splits * query_tile + query % query_tile;
+  // A lane holds what some parts have to be multiplied with.
+  const Weights* weights = parts.weights + int64_t(query) * shares.splits;
   float largest = -INFINITY, total = 0;
   for (int i = lane; i < shares.splits; i += warp_size)
-    largest = fmaxf(largest, parts.largest[first + int64_t(i) * query_tile]);
+    largest = fmaxf(largest, weights[i].largest);
   largest = warp_max(largest);
-  for (int i = lane; i < shares.splits; i += warp_size) {
-    const int64_t slot = first + int64_t(i) * query_tile;
-    total += parts.total[slot] * exp2f(parts.largest[slot] - largest);
-  }
+  for (int i = lane; i < shares.splits; i += warp_size)
+    total += weights[i].total * exp2f(weights[i].largest - largest);
   total = warp_sum(total);
-  for (int j = lane; j < p.c; j += warp_size) {
+  const int64_t first =
+      int64_t(query / query_tile) * shares.splits * query_tile + query % query_tile;
+  const float* weighted = parts.weighted + first * stride;
+  for (int from = 0; from < p.c; from += warp_size) {
+    const int j = from + lane;
     float sum = 0;
+    for (int begin = 0; begin < shares.splits; begin += warp_size) {
+      const int count = min(warp_size, shares.splits - begin);
+      const float own = lane < count ? exp2f(weights[begin + lane].largest - largest) : 0;
 #pragma unroll 4
-    for (int i = 0; i < shares.splits; ++i) {
-      const int64_t slot = first + int64_t(i) * query_tile;
-      sum += parts.weighted[slot * stride + j] * exp2f(parts.largest[slot] - largest);
+      for (int i = 0; i < count; ++i) {
+        const float factor = __shfl_sync(0xffffffffu, own, i);
+        if (j < p.c) sum += weighted[int64_t(begin + i) * query_tile * stride + j] * factor;
+      }
     }
-    output[j] = stored<T>(value(x[j]) + sum / total);
+    if (j < p.c) output[j] = stored<T>(value(x[j]) + sum / total);
   }
 }
 
@@ -312,8 +334,8 @@ void run(Context& context, const NonlocalAttention& p, int stride, int query_til
          void (*attend_with)(Seen<T>, Seen<T>, const int*, float, Parts)) {
   const Compacted<T> seen = compact<T>(context, p, stride);
   const size_t slots = size_t(std::max(blocks, ceil_divide(p.cells, query_tile))) * query_tile;
-  const Parts parts = {context.scratch<float>(slots * stride), context.scratch<float>(slots),
-                       context.scratch<float>(slots), blocks};
+  const Parts parts = {context.scratch<float>(slots * stride), context.scratch<Weights>(slots),
+                       blocks};
   context.launch(attend_with, dim3(blocks), threads, shared, seen.queries, seen.keys, seen.counts,
                  p.scale, parts);
   context.launch(combine<T>, dim3(ceil_divide(p.cells, combine_threads / warp_size)),

@@ -16,14 +16,6 @@ constexpr int most_columns = 128;
 
 __device__ inline float inverse_length(float square) { return 1 / fmaxf(sqrtf(square), 1e-12f); }
 
-// Where 16 bytes of a row lie in a tile. Eight rows' same parts lie in different banks when the
-// rows are 8 i to 8 i + 7, and when they are 0, 1, 8, 9, 16, 17, 24 and 25 from an even row on.
-template <int C>
-__device__ int swizzled(int row, int part) {
-  const int turn = (row ^ ((row >> 3) << 1)) & 7;
-  return row * C + (part ^ (C == 32 ? turn >> 1 : turn)) * 8;
-}
-
 // Sixteen rows from a tile as A of a product.
 template <int C>
 __device__ void load_rows(uint32_t (&a)[C / 16][4], const __half* tile, int first, int lane) {

@@ -3,10 +3,10 @@ import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
 import { expectInteger, expectObject } from './expect.js';
 import { Network } from './network/network.js';
-import { Completion, type CompletionOptions } from './video/completion.js';
+import { Completion, type CompletionOptions, completed, type Queued } from './video/completion.js';
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
-import { FrameWindow } from './video/window.js';
+import { FrameWindow, type HeldFrame } from './video/window.js';
 
 /** What an {@link Inpainter} is made with; everything may be left out. */
 export interface InpainterOptions {
@@ -233,6 +233,15 @@ export class Inpainter implements AsyncDisposable {
   ): AsyncGenerator<InpaintedFrame, void, void> {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
+    const finish = async (index: number, queued: Queued, { frame }: HeldFrame) => {
+      const { data, coverage } = await orAborted(completed(queued), signal);
+      const { width, height, channels } = frame;
+      const fps = ((index + 1) * 1000) / (performance.now() - started);
+      onProgress?.({ frame: index + 1, frames, fps, coverage });
+      return { data, width, height, channels: channels as 3 | 4, index, coverage };
+    };
+    // A frame is waited for when the next one is queued: the device goes on with that meanwhile.
+    let last: (() => Promise<InpaintedFrame>) | undefined;
     try {
       for (let index = 0; ; ++index) {
         await orAborted(window.pull(index + 1), signal);
@@ -241,14 +250,11 @@ export class Inpainter implements AsyncDisposable {
         const { maxReferences } = completion.plan(held);
         const ahead = lookAhead(this.#options.referenceStride, maxReferences);
         await orAborted(window.pull(index + 1 + ahead), signal);
-        // The source is read on while the device works.
-        const work = Promise.all([completion.complete(held), window.pull(index + 2 + ahead)]);
-        const [{ data, coverage }] = await orAborted(work, signal);
-        const { width, height, channels } = held.frame;
-        const fps = ((index + 1) * 1000) / (performance.now() - started);
-        onProgress?.({ frame: index + 1, frames, fps, coverage });
-        yield { data, width, height, channels: channels as 3 | 4, index, coverage };
+        const queued = await orAborted(completion.queue(held), signal);
+        if (last) yield await last();
+        last = () => finish(index, queued, held);
       }
+      if (last) yield await last();
     } finally {
       completion.dispose();
       const closed = window.close();

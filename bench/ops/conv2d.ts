@@ -1,13 +1,13 @@
 import { conv2d, packConv2d } from '../../lib/ops/index.js';
 import type { Case, Feed } from '../harness.js';
-import { convRunner } from '../peers/onnxruntime.js';
 import { compared, type Layer, layersOf } from '../shapes.js';
 
 /** Every layer of the network, on whole planes. */
 export const cases = (feed: Feed): Case[] =>
   layersOf(feed.config, compared).map((layer) => convolution(feed, layer));
 
-function convolution(feed: Feed, layer: Layer): Case {
+/** A layer on whole planes. */
+export function convolution(feed: Feed, layer: Layer): Case {
   const { name, n, from, to, channels, i, o, k, stride, dilation, upsample } = layer;
   const { activation, residual } = layer;
   const weight = () => feed.weights.tensor(`${name}.weight`, [o, i, k, k]);
@@ -23,13 +23,10 @@ function convolution(feed: Feed, layer: Layer): Case {
       const added = residual && inputs[0] ? { residual: inputs[0] } : {};
       return () => conv2d(inputs, conv, { ...options, ...added });
     },
-    peer: () => {
+    peer: (rival) => {
       const [h, w] = [to.h * stride, to.w * stride];
-      const shape = { n, h, w, c: i, o, kernel: k, stride, dilation };
       const leakyRelu = activation === 'leaky_relu';
-      const input = feed.random.values(n * i * h * w);
-      const { threads } = feed.device;
-      return convRunner({ ...shape, leakyRelu }, weight(), bias(), input, threads);
+      return rival.conv({ n, h, w, c: i, o, kernel: k, stride, dilation, leakyRelu });
     },
   };
 }

@@ -1,19 +1,9 @@
 // ONNX Runtime on the CPU as a peer: one convolution as a model of its own, written here byte by
 // byte.
+import { createRequire } from 'node:module';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-
-/** A convolution with "same" padding, `n c h w` as ONNX has it; h and w are those of the input. */
-export interface ConvShape {
-  readonly n: number;
-  readonly h: number;
-  readonly w: number;
-  readonly c: number;
-  readonly o: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly leakyRelu: boolean;
-}
+import type { Random } from '../../test/random.js';
+import type { ConvShape, Peer, Rival } from '../harness.js';
 
 type Field = readonly [number: number, value: number | string | Uint8Array | Float];
 type Float = { readonly float: number };
@@ -84,8 +74,8 @@ function outputDims({ n, h, w, o, stride }: ConvShape): number[] {
   return [n, o, Math.ceil(h / stride), Math.ceil(w / stride)];
 }
 
-/** The model's bytes; weight is `o c kernel kernel`. */
-export function convModel(shape: ConvShape, weight: Float32Array, bias: Float32Array): Uint8Array {
+/** The model's bytes, `n c h w` as ONNX has it; weight is `o c kernel kernel`. */
+function convModel(shape: ConvShape, weight: Float32Array, bias: Float32Array): Uint8Array {
   const { n, h, w, c, o, kernel, stride, dilation, leakyRelu } = shape;
   const pad = dilation * (kernel >> 1);
   const conv = node('Conv', ['x', 'weight', 'bias'], leakyRelu ? 'sum' : 'y', [
@@ -112,26 +102,32 @@ export function convModel(shape: ConvShape, weight: Float32Array, bias: Float32A
  * A session of the model that runs on its own input and output tensors, so that a call computes and
  * nothing else.
  */
-export async function convRunner(
-  shape: ConvShape,
-  weight: Float32Array,
-  bias: Float32Array,
-  input: Float32Array,
-  threads: number,
-): Promise<{ run: () => Promise<void>; output: Float32Array; release: () => Promise<void> }> {
+async function convPeer(shape: ConvShape, random: Random, threads: number): Promise<Peer> {
+  const { n, h, w, c, o, kernel } = shape;
+  const [weight, bias] = [random.values(o * c * kernel ** 2), random.values(o)];
   const session = await InferenceSession.create(convModel(shape, weight, bias), {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
-  const x = new Tensor('float32', input, [shape.n, shape.c, shape.h, shape.w]);
+  const x = new Tensor('float32', random.values(n * c * h * w), [n, c, h, w]);
   const dims = outputDims(shape);
-  const output = new Float32Array(dims.reduce((a, b) => a * b));
-  const y = new Tensor('float32', output, dims);
+  const y = new Tensor('float32', new Float32Array(dims.reduce((a, b) => a * b)), dims);
   return {
-    run: async () => void (await session.run({ x }, { y })),
-    output,
+    run: async (calls) => {
+      for (let i = 0; i < calls; i++) await session.run({ x }, { y });
+    },
     release: () => session.release(),
+  };
+}
+
+/** ONNX Runtime with that many threads. */
+export function onnxRuntime(random: Random, threads: number): Rival {
+  const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json');
+  return {
+    name: `onnxruntime-node ${version}, ${threads} threads, n c h w, float32`,
+    conv: (shape) => convPeer(shape, random, threads),
+    close: () => {},
   };
 }

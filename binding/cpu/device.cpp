@@ -96,10 +96,7 @@ class CpuContext final : public Context {
     free(mine);
     size_t size = (bytes + 65535) / 65536 * 65536;
     if (!budget_.take(size)) {
-      throw Error("ERR_OUT_OF_MEMORY", "",
-                  "expected " + std::to_string(size) + " bytes of scratch memory more, got none: " +
-                      std::to_string(budget_.reserved()) + " of " +
-                      std::to_string(budget_.limit()) + " are in use");
+      throw out_of_memory(size, "of scratch memory ", budget_, pages);
     }
     mine.data = pages.map(size);
     if (!mine.data) {
@@ -134,11 +131,15 @@ class CpuDevice final : public Device {
   const Operations& operations() const override { return cpu::operations(); }
   int threads() const override { return context_.workers(); }
   Context& context() override { return context_; }
-  void write(void* to, Type type, const void* from, size_t count) override {
-    std::memcpy(to, from, count * size_of(type));
+  Stream::Task write(void* to, Type type, const void* from, size_t count) override {
+    const size_t bytes = count * size_of(type);
+    std::shared_ptr<char[]> copy(new char[bytes]);
+    std::memcpy(copy.get(), from, bytes);
+    return {"upload", [=] { std::memcpy(to, copy.get(), bytes); }, nullptr};
   }
-  void read(void* to, Type type, const void* from, size_t count) override {
-    std::memcpy(to, from, count * size_of(type));
+  Stream::Task read(void* to, Type type, const void* from, size_t count,
+                    Stream::Done done) override {
+    return {"read", [=] { std::memcpy(to, from, count * size_of(type)); }, std::move(done)};
   }
   void poison(void* data, size_t bytes) override { std::memset(data, 0xff, bytes); }
 

@@ -61,7 +61,7 @@ export interface CompletedFrame {
  * A frame whose work is queued: its bytes, and if it has a hole, the pixels of that and those of
  * them that a reference shows.
  */
-interface Queued {
+export interface Queued {
   readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
   readonly counts?: Promise<Float32Array>;
 }
@@ -86,6 +86,12 @@ class Turn {
     if (this.#ended())
       throw new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted');
   }
+}
+
+/** Waits for a frame's work. */
+export async function completed({ data, counts }: Queued): Promise<CompletedFrame> {
+  const [hidden = 0, shown = 0] = (await counts) ?? [];
+  return { data: await data, coverage: hidden ? shown / hidden : 1 };
 }
 
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
@@ -202,10 +208,10 @@ export class Completion {
   }
 
   /**
-   * Completes the next frame. Its work is queued piece by piece, so that timers and sockets get
-   * their turns in between.
+   * Queues the completion of the next frame, piece by piece, so that timers and sockets get their
+   * turns in between.
    */
-  async complete(held: HeldFrame): Promise<CompletedFrame> {
+  async queue(held: HeldFrame): Promise<Queued> {
     const { index, shot } = held;
     if (shot !== this.#shot) {
       this.#forget();
@@ -224,9 +230,7 @@ export class Completion {
       if (!reference && !output) this.#unload(at, loaded);
     }
     this.#window.drop((frame) => frame.index > index);
-    const data = await result.data;
-    const [hidden = 0, shown = 0] = (await result.counts) ?? [];
-    return { data, coverage: hidden ? shown / hidden : 1 };
+    return result;
   }
 
   /** A frame without a hole: its own output. */

@@ -73,23 +73,27 @@ describe('counters', () => {
   const shared = (step: number, text: string) =>
     count(`mov.u32 %r2, s; mad.lo.u32 %r2, %r0, ${step}, %r2; ${text}`);
   it.each([
-    [4, 'ld.shared.u32 %r1, [%r2];', 0],
-    [0, 'ld.shared.u32 %r1, [%r2];', 0], // all read one word
-    [8, 'ld.shared.u32 %r1, [%r2];', 1],
-    [32, 'ld.shared.u32 %r1, [%r2];', 7],
-    [128, 'ld.shared.u32 %r1, [%r2];', 31],
-    [132, 'ld.shared.u32 %r1, [%r2];', 0],
-    [2, 'ld.shared.u16 %r1, [%r2];', 0], // two in a word
-    [8, 'ld.shared.v2.u32 {%r1, %r3}, [%r2];', 0],
-    [16, 'ld.shared.v2.u32 {%r1, %r3}, [%r2];', 2], // one more in each half
-    [16, 'st.shared.v4.u32 [%r2], {%r4, %r5, %r6, %r7};', 0],
-    [32, 'st.shared.v4.u32 [%r2], {%r4, %r5, %r6, %r7};', 4], // one more in each quarter
-    [16, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 0],
-    [128, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 28],
-    [144, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 0],
-    [64, 'ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r4}, [%r2];', 3],
-  ])('counts conflicts of lanes %i bytes apart: %s', (step, text, conflicts) => {
-    expect(shared(step, text)).toMatchObject({ sharedAccesses: 1, sharedConflicts: conflicts });
+    [4, 'ld.shared.u32 %r1, [%r2];', 0, 1],
+    [0, 'ld.shared.u32 %r1, [%r2];', 0, 1], // all read one word
+    [8, 'ld.shared.u32 %r1, [%r2];', 1, 2],
+    [32, 'ld.shared.u32 %r1, [%r2];', 7, 8],
+    [128, 'ld.shared.u32 %r1, [%r2];', 31, 32],
+    [132, 'ld.shared.u32 %r1, [%r2];', 0, 1],
+    [2, 'ld.shared.u16 %r1, [%r2];', 0, 1], // two in a word
+    [8, 'ld.shared.v2.u32 {%r1, %r3}, [%r2];', 0, 2],
+    [16, 'ld.shared.v2.u32 {%r1, %r3}, [%r2];', 2, 4], // one more in each half
+    [16, 'st.shared.v4.u32 [%r2], {%r4, %r5, %r6, %r7};', 0, 4],
+    [32, 'st.shared.v4.u32 [%r2], {%r4, %r5, %r6, %r7};', 4, 8], // one more in each quarter
+    [16, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 0, 4],
+    [128, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 28, 32],
+    [144, 'ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%r4, %r5, %r6, %r7}, [%r2];', 0, 4],
+    [64, 'ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%r4}, [%r2];', 3, 4],
+  ])('counts conflicts of lanes %i bytes apart: %s', (step, text, conflicts, cycles) => {
+    expect(shared(step, text)).toMatchObject({
+      sharedAccesses: 1,
+      sharedConflicts: conflicts,
+      sharedCycles: cycles,
+    });
   });
 
   it('counts nothing when not asked to', () => {

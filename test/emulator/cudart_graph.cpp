@@ -47,6 +47,13 @@ cudaError_t add(cudaGraphNode_t* node, cudaGraph_t graph, const cudaGraphNode_t*
   });
 }
 
+cudaError_t set(cudaGraphExec_t executable, cudaGraphNode_t node, const auto& action) {
+  return call([&] {
+    executables().find(executable)->set(node, action());
+    ++graph_counts().set;
+  });
+}
+
 }  // namespace
 
 extern "C" {
@@ -108,6 +115,7 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph
   return call([&] {
     require(executable);
     *executable = executables().add(std::make_shared<ExecutableGraph>(*graphs().find(graph)));
+    ++graph_counts().made;
   });
 }
 
@@ -122,18 +130,18 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* parameters) {
-  return call([&] { executables().find(executable)->set(node, launch_of(parameters)); });
+  return set(executable, node, [&] { return launch_of(parameters); });
 }
 
 cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t executable, cudaGraphNode_t node,
                                              const cudaMemsetParams* parameters) {
-  return call([&] { executables().find(executable)->set(node, fill_of(parameters)); });
+  return set(executable, node, [&] { return fill_of(parameters); });
 }
 
 cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t executable, cudaGraphNode_t node,
                                                void* to, const void* from, size_t bytes,
                                                cudaMemcpyKind kind) {
-  return call([&] { executables().find(executable)->set(node, copy_of(to, from, bytes, kind)); });
+  return set(executable, node, [&] { return copy_of(to, from, bytes, kind); });
 }
 
 cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t stream) {
@@ -146,6 +154,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t stream) {
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   return call([&] {
     auto plan = executables().find(executable)->plan();
+    ++graph_counts().launched;
     scheduler().queue(uncaptured(stream), [plan = std::move(plan)] {
       for (const auto& action : plan) run(*action);
     });

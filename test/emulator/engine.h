@@ -36,8 +36,9 @@ struct Counters {
   // Global memory: bytes that lanes asked for (the same byte asked for twice by one instruction
   // counts once), and 32-byte sectors touched by each warp instruction.
   uint64_t load_bytes = 0, load_sectors = 0, store_bytes = 0, store_sectors = 0;
-  // Shared memory: accesses of warps, and the cycles beyond those that their width needs.
-  uint64_t shared_accesses = 0, shared_conflicts = 0;
+  // Shared memory: accesses of warps, the cycles they take, and those of them beyond what their
+  // width needs.
+  uint64_t shared_accesses = 0, shared_cycles = 0, shared_conflicts = 0;
   uint64_t barriers = 0;
 };
 

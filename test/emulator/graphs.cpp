@@ -73,6 +73,11 @@ std::vector<std::shared_ptr<const Action>> ExecutableGraph::plan() const {
   return plan;
 }
 
+GraphCounts& graph_counts() {
+  static GraphCounts it;
+  return it;
+}
+
 namespace {
 
 struct Run {

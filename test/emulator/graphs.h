@@ -1,5 +1,7 @@
 // Graphs: work that is described once and launched many times.
 #pragma once
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <unordered_map>
 #include <variant>
@@ -52,5 +54,12 @@ class ExecutableGraph {
 };
 
 void run(const Action& action);
+
+// How many executable graphs were made, launches of them queued, and nodes set anew, since the start
+// or reset().
+struct GraphCounts {
+  std::atomic<uint64_t> made = 0, launched = 0, set = 0;
+};
+GraphCounts& graph_counts();
 
 }  // namespace emulator

@@ -76,12 +76,12 @@ class Blocks {
 
   void add(const Counters& c) {
     std::lock_guard lock(launch_.mutex);
-    for (auto field :
-         {&Counters::mma, &Counters::math, &Counters::address, &Counters::memory,
-          &Counters::control, &Counters::other, &Counters::mma_operations,
-          &Counters::thread_instructions, &Counters::divergent, &Counters::load_bytes,
-          &Counters::load_sectors, &Counters::store_bytes, &Counters::store_sectors,
-          &Counters::shared_accesses, &Counters::shared_conflicts, &Counters::barriers})
+    for (auto field : {&Counters::mma, &Counters::math, &Counters::address, &Counters::memory,
+                       &Counters::control, &Counters::other, &Counters::mma_operations,
+                       &Counters::thread_instructions, &Counters::divergent, &Counters::load_bytes,
+                       &Counters::load_sectors, &Counters::store_bytes, &Counters::store_sectors,
+                       &Counters::shared_accesses, &Counters::shared_cycles,
+                       &Counters::shared_conflicts, &Counters::barriers})
       counters_->*field += c.*field;
   }
 

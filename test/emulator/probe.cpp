@@ -7,6 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "graphs.h"
 #include "launches.h"
 #include "runtime.h"
 #include "streams.h"
@@ -39,6 +40,7 @@ Napi::Object to_object(Napi::Env env, const Counters& counters) {
   put("storeBytes", counters.store_bytes);
   put("storeSectors", counters.store_sectors);
   put("sharedAccesses", counters.shared_accesses);
+  put("sharedCycles", counters.shared_cycles);
   put("sharedConflicts", counters.shared_conflicts);
   put("barriers", counters.barriers);
   return object;
@@ -216,12 +218,22 @@ Napi::Value count_launches(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(launches()));
 }
 
+Napi::Value count_graphs(const Napi::CallbackInfo& info) {
+  const GraphCounts& counts = graph_counts();
+  auto object = Napi::Object::New(info.Env());
+  object.Set("made", double(counts.made));
+  object.Set("launched", double(counts.launched));
+  object.Set("set", double(counts.set));
+  return object;
+}
+
 void forget(const Napi::CallbackInfo&) { reset(); }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("set", Napi::Function::New(env, set_one));
   exports.Set("counters", Napi::Function::New(env, counters));
   exports.Set("launches", Napi::Function::New(env, count_launches));
+  exports.Set("graphs", Napi::Function::New(env, count_graphs));
   exports.Set("reset", Napi::Function::New(env, forget));
   exports.Set("run", Napi::Function::New(env, run));
   return exports;

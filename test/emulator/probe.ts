@@ -20,6 +20,7 @@ export interface Counters {
   readonly storeBytes: number;
   readonly storeSectors: number;
   readonly sharedAccesses: number;
+  readonly sharedCycles: number;
   readonly sharedConflicts: number;
   readonly barriers: number;
 }
@@ -81,10 +82,17 @@ export interface Run {
   readonly counters: Counters;
 }
 
+export interface GraphCounts {
+  readonly made: number;
+  readonly launched: number;
+  readonly set: number;
+}
+
 interface Addon {
   set(name: string, value: string): void;
   counters(): LaunchCounters[];
   launches(): number;
+  graphs(): GraphCounts;
   reset(): void;
   run(ptx: string, kernel: string, options: RunOptions): Run;
 }
@@ -119,6 +127,11 @@ export function counters(): readonly LaunchCounters[] {
 /** How many kernels ran since the start or `reset`. */
 export function launches(): number {
   return addon().launches();
+}
+
+/** How many graphs were made ready, launched, and nodes of them set anew, since then. */
+export function graphs(): GraphCounts {
+  return addon().graphs();
 }
 
 /**

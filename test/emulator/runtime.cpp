@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "graphs.h"
 #include "launches.h"
 #include "streams.h"
 
@@ -144,6 +145,7 @@ void reset() {
   runtime_settings().fail_launch = 0;
   runtime_settings().fail_allocation = 0;
   forget_launches();
+  graph_counts().made = graph_counts().launched = graph_counts().set = 0;
 }
 
 }  // namespace emulator

@@ -32,12 +32,16 @@ void add_global(Counters& counters, Addresses& addresses, uint32_t bytes, bool i
   (is_store ? counters.store_sectors : counters.load_sectors) += sectors;
 }
 
+struct Cycles {
+  uint64_t all = 0, conflicts = 0;
+};
+
 // Lanes are served in as many parts as their bytes need rows of the banks. A part takes as many
 // cycles as the busiest bank has different words to give.
-uint64_t conflicts(const Addresses& addresses, const uint32_t lanes, uint32_t bytes) {
+Cycles cycles_of(const Addresses& addresses, const uint32_t lanes, uint32_t bytes) {
   const int parts = std::max<int>(1, static_cast<int>(warp_size * bytes / row_bytes));
   const int part_lanes = warp_size / parts;
-  uint64_t extra = 0;
+  Cycles cycles;
   for (int part = 0; part < parts; part++) {
     uint64_t words[2 * warp_size];
     int count = 0;
@@ -50,14 +54,17 @@ uint64_t conflicts(const Addresses& addresses, const uint32_t lanes, uint32_t by
     count = static_cast<int>(std::unique(words, words + count) - words);
     uint64_t load[banks] = {}, busiest = 0;
     for (int k = 0; k < count; k++) busiest = std::max(busiest, ++load[words[k] % banks]);
-    if (busiest > 1) extra += busiest - 1;
+    cycles.all += busiest;
+    if (busiest > 1) cycles.conflicts += busiest - 1;
   }
-  return extra;
+  return cycles;
 }
 
 void add_shared(Counters& counters, const Addresses& by_lane, uint32_t mask, uint32_t bytes) {
   counters.shared_accesses++;
-  counters.shared_conflicts += conflicts(by_lane, mask, bytes);
+  const Cycles cycles = cycles_of(by_lane, mask, bytes);
+  counters.shared_cycles += cycles.all;
+  counters.shared_conflicts += cycles.conflicts;
 }
 
 }  // namespace

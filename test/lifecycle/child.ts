@@ -1,5 +1,9 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { fixturePath } from '../network/fixtures.js';
+
+/** The device that processes of this project have: the emulated GPU, where it is the addon's. */
+export const kind: 'cpu' | 'cuda' = process.env.AA_PROJECT === 'emulator' ? 'cuda' : 'cpu';
 
 /** How a child process ended. */
 export interface Ended {
@@ -9,8 +13,9 @@ export interface Ended {
 }
 
 /**
- * Runs a module in a process of its own, against the built package: `Device`, `Inpainter`, `ops`
- * and `frames(count, width, height)` are in scope.
+ * Runs a module in a process of its own, against the built package: `Device`, `Inpainter`, `ops`,
+ * `frames(count, width, height)`, the device's `kind`, `narrow` (small weights) and, where that is
+ * `cuda`, the probe of the emulator are in scope.
  */
 export function runChild(
   body: string,
@@ -21,7 +26,11 @@ export function runChild(
     import { Device } from ${at('device.js')};
     import { Inpainter } from ${at('index.js')};
     import * as ops from ${at('ops/index.js')};
+    import { createRequire } from 'node:module';
     import { Worker } from 'node:worker_threads';
+    const kind = ${JSON.stringify(kind)};
+    const narrow = ${JSON.stringify(fixturePath('narrow.safetensors'))};
+    const emulator = kind === 'cuda' && createRequire(import.meta.url)(${JSON.stringify(fileURLToPath(new URL('../../build/emulator/probe.node', import.meta.url)))});
     const frames = (count, width, height) => Array.from({ length: count }, (_, t) => ({
       frame: { data: Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7 + t * 31) % 256), width, height, channels: 3 },
       mask: { data: Uint8Array.from({ length: width * height }, (_, i) => (i % width > 4 && i % width < 20 ? 255 : 0)), width, height, channels: 1 },

@@ -1,20 +1,27 @@
 // The whole inpainter on the emulated GPU, against the CPU.
 import { describe, expect, it } from 'vitest';
 import { Inpainter } from '../../lib/index.js';
+import type { FramePair } from '../../lib/video/image.js';
 import * as emulator from '../emulator/probe.js';
 import { clip } from '../video/scenes.js';
 import { fixturePath } from './fixtures.js';
 
 const narrow = fixturePath('narrow.safetensors');
 
-/** A camera that pans over a picture, a hole that stands still. */
-const source = (frames: number) =>
-  clip({ width: 64, height: 48, frames, pan: 3, hole: () => [22, 14, 40, 36] });
+/** A camera that pans over a picture, a hole that stands still or moves. */
+const source = (frames: number, speed = 0) =>
+  clip({
+    width: 64,
+    height: 48,
+    frames,
+    pan: 3,
+    hole: (t) => [22 + speed * t, 14, 40 + speed * t, 36],
+  });
 
 async function complete(
   device: 'cpu' | 'cuda',
   precision: 'f16' | 'f32',
-  frames: number,
+  frames: readonly FramePair[],
   weights?: string,
 ): Promise<Uint8Array[]> {
   await using inpainter = await Inpainter.create({
@@ -26,45 +33,50 @@ async function complete(
     ...(weights && { weights }),
   });
   const outputs: Uint8Array[] = [];
-  for await (const { data } of inpainter.inpaint(source(frames))) outputs.push(data);
+  for await (const { data } of inpainter.inpaint(frames)) outputs.push(data);
   return outputs;
 }
 
-/** Levels of 255 between the bytes of the holes, in order of size. */
-function differences(a: readonly Uint8Array[], b: readonly Uint8Array[]): number[] {
-  return source(a.length)
-    .flatMap(({ mask }, t) =>
-      [...(a[t] ?? [])].flatMap((value, i) =>
-        mask.data[Math.floor(i / 3)] ? [Math.abs(value - (b[t]?.[i] ?? Number.NaN))] : [],
-      ),
-    )
-    .sort((x, y) => x - y);
+/** Levels of 255 between the bytes of the holes. */
+function differences(
+  frames: readonly FramePair[],
+  a: readonly Uint8Array[],
+  b: readonly Uint8Array[],
+): number[] {
+  expect([a.length, b.length]).toEqual([frames.length, frames.length]);
+  return frames.flatMap(({ mask }, t) =>
+    [...(a[t] ?? [])].flatMap((value, i) =>
+      mask.data[Math.floor(i / 3)] ? [Math.abs(value - (b[t]?.[i] ?? Number.NaN))] : [],
+    ),
+  );
 }
 
-const at = (sorted: readonly number[], share: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] as number;
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+// A map of float16 is off by at most 2^-11 of its values, 0.06 of a level. Of 64 maps one behind the
+// other, errors that add up at random make 0.5: bytes differ by 1 where that passes a rounding, here
+// and there by 2 where the frames before differ too, and few do. Sums of float32 in another order
+// make bytes differ only where a value lies on a rounding.
+const bounds = { f16: { most: 2, mean: 0.06 }, f32: { most: 1, mean: 0.001 } };
 
 describe.skipIf(!emulator.available)('the inpainter on the emulated GPU', () => {
   it.each([
-    ['f32', 8, narrow],
-    ['f16', 8, narrow],
-    ['f16', 2, undefined],
+    ['f32', 8, 0, narrow],
+    ['f16', 8, 0, narrow],
+    ['f16', 8, 2, narrow],
+    ['f16', 2, 0, undefined],
   ] as const)(
-    'completes as on the CPU: %s, %i frames, weights %s',
-    async (precision, frames, weights) => {
+    'completes as on the CPU: %s, %i frames, a hole that moves by %i, weights %s',
+    async (precision, count, speed, weights) => {
+      const frames = [...source(count, speed)];
       const wanted = await complete('cpu', 'f32', frames, weights);
+      emulator.reset();
       const got = await complete('cuda', precision, frames, weights);
-      const sorted = differences(got, wanted);
-      console.log(
-        precision,
-        frames,
-        mean(sorted),
-        at(sorted, 0.5),
-        at(sorted, 0.99),
-        sorted.at(-1),
-      );
-      expect(mean(sorted)).toBeLessThan(1);
+      // What comes again is played as graphs, wherever the hole is.
+      if (count === 8) expect(emulator.graphs().launched).toBeGreaterThanOrEqual(count);
+      const off = differences(frames, got, wanted);
+      expect(off.every((it) => it <= bounds[precision].most)).toBe(true);
+      expect(mean(off)).toBeLessThanOrEqual(bounds[precision].mean);
     },
   );
 });

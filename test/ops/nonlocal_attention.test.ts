@@ -60,6 +60,7 @@ describeBackends('nonlocalAttention', (backend) => {
     [1, 11, 6, 65, 20],
     [1, 9, 9, 104, 20],
     [2, 6, 7, 129, 20],
+    [2, 6, 7, 16, 0],
   ])(
     'matches the reference: %i references of %i x %i x %i, scale %i',
     async (r, h, w, c, scale) => {

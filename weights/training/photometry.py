@@ -3,12 +3,25 @@ import cv2
 import numpy as np
 
 
+def setting(rng, strength):
+    """Gain and lift per channel."""
+    gain = 1 + rng.normal(0, .08) * strength + rng.normal(0, .02, 3) * strength
+    return np.stack([gain, np.full(3, rng.normal(0, 6) * strength)])
+
+
+def table(gain, lift):
+    levels = np.arange(256)[:, None] * gain + lift
+    return np.clip(levels, 0, 255).astype(np.uint8)[None]
+
+
 def expose(rng, frame, strength=1.0):
-    gain = 1 + rng.normal(0, .08) * strength
-    tint = rng.normal(0, .02, 3) * strength
-    lift = rng.normal(0, 6) * strength
-    table = np.clip(np.arange(256)[:, None] * (gain + tint) + lift, 0, 255).astype(np.uint8)
-    return cv2.LUT(frame, table[None])
+    return cv2.LUT(frame, table(*setting(rng, strength)))
+
+
+def drift(rng, frames, strength=1.0):
+    """Look-up tables of an exposure that goes evenly from one setting to another."""
+    first, last = setting(rng, strength), setting(rng, strength)
+    return [table(*(first + (last - first) * t / frames)) for t in range(frames)]
 
 
 def record(rng, frame, noise, quality):

@@ -69,8 +69,9 @@ class Log:
         print(line, flush=True)
 
 
-def cosine(step, steps, peak, floor=.02, warmup=100):
+def cosine(step, steps, peak, floor=.02):
     """Learning rate of a step: a short warm-up, then half a cosine down to `floor` of the peak."""
+    warmup = max(min(100, steps // 20), 1)
     progress = min(step / max(steps, 1), 1)
     share = floor + (1 - floor) * .5 * (1 + torch.cos(torch.tensor(progress * 3.14159265)).item())
     return peak * share * min(1, (step + 1) / warmup)

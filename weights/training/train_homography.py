@@ -62,6 +62,7 @@ def arguments():
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--limit', type=int, help='use only so many photographs')
     parser.add_argument('--save-every', type=float, default=300, help='seconds')
+    parser.add_argument('--log-every', type=float, default=20, help='seconds')
     return parser.parse_args()
 
 
@@ -115,7 +116,7 @@ def train(options):
         losses.append(loss.item())
         errors.append(grid_distance(found[-1].detach(), truth).mean().item())
         now = time.time()
-        if now - logged > 20 or step == last:
+        if now - logged > options.log_every or step == last:
             count = len(losses)
             log.write(step=step, loss=sum(losses) / count, pixels=sum(errors) / count,
                       rate=optimizer.param_groups[0]['lr'],

@@ -1,0 +1,107 @@
+"""What each part contributes, on cases whose truth is known: a table like the paper's second.
+
+    python3 weights/training/ablate.py --cases DIR homography.pt inpainter.pt
+
+The parts are switched off in trained weights, not trained anew without them as the paper did, which
+asks more of the weights. Cases, figures and masks are those of bench/quality.
+"""
+import argparse
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+import torch
+
+from model import Homography, Inpainter, inpaint
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / 'bench' / 'quality'))
+import score  # noqa: E402
+
+
+class Ablated(Inpainter):
+    """The inpainter without some of its parts."""
+
+    def __init__(self, aligns=True, attends=True, flows=True, everywhere=False):
+        super().__init__()
+        self.aligns, self.attends, self.flows, self.everywhere = aligns, attends, flows, everywhere
+
+    def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
+        """Without: nothing is filled, but the attention still asks for what it would have been."""
+        coarse, borrowed, frame, pixels = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
+        if self.aligns:
+            return coarse, borrowed, frame, pixels
+        return ft * vt, borrowed, xt * (1 - mt), torch.zeros_like(pixels)
+
+    def attend(self, x, borrowed, fr, vr):
+        """`everywhere`: entire target against entire references, as in the paper's table 2b."""
+        if not self.attends:
+            return x
+        if self.everywhere:
+            borrowed, vr = torch.ones_like(borrowed), torch.ones_like(vr)
+        return super().attend(x, borrowed, fr, vr)
+
+    def forward(self, *given):
+        *given, previous = given
+        return super().forward(*given, previous if self.flows else None)
+
+
+VARIANTS = {
+    'none': dict(aligns=False, attends=False, flows=False),
+    'align': dict(attends=False, flows=False),
+    'attend': dict(aligns=False, flows=False),
+    'align, attend': dict(flows=False),
+    'align, flow': dict(attends=False),
+    'all': dict(),
+    'all, entire-entire': dict(everywhere=True),
+}
+
+
+def read(folder, flags=cv2.IMREAD_COLOR):
+    return [cv2.imread(str(path), flags) for path in sorted(folder.iterdir())]
+
+
+def tensors(frames, masks):
+    """Frames and masks padded to multiples of 16, as the network takes them."""
+    h, w = masks[0].shape
+    pad = ((0, 0), (0, -h % 16), (0, -w % 16))
+    x = np.pad(np.stack(frames)[..., ::-1], (*pad, (0, 0)), 'edge').transpose(0, 3, 1, 2)
+    m = np.pad(np.stack(masks), pad, 'edge')[:, None]
+    return torch.from_numpy(x.astype(np.float32)) / 127.5 - 1, torch.from_numpy(m).float()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--cases', required=True, type=pathlib.Path)
+    parser.add_argument('--frames', type=int, default=48, help='at most, of a case')
+    parser.add_argument('--bfloat16', action='store_true')
+    parser.add_argument('homography')
+    parser.add_argument('inpainter')
+    options = parser.parse_args()
+    homography = Homography()
+    homography.load_state_dict(torch.load(options.homography, map_location='cpu'))
+    state = torch.load(options.inpainter, map_location='cpu')
+    rows = {name: [] for name in VARIANTS}
+    for case in sorted(path for path in options.cases.iterdir() if path.is_dir()):
+        truth = read(case / 'frames')[:options.frames]
+        masks = [mask > 0 for mask in read(case / 'masks', cv2.IMREAD_GRAYSCALE)][:len(truth)]
+        h, w = masks[0].shape
+        given, motion = tensors(truth, masks), score.flows(truth)
+        for name, parts in VARIANTS.items():
+            network = Ablated(**parts)
+            network.load_state_dict(state)
+            with torch.autocast('cpu', dtype=torch.bfloat16, enabled=options.bfloat16):
+                made = inpaint(homography, network, *given, list(range(0, len(truth), 10)))
+            made = made[..., :h, :w].float().permute(0, 2, 3, 1).numpy()[..., ::-1]
+            made = np.clip(made * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
+            rows[name].append(score.score(list(made), truth, masks, motion))
+            print(f'{case.name}: {name}: hole PSNR {rows[name][-1][2]:.2f}', flush=True)
+    print(f'\n{"mean of " + str(len(rows["all"])):24s}'
+          + ''.join(f'{name:>9s}' for name in score.FIGURES))
+    for name, figures in rows.items():
+        print(f'{name:24s}' + ''.join(f'{v:9.{d}f}' for v, d in zip(np.mean(figures, 0),
+                                                                   (2, 4, 2, 3, 3, 0))))
+
+
+if __name__ == '__main__':
+    main()

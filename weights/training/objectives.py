@@ -1,0 +1,119 @@
+"""The objectives of the inpainter, each with its weight; a weight of zero costs nothing.
+
+Frames are n c h w in [-1, 1], holes 1 inside, flow in pixels from a frame to the one before it.
+"""
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+
+import discriminators
+from model import warp
+
+
+@dataclasses.dataclass
+class Weights:
+    hole: float = 5.0
+    valid: float = 1.0
+    gradient: float = 2.0
+    flow: float = .02
+    warping: float = 1.0
+    image_gan: float = .05
+    video_gan: float = .05
+
+
+def mean(x, where):
+    """Mean of x over the pixels that `where` (one channel, 0 to 1) picks."""
+    return (x * where).sum() / (where.sum() * x.shape[1]).clamp(min=1)
+
+
+def l1(output, truth, where):
+    return mean((output - truth).abs(), where)
+
+
+def gradients(x):
+    """Differences of neighbours to the right and below, zero at the border."""
+    right = F.pad(x[..., 1:] - x[..., :-1], (0, 1, 0, 0))
+    below = F.pad(x[..., 1:, :] - x[..., :-1, :], (0, 0, 0, 1))
+    return torch.cat([right, below], 1)
+
+
+def occlusion(truth, before, flow):
+    """exp(-50 |X[t] - warp(X[t-1])|^2), of colours in [0, 1]: low where nothing corresponds."""
+    off = (truth - warp(before, flow)) / 2
+    return torch.exp(-50 * off.square().sum(1, keepdim=True))
+
+
+def frame_terms(output, raw, truth, mask):
+    """Of one target by itself; the raw output answers for its own, or the blend would hide it."""
+    both = ((output, .5), (raw, .5))
+    return {
+        'hole': sum(w * l1(y, truth, mask) for y, w in both),
+        'valid': sum(w * l1(y, truth, 1 - mask) for y, w in both),
+        'gradient': sum(w * l1(gradients(y), gradients(truth), mask) for y, w in both),
+    }
+
+
+def motion_terms(output, truth, before, mask, moved, flow):
+    """Of a target and the one before it: `moved` is the network's flow, `flow` the known one."""
+    weight = occlusion(truth, before, flow)
+    return {
+        'flow': (moved.float() - flow).abs().mean(),
+        'warping': l1(output, warp(before, flow), weight * mask),
+    }
+
+
+def sequences(frames, masks, flows):
+    """The video discriminator's input: lists of three frames, their masks, two flows."""
+    return torch.cat([*frames, *masks, *(f / 16 for f in flows)], 1)
+
+
+class Adversaries:
+    """The two discriminators and their optimizer."""
+
+    def __init__(self, weights, rate):
+        self.parts = torch.nn.ModuleDict({
+            name: part for name, part, weight in (
+                ('image', discriminators.image(), weights.image_gan),
+                ('video', discriminators.video(), weights.video_gan)) if weight})
+        self.parts.to(memory_format=torch.channels_last)
+        parameters = list(self.parts.parameters())
+        self.optimizer = torch.optim.Adam(parameters, rate, (.5, .999)) if parameters else None
+
+    def inputs(self, clips, wholes, t):
+        """Of target t, real and made, per discriminator; frames before it as they came out."""
+        found = {}
+        mask = clips.masks[:, t]
+        if 'image' in self.parts:
+            found['image'] = [torch.cat([x, mask], 1) for x in (clips.frames[:, t], wholes[t])]
+        if 'video' in self.parts and t >= 2:
+            three = range(t - 2, t + 1)
+            masks, flows = ([x[:, i] for i in when] for x, when in (
+                (clips.masks, three), (clips.flow, three[1:])))
+            found['video'] = [sequences([frames(i) for i in three], masks, flows)
+                              for frames in (lambda i: clips.frames[:, i], lambda i: wholes[i])]
+        return found
+
+    def terms(self, clips, wholes, t):
+        """What they ask of the network."""
+        self.parts.requires_grad_(False)
+        found = {f'{name}_gan': discriminators.fool(self.parts[name], *pair)
+                 for name, pair in self.inputs(clips, wholes, t).items()}
+        self.parts.requires_grad_(True)
+        return found
+
+    def learn(self, clips, wholes):
+        """A step of their own, on what has just been made. -> their losses."""
+        if not self.optimizer:
+            return {}
+        self.optimizer.zero_grad(set_to_none=True)
+        given, losses = {}, {}
+        for t in range(len(wholes)):
+            for name, pair in self.inputs(clips, wholes, t).items():
+                given.setdefault(name, []).append(pair)
+        for name, pairs in given.items():
+            loss = discriminators.loss(self.parts[name], *(torch.cat(x) for x in zip(*pairs)))
+            loss.backward()
+            losses[f'{name}_critic'] = loss.item()
+        self.optimizer.step()
+        return losses

@@ -1,0 +1,63 @@
+"""The network over the targets of clips, one by one, each given the two outputs before it."""
+import torch
+
+from model import composite, refine
+
+
+@torch.no_grad()
+def transforms(homography, clips):
+    """Theta (n, t, r, 2, 3) of every target and reference, refined: once for all objectives."""
+    n, t = clips.frames.shape[:2]
+    r = clips.references.shape[1]
+
+    def kept(frames, masks, count, repeat):
+        """Features, visibility, frames and masks of every pair."""
+        features, seen = homography.encode(frames.flatten(0, 1), masks.flatten(0, 1))
+        features, seen = (x.float().unflatten(0, (n, count)) for x in (features, seen))
+        return [repeat(x).flatten(0, 2) for x in (features, seen, frames, masks)]
+
+    target = kept(clips.frames, clips.masks, t,
+                  lambda x: x.unsqueeze(2).expand(-1, -1, r, -1, -1, -1))
+    reference = kept(clips.references, clips.reference_masks, r,
+                     lambda x: x.unsqueeze(1).expand(-1, t, -1, -1, -1, -1))
+    theta = homography(*target[:2], *reference[:2])
+    return refine(theta.float(), *target[2:], *reference[2:]).view(n, t, r, 2, 3)
+
+
+class Lent:
+    """What references lend, encoded once for all targets; gradients are gathered, then applied."""
+
+    def __init__(self, network, clips):
+        n, r = clips.references.shape[:2]
+        frames = clips.references.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features, seen = network.encode(frames, clips.reference_masks.flatten(0, 1))
+        self.features, self.seen = (x.float().unflatten(0, (n, r)) for x in (features, seen))
+        self.leaf = self.features.detach().requires_grad_(self.features.requires_grad)
+
+    def backward(self):
+        self.features.backward(self.leaf.grad)
+
+
+def arguments(network, clips, theta, lent, t):
+    """What the network is given for target t: a reference that lends it nothing is all hidden."""
+    frame, mask = clips.frames[:, t], clips.masks[:, t]
+    hidden = clips.withheld[:, t, :, None, None, None].float()
+    features, seen = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
+    return (features, seen, lent.leaf, lent.seen * (1 - hidden), theta[:, t], frame, mask,
+            clips.references, torch.maximum(clips.reference_masks, hidden))
+
+
+def run(network, clips, theta, lent, flow=True):
+    """Yields output, raw output, flow and composited output of every target.
+
+    Outputs are handed on without their gradient: a target answers for itself, so its graph can be
+    freed before the next one's is made, and memory does not grow with the recursion.
+    """
+    past = []
+    for t in range(clips.frames.shape[1]):
+        previous = (past[-1], past[-2] if len(past) > 1 else past[-1]) if past and flow else None
+        given = arguments(network, clips, theta, lent, t)
+        output, raw, moved, _ = network(*given, previous)
+        whole = composite(output, clips.frames[:, t], clips.masks[:, t])
+        past.append(whole.detach().clamp(-1, 1))
+        yield output, raw, moved, whole
