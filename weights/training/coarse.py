@@ -1,11 +1,14 @@
-"""The coarse frame without learning: projective alignment of every reference, local weights, seamless pooling.
+"""The coarse frame without learning: the prototype of the next architecture. The package does not
+compute any of this yet.
 
-Frames are (n, 3, h, w) in [-1, 1], masks (n, 1, h, w) with 1 in the hole, n references against one target (n or 1 long).
-A homography (n, 3, 3) takes target to reference positions, both in affine_grid's [-1, 1] coordinates; its last entry is 1.
+Frames are (n, 3, h, w) in [-1, 1], masks (n, 1, h, w) with 1 in the hole: n references against one
+target (n or 1 long). A homography (n, 3, 3) takes target to reference positions, both in
+affine_grid's [-1, 1] coordinates; its last entry is 1.
 
-    track   H(t -> t-1) once per arriving frame; products and inverses of these start every pair (t, r)
+    track   t -> t-1 once per arriving frame; products and inverses of these start every pair (t, r)
     refine  robust Gauss-Newton on 8 parameters, weighted towards the hole's surroundings
-    pool    what the references show, weighted by the mismatch around each pixel, its low frequencies brought to the target's
+    pool    what the references show, weighted by the mismatch around each pixel, its low
+            frequencies brought to the target's
     fill    what nobody shows, smoothly
 """
 import torch
@@ -26,10 +29,11 @@ def normalised(homography):
 
 
 def positions(homography, h, w):
-    """-> target positions x, y (1, hw), reference positions u, v (n, hw), denominators (n, hw)."""
+    """-> positions in the target x, y (1, hw) and references u, v (n, hw), denominators (n, hw)."""
     ys, xs = ((torch.arange(k) + .5) * 2 / k - 1 for k in (h, w))
     y, x = (g.flatten()[None] for g in torch.meshgrid(ys, xs, indexing='ij'))
-    u, v, d = (homography[:, k, :1] * x + homography[:, k, 1:2] * y + homography[:, k, 2:] for k in range(3))
+    u, v, d = (homography[:, k, :1] * x + homography[:, k, 1:2] * y + homography[:, k, 2:]
+               for k in range(3))
     d = d.clamp(min=.1)
     return x, y, u / d, v / d, d
 
@@ -41,45 +45,54 @@ def sample(image, homography):
     return F.grid_sample(image, torch.stack([u, v], -1).view(-1, h, w, 2), align_corners=False)
 
 
+def separable(x, kernel, mode):
+    """The kernel in both directions, the border filled by `mode`."""
+    c, r = x.shape[1], len(kernel) // 2
+    across = kernel.expand(c, 1, 1, -1)
+    x = F.conv2d(F.pad(x, (r, r, 0, 0), mode), across, groups=c)
+    return F.conv2d(F.pad(x, (0, 0, r, r), mode), across.transpose(2, 3), groups=c)
+
+
 def binomial(x):
-    """1 4 6 4 1 in both directions, border repeated."""
-    c, k = x.shape[1], torch.tensor([1., 4, 6, 4, 1]) / 16
-    x = F.conv2d(F.pad(x, (2, 2, 0, 0), 'replicate'), k.view(1, 1, 1, 5).repeat(c, 1, 1, 1), groups=c)
-    return F.conv2d(F.pad(x, (0, 0, 2, 2), 'replicate'), k.view(1, 1, 5, 1).repeat(c, 1, 1, 1), groups=c)
+    return separable(x, torch.tensor([1., 4, 6, 4, 1]) / 16, 'replicate')
 
 
 def window(x, sigma):
-    """Gaussian of `sigma` cells, zeros outside (a normalised window divides by the window of its weights)."""
+    """Gaussian of `sigma` cells, zeros outside: to be divided by the window of the weights."""
     r = int(2.5 * sigma + .5)
     k = torch.exp(-torch.arange(-r, r + 1.) ** 2 / (2 * sigma ** 2))
-    k, c = k / k.sum(), x.shape[1]
-    x = F.conv2d(F.pad(x, (r, r, 0, 0)), k.view(1, 1, 1, -1).repeat(c, 1, 1, 1), groups=c)
-    return F.conv2d(F.pad(x, (0, 0, r, r)), k.view(1, 1, -1, 1).repeat(c, 1, 1, 1), groups=c)
+    return separable(x, k / k.sum(), 'constant')
 
 
 def fill(x, seen):
-    """Push-pull: hidden pixels take the mean of what is seen in the smallest cell of the pyramid that sees any."""
+    """Push-pull: a hidden pixel takes the mean of the pyramid's smallest cell that sees any."""
     h, w = x.shape[-2:]
     if min(h, w) < 2:
-        return x * seen + (1 - seen) * (x * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp(min=1)
-    half = lambda v: F.avg_pool2d(v, 2, ceil_mode=True, count_include_pad=False)
-    share = half(seen)
-    coarse = fill(half(x * seen) / share.clamp(min=1e-6), (share > 0).float())
-    return x * seen + (1 - seen) * F.interpolate(coarse, (h, w), mode='bilinear', align_corners=False)
+        count = seen.sum((2, 3), keepdim=True).clamp(min=1)
+        return x * seen + (1 - seen) * (x * seen).sum((2, 3), keepdim=True) / count
+    share = halved(seen)
+    coarse = fill(halved(x * seen) / share.clamp(min=1e-6), (share > 0).float())
+    coarse = F.interpolate(coarse, (h, w), mode='bilinear', align_corners=False)
+    return x * seen + (1 - seen) * coarse
+
+
+def halved(x):
+    return F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
 
 
 def reduced(frame, mask, k):
-    """Area reduction over visible pixels only -> blurred frame, visibility (more than 60 % of the cell)."""
+    """Mean of a cell's visible pixels -> blurred frame, visibility (more than 60 % of the cell)."""
     share = F.avg_pool2d(1 - mask, k)
     seen = (share > .6).float()
-    return binomial(fill(F.avg_pool2d(frame * (1 - mask), k) / share.clamp(min=1e-6), seen)), seen
+    mean = F.avg_pool2d(frame * (1 - mask), k) / share.clamp(min=1e-6)
+    return binomial(fill(mean, seen)), seen
 
 
 def level(frame, mask, k, sigma=60.):
     """What one level of the refinement needs: frame, visibility, weights of the target's cells."""
     g, seen = reduced(frame, mask, k)
-    near = window(1 - seen, sigma / k) / window(torch.ones_like(seen), sigma / k) + .01
-    return g, seen, near
+    near = window(1 - seen, sigma / k) / window(torch.ones_like(seen), sigma / k)
+    return g, seen, near + .01
 
 
 def gauss_newton(homography, target, reference, steps, robust=1.5, floor=.01):
@@ -96,50 +109,55 @@ def gauss_newton(homography, target, reference, steps, robust=1.5, floor=.01):
         r, rho = residual(s[:, :c], gt, m, robust, floor)
         gx, gy = s[:, c:2 * c] / d[:, None], s[:, 2 * c:3 * c] / d[:, None]
         gz = -(gx * u[:, None] + gy * v[:, None])
-        jac = torch.stack([gx * x, gx * y, gx, gy * x, gy * y, gy, gz * x, gz * y], 1).flatten(2)      # (n, 8, c hw)
+        jac = torch.stack([gx * x, gx * y, gx, gy * x, gy * y, gy, gz * x, gz * y], 1)
+        jac = jac.flatten(2)                                                # (n, 8, c hw)
         jw = jac * rho.expand(-1, c, -1).flatten(1)[:, None]
         hess = jw @ jac.transpose(1, 2)
         diagonal = hess.diagonal(dim1=1, dim2=2)
-        hess = hess + torch.diag_embed(diagonal * 1e-3 + diagonal.amax(1, keepdim=True) * 1e-6 + 1e-6)
-        step = torch.linalg.solve(hess, jw @ r.flatten(1)[..., None])[..., 0].clamp(-.1, .1)
+        damping = diagonal * 1e-3 + diagonal.amax(1, keepdim=True) * 1e-6 + 1e-6
+        step = torch.linalg.solve(hess + torch.diag_embed(damping), jw @ r.flatten(1)[..., None])
+        step = step[..., 0].clamp(-.1, .1)
         enough = (m > 0).float().mean((1, 2)) > .05
         homography = homography - F.pad(step * enough.float()[:, None], (0, 1)).view(n, 3, 3)
     return homography
 
 
 def residual(warped, gt, m, robust, floor):
-    """-> differences without their mean (n, c, hw), robust weights (n, 1, hw): m / (1 + r^2 / sigma^2)^2."""
+    """-> differences less their mean (n, c, hw), weights (n, 1, hw): m / (1 + r^2 / sigma^2)^2."""
     count = m.sum(2, keepdim=True).clamp(min=1e-3)
     r = warped - gt.flatten(2)
     r = r - (r * m).sum(2, keepdim=True) / count
-    sigma = (r.abs().mean(1, keepdim=True) * m).sum(2, keepdim=True) / count * robust + floor
+    size = (r.abs().mean(1, keepdim=True) * m).sum(2, keepdim=True) / count
+    sigma = size * robust + floor
     return r, m / (1 + (r ** 2).mean(1, keepdim=True) / sigma ** 2) ** 2
 
 
 def mismatch(homography, target, reference, clip=.1):
-    """Weighted mean difference, clipped, where both are visible; 0.3 more where under 5 % overlaps -> (n)."""
+    """Weighted mean of clipped differences where both are visible; 0.3 more under 5 % overlap."""
     (gt, vt, near), (gr, vr, _) = target, reference
     s = sample(torch.cat([gr, vr], 1), homography).flatten(2)
     m = (s[:, -1:] > .99).float() * (vt * near).flatten(2)
     r, _ = residual(s[:, :-1], gt, m, 1., 0.01)
-    cost = (r.abs().mean(1, keepdim=True).clamp(max=clip) * m).sum((1, 2)) / m.sum((1, 2)).clamp(min=1e-3)
-    return cost + .3 * ((m > 0).float().mean((1, 2)) < .05).float()
+    cost = (r.abs().mean(1, keepdim=True).clamp(max=clip) * m).sum((1, 2))
+    rare = (m > 0).float().mean((1, 2)) < .05
+    return cost / m.sum((1, 2)).clamp(min=1e-3) + .3 * rare.float()
 
 
 def better(a, b, target, reference):
     """Whichever homography has the lower mismatch."""
-    return torch.where((mismatch(a, target, reference) <= mismatch(b, target, reference)).view(-1, 1, 1), a, b)
+    first = mismatch(a, target, reference) <= mismatch(b, target, reference)
+    return torch.where(first.view(-1, 1, 1), a, b)
 
 
 def refine(homography, target, reference, steps=(4, 3), robust=(1.5, .7)):
-    """`target`, `reference`: lists of levels, coarse to fine. A level's steps are kept only if the mismatch falls."""
+    """Levels coarse to fine; the steps of one are kept only if they lower its mismatch."""
     for t, r, s, k in zip(target, reference, steps, robust):
         homography = better(gauss_newton(homography, t, r, s, k), homography, t, r)
     return homography
 
 
 def chain(steps, t):
-    """steps[i]: frame i -> i - 1, (1, 3, 3), steps[0] unused -> homographies (len, 3, 3) from t to every frame."""
+    """steps[i] (1, 3, 3): frame i -> i - 1, none for 0 -> (len, 3, 3) from t to every frame."""
     out = {t: identity()}
     for r in range(t - 1, -1, -1):
         out[r] = normalised(steps[r + 1] @ out[r + 1])
@@ -149,26 +167,27 @@ def chain(steps, t):
 
 
 def local_mismatch(aligned, target, both, sigma):
-    """Mean absolute difference in a window around each pixel, extended to where nothing can be compared -> (n, 1, h, w)."""
+    """Mean absolute difference in a window around each pixel, carried into the hole."""
     d = F.avg_pool2d((aligned - target).abs().mean(1, keepdim=True).clamp(max=.5) * both, 4)
     return windowed(d, F.avg_pool2d(both, 4), sigma / 4, 1e-3, aligned.shape[-2:])
 
 
 def membrane(aligned, target, both, sigma):
-    """Smooth difference target - aligned, windowed where both are visible, carried into the hole -> (n, 3, h, w)."""
+    """Mean of target - aligned in a window around each pixel, carried into the hole."""
     d = F.avg_pool2d((target - aligned).clamp(-.3, .3) * both, 4)
     return windowed(d, F.avg_pool2d(both, 4), sigma / 4, 3e-2, aligned.shape[-2:])
 
 
 def windowed(value, weight, sigma, prior, size):
-    """Normalised window of value (already times weight), with the global mean as `prior` of weight."""
-    mean = value.sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    """Normalised window of value (already times weight); `prior` is the weight of the mean."""
+    count = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+    mean = value.sum((2, 3), keepdim=True) / count
     out = (window(value, sigma) + prior * mean) / (window(weight, sigma) + prior)
     return F.interpolate(out, size, mode='bilinear', align_corners=False)
 
 
 def pool(aligned, seen, target, mask, scale=60., sigma=24., smooth=8., doubt=.2):
-    """Aligned references (n, 3, h, w), seen (n, 1, h, w) -> coarse frame (1, 3, h, w), pixels that some reference shows."""
+    """Aligned references and what they show -> coarse frame, pixels that some reference shows."""
     both = seen * (1 - mask)
     aligned = aligned + membrane(aligned, target, both, smooth)
     cost = local_mismatch(aligned, target, both, sigma)
