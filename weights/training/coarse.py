@@ -6,7 +6,8 @@ target (n or 1 long). A homography (n, 3, 3) takes target to reference positions
 affine_grid's [-1, 1] coordinates; its last entry is 1.
 
     track   t -> t-1 once per arriving frame; products and inverses of these start every pair (t, r)
-    refine  robust Gauss-Newton on 8 parameters, weighted towards the hole's surroundings
+    refine  robust Gauss-Newton on 8 parameters, weighted towards the hole's surroundings; of a
+            pair, accepted where it moves the hole little or pays for it
     pool    what the references show, weighted by the mismatch around each pixel, its low
             frequencies brought to the target's
     fill    what nobody shows, smoothly
@@ -164,6 +165,25 @@ def chain(steps, t):
     for r in range(t + 1, len(steps)):
         out[r] = normalised(torch.linalg.inv(steps[r]) @ out[r - 1])
     return torch.cat([out[r] for r in range(len(steps))])
+
+
+def moved(a, b, mask):
+    """How far apart two homographies take the corners of the hole's box, at most, in pixels (n)."""
+    (h, w), (rows, columns) = mask.shape, mask.nonzero().T
+    y, x = ((torch.stack([p.min(), p.max()]) + .5) * 2 / k - 1
+            for p, k in ((rows, h), (columns, w)))
+    corners = torch.stack([x.repeat(2), y.repeat_interleave(2), torch.ones(4)])
+    u, v = ((m @ corners)[:, :2] / (m @ corners)[:, 2:].clamp(min=.1) for m in (a, b))
+    return ((u - v) * torch.tensor([w / 2, h / 2])[:, None]).norm(dim=1).amax(1)
+
+
+def accepted(refined, start, target, reference, mask, pixels=2., gain=.9):
+    """`refined` where it moves the hole little or lowers the mismatch by a tenth, else `start`.
+
+    What moves in the foreground lowers the mismatch a little while it drags the hole far."""
+    pays = mismatch(refined, target, reference) < gain * mismatch(start, target, reference)
+    take = (moved(refined, start, mask) < pixels) | pays
+    return torch.where(take.view(-1, 1, 1), refined, start)
 
 
 def local_mismatch(aligned, target, both, sigma):

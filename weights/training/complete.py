@@ -2,8 +2,7 @@
 
     python3 weights/training/complete.py --cases DIR --out DIR [--homography FILE] [--case NAME]
 
-A case is a folder with frames/ and masks/ (white is removed); OUT/CASE/%05d.png is what
-bench/quality/run.py --results scores. The homography's weights only start the alignment.
+A case has frames/ and masks/ (white is removed); bench/quality/run.py --results scores OUT.
 """
 import argparse
 import pathlib
@@ -15,9 +14,7 @@ import torch
 
 import coarse
 from ablate import read, tensors
-from model import Homography, refine
-
-LEVELS = (4, 2)
+from model import Homography, composite, refine
 
 
 class Clip:
@@ -25,37 +22,29 @@ class Clip:
 
     def __init__(self, frames, masks, network):
         self.frames, self.masks = tensors(frames, masks)
-        self.network = network
-        count = range(len(frames))
-        self.pairs = [(self.frames[t:t + 1], self.masks[t:t + 1]) for t in count]
-        self.levels = [[coarse.level(*pair, k) for k in LEVELS] for pair in self.pairs]
-        self.features = network and [network.encode(*pair) for pair in self.pairs]
-        self.steps = [None] + [self.step(t) for t in count[1:]]
+        self.pairs = list(zip(self.frames.split(1), self.masks.split(1)))
+        self.levels = [[coarse.level(*pair, k) for k in (4, 2)] for pair in self.pairs]
+        self.steps = [None] + [self.step(t, network) for t in range(1, len(frames))]
 
-    def affine(self, t, r):
-        """From t to r: the better of what the identity and the network start."""
-        start = coarse.identity()
-        pair = (*self.pairs[t], *self.pairs[r])
-        levels = self.levels[t][0], self.levels[r][0]
-        made = [refine(start[:, :2].clone(), *pair)]
-        if self.network:
-            made.append(refine(self.network(*self.features[t], *self.features[r]), *pair))
-        for theta in made:
-            start = coarse.better(coarse.from_affine(theta), start, *levels)
-        return start
-
-    def step(self, t):
-        """From t to the frame before."""
-        return coarse.refine(self.affine(t, t - 1), self.levels[t], self.levels[t - 1])
+    def step(self, t, network):
+        """From t to the frame before: the better of what the identity and the network start."""
+        pair, levels = (self.pairs[t], self.pairs[t - 1]), (self.levels[t], self.levels[t - 1])
+        best = coarse.identity()
+        starts = [best[:, :2]]
+        if network:
+            starts.append(network(*network.encode(*pair[0]), *network.encode(*pair[1])))
+        for start in starts:
+            theta = coarse.from_affine(refine(start, *pair[0], *pair[1]))
+            best = coarse.better(theta, best, levels[0][0], levels[1][0])
+        return coarse.refine(best, *levels)
 
     def align(self, t, references):
         """Homographies (n, 3, 3) from t to its references."""
-        levels = [[torch.cat(part) for part in zip(*(self.levels[r][k] for r in references))]
-                  for k in range(len(LEVELS))]
+        levels = [[torch.cat(part) for part in zip(*level)]
+                  for level in zip(*(self.levels[r] for r in references))]
         start = coarse.chain(self.steps, t)[references]
-        alone = torch.cat([self.affine(t, r) for r in references])
-        return coarse.refine(coarse.better(start, alone, self.levels[t][0], levels[0]),
-                             self.levels[t], levels)
+        refined = coarse.refine(start, self.levels[t], levels)
+        return coarse.accepted(refined, start, self.levels[t][-1], levels[-1], self.masks[t, 0])
 
     def complete(self, t):
         """The frame with its hole filled (1, 3, h, w)."""
@@ -63,18 +52,16 @@ class Clip:
         if not mask.any():
             return frame
         references = chosen(t, len(self.pairs))
-        homography = self.align(t, references)
-        aligned = coarse.sample(self.frames[references], homography)
-        seen = (coarse.sample(1 - self.masks[references], homography) > .99).float()
-        pooled, _ = coarse.pool(aligned, seen, frame, mask)
-        return pooled * mask + frame * (1 - mask)
+        theta = self.align(t, references)
+        aligned = coarse.sample(self.frames[references], theta)
+        seen = (coarse.sample(1 - self.masks[references], theta) > .99).float()
+        return composite(coarse.pool(aligned, seen, frame, mask)[0], frame, mask)
 
 
 def chosen(t, count, most=16):
     """References: the neighbours, and of every tenth frame the nearest."""
     near = [t + d for d in (-1, 1, -2, 2, -3, 3, -5, 5) if 0 <= t + d < count]
-    far = sorted((r for r in range(0, count, 10) if r != t and r not in near),
-                 key=lambda r: abs(r - t))
+    far = sorted(set(range(0, count, 10)) - {t, *near}, key=lambda r: abs(r - t))
     return (near + far)[:most]
 
 
@@ -82,16 +69,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--cases', required=True, type=pathlib.Path)
     parser.add_argument('--out', required=True, type=pathlib.Path)
-    parser.add_argument('--homography', help='without, only the identity starts a pair')
-    parser.add_argument('--case', help='only this one')
+    parser.add_argument('--homography', help='starts consecutive frames; else the identity does')
+    parser.add_argument('--case', default='*', help='only this one')
     options = parser.parse_args()
     torch.set_grad_enabled(False)
-    network = options.homography and Homography()
-    if network:
+    if network := options.homography and Homography():
         network.load_state_dict(torch.load(options.homography, map_location='cpu'))
-    for case in sorted(path for path in options.cases.iterdir() if path.is_dir()):
-        if options.case not in (None, case.name):
-            continue
+    for case in sorted(options.cases.glob(f'{options.case}/')):
         masks = [mask > 0 for mask in read(case / 'masks', cv2.IMREAD_GRAYSCALE)]
         (options.out / case.name).mkdir(parents=True, exist_ok=True)
         began, clip = time.time(), Clip(read(case / 'frames'), masks, network)
