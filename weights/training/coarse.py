@@ -206,10 +206,10 @@ def windowed(value, weight, sigma, prior, size):
     return F.interpolate(out, size, mode='bilinear', align_corners=False)
 
 
-def pool(aligned, seen, target, mask, scale=60., sigma=24., smooth=8., doubt=.2):
+def pool(aligned, seen, target, mask, scale=60., sigma=24., doubt=.2):
     """Aligned references and what they show -> coarse frame, pixels that some reference shows."""
     both = seen * (1 - mask)
-    aligned = aligned + membrane(aligned, target, both, smooth)
+    aligned = aligned + membrane(aligned, target, both, sigma)
     cost = local_mismatch(aligned, target, both, sigma)
     s = (-scale * cost).masked_fill(seen < .5, -1e4).softmax(0) * seen
     s = s / s.sum(0, keepdim=True).clamp(min=1e-6)
