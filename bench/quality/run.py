@@ -2,9 +2,12 @@
 """Scores the package on cases whose truth is known, against what one would do without it.
 
     bench/quality/run.py --cases DIR --out DIR [--weights FILE] [--command 'npx align-and-attend']
+                         [--results NAME=DIR ...]
 
 A case is a folder with frames/ (the truth) and masks/ (white is removed). Masks are not grown,
-so that all methods fill the same pixels. Needs Python 3.11 with OpenCV and NumPy.
+so that all methods fill the same pixels. DIR/CASE/ of --results holds the frames of another
+method, to be scored beside; an empty --command leaves the package itself out. Needs Python 3.11
+with OpenCV and NumPy.
 """
 import argparse
 import pathlib
@@ -73,6 +76,7 @@ def main():
     parser.add_argument('--weights', help='instead of the package\'s own')
     parser.add_argument('--device', default='auto')
     parser.add_argument('--command', default='npx tsx lib/cli/main.ts')
+    parser.add_argument('--results', metavar='NAME=DIR', action='append', default=[])
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -80,16 +84,19 @@ def main():
         truth = read(case / 'frames')
         masks = [mask > 0 for mask in read(case / 'masks', cv2.IMREAD_GRAYSCALE)]
         results = {'telea': baselines.telea(truth, masks),
-                   'homography copy': baselines.homography(truth, masks),
-                   'align-and-attend': package(truth, masks, options.out / case.name, options)}
+                   'homography copy': baselines.homography(truth, masks)}
+        if options.command:
+            results['align-and-attend'] = package(truth, masks, options.out / case.name, options)
+        for name, folder in (given.split('=', 1) for given in options.results):
+            results[name] = read(pathlib.Path(folder) / case.name)
         for method, frames in results.items():
             assert len(frames) == len(truth), f'{method}: {len(frames)} of {len(truth)} frames'
         motion = score.flows(truth)
         rows.append((case.name, {method: score.score(frames, truth, masks, motion)
                                  for method, frames in results.items()}))
         cv2.imwrite(str(options.out / f'{case.name}.png'), sheet(truth, masks, results))
-        ours = rows[-1][1]['align-and-attend']
-        print(f'{case.name}: PSNR {ours[0]:.2f}', flush=True)
+        print(f'{case.name}: ' + ', '.join(f'{name} {figures[0]:.2f}'
+                                           for name, figures in rows[-1][1].items()), flush=True)
     table(rows)
 
 
