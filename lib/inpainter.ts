@@ -36,7 +36,10 @@ export interface InpainterOptions {
   readonly dilate?: number;
   /** Most reference frames of a target, 1 to 64, default 16. */
   readonly maxReferences?: number;
-  /** Every how many frames there is a reference, 1 to 1000, default 10. */
+  /**
+   * Up to half of the references are within 5 frames of their target. Of all others every how many
+   * frames may be one, 1 to 1000, default 10.
+   */
   readonly referenceStride?: number;
   /** Told what a user may want to know: references given up for memory, and the like. */
   readonly logger?: (message: string) => void;

@@ -119,7 +119,7 @@ export async function run(
     .option('--max-references <n>', 'most reference frames (default: 16)', integer)
     .option(
       '--reference-stride <n>',
-      'frames from one reference to the next (default: 10)',
+      'frames from one far reference to the next (default: 10)',
       integer,
     )
     .option('--memory-limit <size>', 'most memory to use, such as 2G (default: none)', byteCount)
