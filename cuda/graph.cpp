@@ -1,6 +1,7 @@
 #include "graph.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 namespace aa::cuda {

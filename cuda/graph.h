@@ -3,8 +3,6 @@
 #include <cuda_runtime.h>
 
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <list>
 #include <vector>
 
@@ -18,9 +16,9 @@ namespace aa::cuda {
 // launches what one before it launched, on grids and with parameters that may differ, is played as a
 // graph: one call instead of hundreds. It is made when such a batch comes for the second time, so
 // that what comes only once (the packing of weights) makes none. Of some such graphs the one is
-// taken in which the fewest nodes differ, and those are set anew. They are few: the pool hands out
-// the same memory every few frames, and only where a hole moves do its grids change. Everything is
-// in the order of one stream, in a graph as outside.
+// taken in which the fewest nodes differ, and those are set anew: fewer where the pool hands out the
+// memory of some frames ago, more where a hole moves and grids change with it. Everything is in the
+// order of one stream, in a graph as outside.
 
 // Kernels, fills and copies in order.
 class Batch {

@@ -18,7 +18,7 @@ import {
 import { scope } from '../../lib/scope.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { Random } from '../random.js';
-import { available, counters, type LaunchCounters, set } from './probe.js';
+import { available, counters, type LaunchCounters, reason, set } from './probe.js';
 
 const widths = {
   homography: { width: 16, hidden: 64, size: 32, grid: 16, iterations: 2, levels: [] },
@@ -29,7 +29,7 @@ const layers = layersOf(widths, { h: 32, w: 64 });
 const first = layers.find(({ name }) => name === 'inpainter.d1') as Layer;
 const paper: Layer = { ...first, name: 'of 322 channels', channels: [128, 128, 64, 1, 1], i: 322 };
 
-describe.skipIf(!available)('traffic', () => {
+describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => {
   const random = new Random(17);
   let device: Device;
   beforeEach(() => {

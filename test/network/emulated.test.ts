@@ -59,7 +59,9 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 // make bytes differ only where a value lies on a rounding.
 const bounds = { f16: { most: 2, mean: 0.06 }, f32: { most: 1, mean: 0.001 } };
 
-describe.skipIf(!emulator.available)('the inpainter on the emulated GPU', () => {
+const skipped = emulator.available ? '' : `: ${emulator.reason}`;
+
+describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
   it.each([
     ['f32', 8, 0, narrow],
     ['f16', 8, 0, narrow],
