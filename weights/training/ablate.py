@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import torch
 
+import alignment
+from complete import chosen, images, network, read, tensors
 from model import Homography, Inpainter, inpaint
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / 'bench' / 'quality'))
@@ -28,10 +30,10 @@ class Ablated(Inpainter):
 
     def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
         """Without: nothing is filled, but the attention still asks for what it would have been."""
-        coarse, borrowed, frame, pixels = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
+        coarse, borrowed, frame, known = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
         if self.aligns:
-            return coarse, borrowed, frame, pixels
-        return ft * vt, borrowed, xt * (1 - mt), torch.zeros_like(pixels)
+            return coarse, borrowed, frame, known
+        return ft * vt, borrowed, alignment.push_pull(xt, 1 - mt), 1 - mt
 
     def attend(self, x, borrowed, fr, vr):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""
@@ -57,19 +59,6 @@ VARIANTS = {
 }
 
 
-def read(folder, flags=cv2.IMREAD_COLOR):
-    return [cv2.imread(str(path), flags) for path in sorted(folder.iterdir())]
-
-
-def tensors(frames, masks):
-    """Frames and masks padded to multiples of 16, as the network takes them."""
-    h, w = masks[0].shape
-    pad = ((0, 0), (0, -h % 16), (0, -w % 16))
-    x = np.pad(np.stack(frames)[..., ::-1], (*pad, (0, 0)), 'edge').transpose(0, 3, 1, 2)
-    m = np.pad(np.stack(masks), pad, 'edge')[:, None]
-    return torch.from_numpy(x.astype(np.float32)) / 127.5 - 1, torch.from_numpy(m).float()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--cases', required=True, type=pathlib.Path)
@@ -78,8 +67,7 @@ def main():
     parser.add_argument('homography')
     parser.add_argument('inpainter')
     options = parser.parse_args()
-    homography = Homography()
-    homography.load_state_dict(torch.load(options.homography, map_location='cpu'))
+    homography = network(Homography, options.homography)
     state = torch.load(options.inpainter, map_location='cpu')
     rows = {name: [] for name in VARIANTS}
     for case in sorted(path for path in options.cases.iterdir() if path.is_dir()):
@@ -87,14 +75,14 @@ def main():
         masks = [mask > 0 for mask in read(case / 'masks', cv2.IMREAD_GRAYSCALE)][:len(truth)]
         h, w = masks[0].shape
         given, motion = tensors(truth, masks), score.flows(truth)
+        references = [chosen(t, len(truth)) for t in range(len(truth))]
         for name, parts in VARIANTS.items():
-            network = Ablated(**parts)
-            network.load_state_dict(state)
+            ablated = Ablated(**parts)
+            ablated.load_state_dict(state)
             with torch.autocast('cpu', dtype=torch.bfloat16, enabled=options.bfloat16):
-                made = inpaint(homography, network, *given, list(range(0, len(truth), 10)))
-            made = made[..., :h, :w].float().permute(0, 2, 3, 1).numpy()[..., ::-1]
-            made = np.clip(made * 127.5 + 127.5, 0, 255).round().astype(np.uint8)
-            rows[name].append(score.score(list(made), truth, masks, motion))
+                made = inpaint(homography, ablated, *given, references)
+            made = list(images(made, h, w))
+            rows[name].append(score.score(made, truth, masks, motion))
             print(f'{case.name}: {name}: hole PSNR {rows[name][-1][2]:.2f}', flush=True)
     print(f'\n{"mean of " + str(len(rows["all"])):24s}'
           + ''.join(f'{name:>9s}' for name in score.FIGURES))

@@ -28,18 +28,17 @@ class Clips:
 
 
 def schedule(rng, length, targets, references):
-    """Indices of consecutive targets and of the references around them, every few frames."""
+    """Indices of consecutive targets and of their references: near ones, and ones every few frames."""
     first = int(rng.integers(length - targets + 1))
     times = np.arange(first, first + targets)
     if references == 0:               # a still: its only reference is itself
         return times, times[:1]
+    reach = np.arange(max(first - 5, 0), min(first + targets + 5, length))
     stride = int(rng.integers(4, 11))
     grid = np.arange(int(rng.integers(stride)), length, stride)
-    far = np.abs(grid - (first + (targets - 1) / 2))
-    near = grid[np.argsort(far, kind='stable')]
-    # Mostly the nearest ones, sometimes any; frames are repeated where a clip is too short.
-    chosen = near if rng.random() < .7 else rng.permutation(grid)
-    return times, np.resize(chosen, references)
+    near = rng.permutation(reach)[:references // 2]
+    # Frames are repeated where a clip is too short.
+    return times, np.concatenate([near, np.resize(rng.permutation(grid), references - len(near))])
 
 
 def window(rng, image):
@@ -171,7 +170,7 @@ def clip(rng, sources, size, targets, references):
     the network would hardly ever have to make up what is nowhere to be seen.
     """
     images, clips, objects = sources
-    if references and clips and rng.random() < .5:
+    if references and clips and rng.random() < .7:
         drawn = real(rng, clips, size, targets, references)
     else:
         drawn = synthetic(rng, images, objects, size, targets, references)

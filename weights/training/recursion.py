@@ -1,27 +1,36 @@
 """The network over the targets of clips, one by one, each given the two outputs before it."""
 import torch
 
-from model import composite, refine
+import alignment
+from model import composite
 
 
 @torch.no_grad()
 def transforms(homography, clips):
-    """Theta (n, t, r, 2, 3) of every target and reference, refined: once for all objectives."""
+    """Theta (n, t, r, 3, 3) of every target and reference, refined: once for all objectives.
+
+    Frames of a clip that lie apart have no track between them: each pair starts from the better of
+    the identity and the network's estimate.
+    """
     n, t = clips.frames.shape[:2]
     r = clips.references.shape[1]
 
-    def kept(frames, masks, count, repeat):
-        """Features, visibility, frames and masks of every pair."""
-        features, seen = homography.encode(frames.flatten(0, 1), masks.flatten(0, 1))
-        features, seen = (x.float().unflatten(0, (n, count)) for x in (features, seen))
-        return [repeat(x).flatten(0, 2) for x in (features, seen, frames, masks)]
+    def kept(frames, masks, repeat):
+        """Features, visibility and levels, of every pair."""
+        frames, masks = frames.flatten(0, 1), masks.flatten(0, 1)
+        features, seen = homography.encode(frames, masks)
+        levels = alignment.levels(frames, masks)
+        return ([repeat(x.float()) for x in (features, seen)],
+                [[repeat(x) for x in level] for level in levels])
 
-    target = kept(clips.frames, clips.masks, t,
-                  lambda x: x.unsqueeze(2).expand(-1, -1, r, -1, -1, -1))
-    reference = kept(clips.references, clips.reference_masks, r,
-                     lambda x: x.unsqueeze(1).expand(-1, t, -1, -1, -1, -1))
-    theta = homography(*target[:2], *reference[:2])
-    return refine(theta.float(), *target[2:], *reference[2:]).view(n, t, r, 2, 3)
+    target, own = kept(clips.frames, clips.masks, lambda x: x.repeat_interleave(r, 0))
+    reference, other = kept(clips.references, clips.reference_masks, lambda x: x.unflatten(
+        0, (n, 1, r)).expand(-1, t, *[-1] * x.dim()).flatten(0, 2))
+    starts = alignment.identity(n * t * r), alignment.from_affine(
+        homography(*target, *reference).float())
+    costs = (alignment.mismatch(x, own[0], other[0]).view(-1, 1, 1) for x in starts)
+    start = torch.where(next(costs) < next(costs), *starts)
+    return alignment.refine(start, own, other).view(n, t, r, 3, 3)
 
 
 class Lent:
