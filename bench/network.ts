@@ -3,6 +3,7 @@ import type { Device } from '../lib/device.js';
 import { align } from '../lib/network/align.js';
 import { attend } from '../lib/network/attend.js';
 import { flowScale } from '../lib/network/flow.js';
+import type { Sight } from '../lib/network/homography.js';
 import { type Encoded, margin, type Network, type Previous } from '../lib/network/network.js';
 import { grow } from '../lib/network/region.js';
 import { composite, flowWarp, type Region, type Size, unshuffle } from '../lib/ops/index.js';
@@ -12,14 +13,21 @@ import { Random } from '../test/random.js';
 import { ms, percent, type Stopwatch, table } from './harness.js';
 import { boundsOf, references as count, holeOf, share, text } from './shapes.js';
 
+/** All that the network knows of a frame. */
+type Known = Encoded & Sight;
+
 /** A frame with previous outputs, ready to be completed. */
 export interface Scene {
-  readonly target: { readonly frame: Tensor; readonly encoded: Encoded };
-  readonly references: readonly Encoded[];
+  readonly target: { readonly frame: Tensor; readonly known: Known };
+  readonly references: readonly Known[];
   readonly previous: Previous;
   readonly window: Region;
   /** Packs and encodes the target anew. */
   encode(): unknown;
+  /** Relates the target to the frame before it. */
+  track(): Tensor;
+  /** Relates the target to its references. */
+  relate(): Tensor;
   /** Everything that a frame takes. */
   whole(): Tensor;
 }
@@ -29,29 +37,43 @@ export function sceneOf(device: Device, network: Network, size: Size): Scene {
   const { h, w } = size;
   const picture = new Random(1).smooth(h, w, 3);
   const bytes = Uint8Array.from(picture, (value) => 127.5 * (value + 1));
-  const encode = (shift: number): { frame: Tensor; encoded: Encoded } => {
+  const encode = (shift: number): { frame: Tensor; known: Known } => {
     const frame = device.upload(bytes, [1, h, w, 3]);
     const mask = device.upload(holeOf(size, shift), [1, h, w, 1]);
     const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
     mask.dispose();
-    return { frame, encoded: network.encode(packed) };
+    return { frame, known: { ...network.see(packed), ...network.encode(packed) } };
   };
   const others = Array.from({ length: count }, (_, i) => encode((i / count - 0.5) / 2));
-  const references = others.map(({ encoded }) => encoded);
+  const references = others.map(({ known }) => known);
   const previous = { y1: references[0]!.colour, y2: references[1]!.colour };
   const window = boundsOf(size);
+  const target = encode(0);
+  const trackOf = (known: Known) => network.track(known, references[0] as Known);
+  // The target is behind its references, each frame related to the one before it.
+  const step = trackOf(target.known);
+  const track = {
+    steps: new Array<Tensor>(count).fill(step),
+    target: count,
+    references: references.map((_, i) => i),
+  };
+  const relate = (known: Known) => network.relate(known, references, track, window);
   return {
-    target: encode(0),
+    target,
     references,
     previous,
     window,
     encode: () => encode(0),
+    track: () => trackOf(target.known),
+    relate: () => relate(target.known),
     whole: () => {
-      const { frame, encoded: target } = encode(0);
-      const theta = network.homography(target, references);
-      const completion = network.complete({ target, references, theta, previous, window });
-      const finished = network.finish(completion, { target, previous, window });
-      return composite(finished.y, completion.known, frame, target.seenNative).frame;
+      const { frame, known } = encode(0);
+      trackOf(known);
+      const theta = relate(known);
+      const options = { target: known, references, theta, previous, window };
+      const completion = network.complete(options);
+      const finished = network.finish(completion, options);
+      return composite(finished.y, completion.shown, frame, known.seenNative).frame;
     },
   };
 }
@@ -65,13 +87,13 @@ export async function timeNetwork(
 ): Promise<void> {
   const scene = sceneOf(device, network, size);
   const { references: lenders, previous, window, whole } = scene;
-  const { frame, encoded: target } = scene.target;
+  const { frame, known: target } = scene.target;
   const region = grow(window, margin, size);
   const cells = { scaleX: flowScale.cells, scaleY: flowScale.cells };
   const { flow, decoder } = network.parts;
 
   // What the parts hand on.
-  const theta = network.homography(target, lenders);
+  const theta = scene.relate();
   const coarse = align(target, lenders, theta, network.poolScale);
   const attended = attend(coarse, lenders, network.attentionScale);
   const { motion, features } = flow.estimate(target.features, previous.y1, previous.y2);
@@ -81,7 +103,8 @@ export async function timeNetwork(
 
   const parts: Readonly<Record<string, () => unknown>> = {
     encode: scene.encode,
-    homography: () => network.homography(target, lenders),
+    track: scene.track,
+    relate: scene.relate,
     align: () => align(target, lenders, theta, network.poolScale),
     attend: () => attend(coarse, lenders, network.attentionScale),
     flow: () => {
@@ -104,7 +127,7 @@ export async function timeNetwork(
       ),
     'blend and composite': () => {
       const { y } = network.finish(completion, { target, previous, window });
-      return composite(y, completion.known, frame, target.seenNative);
+      return composite(y, completion.shown, frame, target.seenNative);
     },
   };
 

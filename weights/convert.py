@@ -8,6 +8,8 @@ import sys
 
 import torch
 
+LEVELS = [[4, 4, 1.5], [2, 3, .7]]  # of the refinement: pixels of a cell, steps, robustness
+
 
 def write_safetensors(path, tensors, metadata):
     """Length of the header (8 bytes, little endian), header in JSON, values in its order."""
@@ -33,7 +35,7 @@ def config(homography, inpainter):
             'size': 128,
             'grid': int(homography['r0.weight'].shape[1] ** .5),
             'iterations': 2,
-            'levels': [[32, 4], [64, 4], [128, 3]],
+            'levels': LEVELS,
         },
         'inpainter': {
             'width': len(inpainter['encoder.layers.0.weight']),
@@ -53,7 +55,7 @@ def half(homography, inpainter):
 
 
 def metadata(sizes, provenance):
-    return {'format': 'align-and-attend', 'format_version': '1', 'config': json.dumps(sizes),
+    return {'format': 'align-and-attend', 'format_version': '2', 'config': json.dumps(sizes),
             'provenance': provenance}
 
 

@@ -13,14 +13,13 @@ export const cases = (feed: Feed): Case[] => {
       return () => resize(input, options);
     },
   });
-  const { size, grid, levels } = feed.config.homography;
+  const { size, grid } = feed.config.homography;
   const square = (side: number) => ({ h: side, w: side });
   const cells = shrink(work, 4);
   const decoded = boundsOf(work);
   return [
     map(work, 4, { ...square(size), mode: 'bilinear' }, square(2 * size)),
     map(square(size), 1, { ...square(grid), mode: 'area', below: 0.5 }),
-    ...levels.map(([side]) => map(work, 3, { ...square(side), mode: 'area' })),
     map(work, 1, { ...cells, mode: 'area', below: 0.01 }),
     map(shrink(work, 8), 64, { ...cells, mode: 'nearest' }),
     map(cells, 3, { ...decoded, mode: 'bilinear', inputExtent: cells, outputExtent: work }),

@@ -1,5 +1,6 @@
-import { affineSample } from '../ops/affine_sample.js';
-import { frameDistance } from '../ops/frame_distance.js';
+import { homographySample } from '../ops/homography_sample.js';
+import { localDistance } from '../ops/local_distance.js';
+import { pushPull } from '../ops/push_pull.js';
 import { temporalPool } from '../ops/temporal_pool.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
@@ -18,29 +19,39 @@ export interface Aligned {
 
 /** What the references lend the target. */
 export interface Coarse {
-  /** [r] how far each aligned reference is from the target. */
+  /** [r h/4 w/4 1] how far each aligned reference is from the target around each cell. */
   readonly distance: Tensor;
-  /**
-   * [r 3] how much brighter each aligned reference is, by channel: the exposure that is taken off.
-   */
-  readonly difference: Tensor;
+  /** [r h/4 w/4 3] what is added to each aligned reference there: the exposure it lacks. */
+  readonly offset: Tensor;
   /** [1 h/4 w/4 c] features of the target, holes filled. */
   readonly features: Tensor;
   /** [1 h/4 w/4 1]: 1 in the cells that were filled. */
   readonly borrowed: Tensor;
-  /** [1 h w 3] the target, holes filled; 0 where no frame shows anything. */
+  /** [1 h w 3] the target, holes filled; smoothly where no frame shows anything to be trusted. */
   readonly frame: Tensor;
-  /** [1 h w 1]: 1 where the target or a reference shows something. */
+  /** [1 h w 1]: 1 where the target shows something, trust in what was borrowed elsewhere. */
   readonly known: Tensor;
+  /** [1 h w 1]: 1 in the hole where a reference shows something. */
+  readonly shown: Tensor;
 }
 
+/** How far around a place references are compared with the target, in pixels. */
+const localSigma = 24;
+
 /**
- * Warps the references onto the target, weighs them by similarity and pools them over time:
+ * How much of what is borrowed is shown: sigmoid(slope (doubt - its mean difference from the
+ * target)).
+ */
+export const trust = { doubt: 0.1, slope: 60 } as const;
+
+/**
+ * Warps the references onto the target, weighs them by local similarity and pools them over time:
  * features, and real pixels.
  *
- * Source: align, similarity, temporal softmax pooling, paper 3.1.2; the pixels are ours.
+ * Source: align, similarity, temporal softmax pooling, paper 3.1.2; that similarity is local, and
+ * the pixels, are ours.
  *
- * @param theta [r 2 3]
+ * @param theta [r 3 3]
  * @param scale inverse temperature over references
  */
 export function align(
@@ -50,16 +61,36 @@ export function align(
   scale: number,
 ): Coarse {
   return scope(() => {
-    const features = affineSample(
+    const frames = homographySample(
+      references.map((it) => it.colour),
+      references.map((it) => it.seen),
+      theta,
+    );
+    const { distance, offset } = localDistance(
+      frames.output,
+      frames.seen,
+      target.colour,
+      target.seen,
+      localSigma,
+    );
+    const pixels = temporalPool({
+      aligned: frames.output,
+      seen: frames.seen,
+      distance,
+      scale,
+      offset,
+      target: target.colour,
+      targetSeen: target.seen,
+      ...trust,
+    });
+    const frame = pushPull(pixels.filled, pixels.known);
+    // Large tensors: gone before the largest ones are made.
+    frames.output.dispose();
+
+    const features = homographySample(
       references.map((it) => it.features),
       references.map((it) => it.featuresSeen),
       theta,
-    );
-    const { distance } = frameDistance(
-      features.output,
-      features.seen,
-      target.features,
-      target.featuresSeen,
     );
     const cells = temporalPool({
       aligned: features.output,
@@ -69,31 +100,14 @@ export function align(
       target: target.features,
       targetSeen: target.featuresSeen,
     });
-    // The largest tensors of a frame: gone before the next ones are made.
-    features.output.dispose();
-
-    const frames = affineSample(
-      references.map((it) => it.colour),
-      references.map((it) => it.seen),
-      theta,
-    );
-    const { difference } = frameDistance(frames.output, frames.seen, target.colour, target.seen);
-    const pixels = temporalPool({
-      aligned: frames.output,
-      seen: frames.seen,
-      distance,
-      scale,
-      offset: difference,
-      target: target.colour,
-      targetSeen: target.seen,
-    });
     return {
       distance,
-      difference,
+      offset,
       features: cells.filled,
       borrowed: cells.borrowed,
-      frame: pixels.filled,
+      frame,
       known: pixels.known,
+      shown: pixels.borrowed,
     };
   });
 }

@@ -1,6 +1,15 @@
 import { InpaintError } from '../errors.js';
 import type { Safetensors } from '../safetensors.js';
 
+/** One level of the refinement. */
+export interface RefinementLevel {
+  /** Side of its cells in pixels of the working size. */
+  readonly cell: number;
+  readonly steps: number;
+  /** At how many mean differences a difference counts a quarter. */
+  readonly robust: number;
+}
+
 /** The sizes of a network, from the metadata of its weights. */
 export interface NetworkConfig {
   readonly homography: {
@@ -14,8 +23,8 @@ export interface NetworkConfig {
     readonly grid: number;
     /** How often the transformation is estimated, each time on what the last left over. */
     readonly iterations: number;
-    /** Sides of the squares that the refinement works on, and steps on each. */
-    readonly levels: readonly (readonly [size: number, steps: number])[];
+    /** What the refinement works on, coarse to fine. */
+    readonly levels: readonly RefinementLevel[];
   };
   readonly inpainter: {
     /** Channels of the image encoder's first layer. */
@@ -43,7 +52,7 @@ export function readConfig({ file, metadata }: Safetensors): NetworkConfig {
     if (got !== expected) fail(name, expected, got);
   };
   expectText('format', 'align-and-attend');
-  expectText('format_version', '1');
+  expectText('format_version', '2');
 
   let given: Record<string, unknown>;
   try {
@@ -59,8 +68,8 @@ export function readConfig({ file, metadata }: Safetensors): NetworkConfig {
 
   const { width, hidden, size, grid, iterations, levels } = part('homography');
   const inpainter = part('inpainter');
-  if (!Array.isArray(levels) || levels.length > 8)
-    return fail('config.homography.levels', 'a list', JSON.stringify(levels));
+  if (!Array.isArray(levels) || levels.length < 1 || levels.length > 4)
+    return fail('config.homography.levels', 'a list of 1 to 4', JSON.stringify(levels));
   const config: NetworkConfig = {
     homography: {
       width: whole('homography.width', width, 1024),
@@ -69,11 +78,13 @@ export function readConfig({ file, metadata }: Safetensors): NetworkConfig {
       grid: whole('homography.grid', grid, 128),
       iterations: whole('homography.iterations', iterations, 16),
       levels: levels.map((level: unknown, i) => {
-        const [side, steps] = Array.isArray(level) ? level : [];
-        return [
-          whole(`homography.levels[${i}]`, side, 1024),
-          whole(`homography.levels[${i}]`, steps, 64),
-        ] as const;
+        const name = `homography.levels[${i}]`;
+        const [cell, steps, robust] = Array.isArray(level) ? level : [];
+        // Working planes are multiples of 16, and two cells are the least that can be refined.
+        if (![2, 4, 8].includes(cell)) return fail(`config.${name}`, 'of cells of 2, 4 or 8', cell);
+        if (!(robust > 0 && robust <= 100))
+          return fail(`config.${name}`, 'as robust as 0 to 100', robust);
+        return { cell, steps: whole(name, steps, 64), robust };
       }),
     },
     inpainter: {

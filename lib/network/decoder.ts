@@ -23,9 +23,9 @@ export interface DecoderInputs {
   readonly hidden: Tensor;
   /** [1 h/4 w/4 64] `frame` and `known`, unshuffled. */
   readonly copy: Tensor;
-  /** [1 h w 3] */
+  /** [1 h w 3] the coarse frame. */
   readonly frame: Tensor;
-  /** [1 h w 1] */
+  /** [1 h w 1] how far it is to be trusted. */
   readonly known: Tensor;
 }
 
@@ -77,7 +77,10 @@ export class Decoder {
     return { tensor: chain(target, ...steps), y: region.y, x: region.x };
   }
 
-  /** Colours in [-1.1, 1.1] and the copy gate of the wanted pixels, [1 region.h region.w 4]. */
+  /**
+   * What to add to the frame, in [-1.1, 1.1], and the gate that keeps it as it is, of the wanted
+   * pixels: [1 region.h region.w 4].
+   */
   decode(inputs: DecoderInputs, region: Region): Tensor {
     const { d1, d2, d3, d4, d5, d6, d7 } = this.#layers;
     const [, h = 0, w = 0] = inputs.frame.shape;

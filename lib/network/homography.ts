@@ -1,11 +1,14 @@
-import { affineSample } from '../ops/affine_sample.js';
+import { chainHomographies } from '../ops/chain_homographies.js';
 import { composeAffine } from '../ops/compose_affine.js';
 import { conv2d, type PackedConv } from '../ops/conv2d.js';
-import { gaussNewton } from '../ops/gauss_newton.js';
+import { type GaussNewtonInputs, gaussNewton } from '../ops/gauss_newton.js';
+import { homographySample } from '../ops/homography_sample.js';
 import { linear, type PackedLinear } from '../ops/linear.js';
 import { maskedCorrelation } from '../ops/masked_correlation.js';
 import { normalize } from '../ops/normalize.js';
+import { refinementLevel } from '../ops/refinement_level.js';
 import { resize } from '../ops/resize.js';
+import type { Region } from '../ops/window.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { chain } from './chain.js';
@@ -21,19 +24,34 @@ export interface Cells {
   readonly seen: Tensor;
 }
 
-/** A frame at one size of the refinement. */
+/** A frame at one size of the refinement, see {@link refinementLevel}. */
 export interface Level {
-  /** [1 size size 3] */
+  /** [1 h/k w/k 3] */
   readonly colour: Tensor;
-  /** [1 size size 1]: 1 where less than 1 % of the cell is hole, else 0. */
+  /** [1 h/k w/k 1]: 1 where enough of the cell is seen, else 0. */
   readonly seen: Tensor;
+  /** [1 h/k w/k 1]: what a cell of a target counts, more around its hole. */
+  readonly near: Tensor;
 }
 
+/** A frame as it is related to others. */
+export interface Sight {
+  /** For the matching. */
+  readonly cells: Cells;
+  /** For the refinement, coarse to fine. */
+  readonly levels: readonly Level[];
+}
+
+/** How far around a hole what is seen counts for the refinement, in pixels of the working size. */
+const nearSigma = 60;
+
 /**
- * The affine transforms from a target to its references, in [-1, 1] x [-1, 1], corners not aligned.
+ * The homographies [r 3 3] from a target to its references, in [-1, 1] x [-1, 1], corners not
+ * aligned. Consecutive frames are matched; the products of what is found start the refinement of
+ * frames that lie apart.
  *
- * Source: masked matching and transformation estimator, paper 3.1.1; iterations and refinement are
- * ours.
+ * Source: masked matching and transformation estimator, paper 3.1.1; iterations, track and
+ * refinement are ours.
  */
 export class Homography {
   readonly #config: NetworkConfig['homography'];
@@ -106,14 +124,14 @@ export class Homography {
     });
   }
 
-  /** theta, target to reference, of each reference: [r 2 3]. */
+  /** theta, target to reference, of each reference: [r 3 3], affine. */
   estimate(target: Cells, references: readonly Cells[]): Tensor {
     const unit = references.map((it) => it.unit);
     const seen = references.map((it) => it.seen);
     return scope(() => {
       let theta = composeAffine(undefined, this.regress(target, unit, seen));
       for (let i = 1; i < this.#config.iterations; i++) {
-        const warped = affineSample(unit, seen, theta);
+        const warped = homographySample(unit, seen, theta);
         theta = composeAffine(theta, this.regress(target, warped.output, warped.seen));
       }
       return theta;
@@ -127,27 +145,58 @@ export class Homography {
    * @param hole [1 h w 1]
    */
   levels(colour: Tensor, hole: Tensor): Level[] {
-    return this.#config.levels.map(([size]) => {
-      const square = { h: size, w: size, mode: 'area' } as const;
-      return { colour: resize(colour, square), seen: resize(hole, { ...square, below: 0.01 }) };
+    return this.#config.levels.map(({ cell }) => refinementLevel(colour, hole, cell, nearSigma));
+  }
+
+  /**
+   * From a frame to the one before it, [1 3 3]: the better of what the identity and the estimate
+   * become.
+   */
+  track(frame: Sight, before: Sight): Tensor {
+    return scope(() => {
+      const estimate = this.estimate(frame.cells, [before.cells]);
+      const starts = chainHomographies([estimate], 1, [1, 0]);
+      const twice = [before.levels, before.levels];
+      return this.#refine(starts, frame.levels, twice, { best: true });
     });
   }
 
   /**
-   * Sharpens theta on the grey levels that both frames show, from the smallest size to the largest.
+   * From a target to its references, [r 3 3]: starts refined, or the starts where that drags the
+   * hole far and gains little.
+   *
+   * @param hole bounds of the target's hole
    */
   refine(
-    theta: Tensor,
+    starts: Tensor,
     target: readonly Level[],
     references: readonly (readonly Level[])[],
+    hole: Region,
   ): Tensor {
-    return scope(() =>
-      this.#config.levels.reduce((from, [, steps], i) => {
-        const at = (levels: readonly Level[]) => levels[i] as Level;
-        const colours = references.map((it) => at(it).colour);
-        const seen = references.map((it) => at(it).seen);
-        return gaussNewton(from, at(target).colour, at(target).seen, colours, seen, steps);
-      }, theta),
+    const { y, x, h, w } = hole;
+    const k = this.#config.levels.at(-1)?.cell ?? 1;
+    const box = { y: y / k, x: x / k, h: h / k, w: w / k };
+    return scope(() => this.#refine(starts, target, references, { anchor: starts, box }));
+  }
+
+  #refine(
+    starts: Tensor,
+    target: readonly Level[],
+    references: readonly (readonly Level[])[],
+    last: Pick<GaussNewtonInputs, 'anchor' | 'box' | 'best'>,
+  ): Tensor {
+    const { levels } = this.#config;
+    return levels.reduce(
+      (theta, { steps, robust }, i) =>
+        gaussNewton({
+          theta,
+          target: target[i] as Level,
+          references: references.map((it) => it[i] as Level),
+          steps,
+          robust,
+          ...(i === levels.length - 1 && last),
+        }),
+      starts,
     );
   }
 }

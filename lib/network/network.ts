@@ -1,5 +1,6 @@
 import type { Device } from '../device.js';
 import { blend } from '../ops/blend.js';
+import { chainHomographies } from '../ops/chain_homographies.js';
 import { composite } from '../ops/composite.js';
 import { flowWarp } from '../ops/flow_warp.js';
 import { type PackedFrame, type PackFrameOptions, packFrame } from '../ops/pack_frame.js';
@@ -15,7 +16,7 @@ import { type NetworkConfig, readConfig } from './config.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 import { Flow, flowScale } from './flow.js';
-import { type Cells, Homography, type Level } from './homography.js';
+import { Homography, type Sight } from './homography.js';
 import { grow } from './region.js';
 import { Weights } from './weights.js';
 
@@ -27,16 +28,25 @@ export interface Owner extends Disposable {
 /** A frame at the working size. Owns its tensors. */
 export type Packed = PackedFrame & Owner;
 
-/** Everything that is kept of a frame at the working size. Owns its tensors. */
+/** What relates a frame to others. Owns its tensors. */
+export type Seen = Sight & Owner;
+
+/** Everything that is kept of a frame that is completed, or lends. Owns its tensors. */
 export interface Encoded extends Aligned, Owner {
   /** As {@link PackedFrame.seenNative}. */
   readonly seenNative: Tensor;
   /** [1 h/4 w/4 1]: 1 - featuresSeen. */
   readonly hidden: Tensor;
-  /** For the matching. */
-  readonly cells: Cells;
-  /** For the refinement. */
-  readonly levels: readonly Level[];
+}
+
+/** Consecutive frames of a shot, related to one another. */
+export interface Track {
+  /** From frame i + 1 of them to frame i, each [1 3 3] from {@link Network.track}. */
+  readonly steps: readonly Tensor[];
+  /** Place of the target among them. */
+  readonly target: number;
+  /** Places of its references. */
+  readonly references: readonly number[];
 }
 
 /** The two last outputs, composited; on a shot's second frame both are its only one. */
@@ -52,7 +62,7 @@ export interface CompleteOptions {
   readonly target: Encoded;
   /** None when the shot has no other frame. */
   readonly references: readonly Encoded[];
-  /** From {@link Network.homography}, for the same references. */
+  /** From {@link Network.relate}, for the same references. */
   readonly theta: Tensor;
   /** Absent on the first frame of a shot. */
   readonly previous?: Previous | undefined;
@@ -63,20 +73,22 @@ export interface CompleteOptions {
 /** What the network makes of a target. Owns its tensors. */
 export interface Completion extends Owner {
   /**
-   * The hole's window and {@link margin} pixels around it, [1 h w 4]: colours, and the gate that
-   * copies from `coarse`.
+   * The hole's window and {@link margin} pixels around it, [1 h w 4]: what to add to `coarse`, and
+   * the gate that keeps it as it is.
    */
   readonly decoded: Window;
-  /** [1 h w 3] the target, its hole filled from the references. */
+  /** [1 h w 3] the target, its hole filled. */
   readonly coarse: Tensor;
-  /** [1 h w 1]: 1 where the target or a reference shows something. */
+  /** [1 h w 1]: 1 where the target shows something, trust in the coarse frame elsewhere. */
   readonly known: Tensor;
+  /** [1 h w 1]: 1 in the hole where a reference shows something. */
+  readonly shown: Tensor;
   /** [1 h/4 w/4 3] see {@link flowScale}; absent without previous outputs. */
   readonly motion: Tensor | undefined;
-  /** [r] how far each reference is from the target. */
+  /** [r h/4 w/4 1] how far each reference is from the target around each cell. */
   readonly distance: Tensor;
-  /** [r 3] exposure of each reference against the target. */
-  readonly difference: Tensor;
+  /** [r h/4 w/4 3] what to add to each reference there. */
+  readonly offset: Tensor;
 }
 
 /** What {@link Network.finish} makes. Owns its tensors. */
@@ -168,21 +180,29 @@ export class Network implements Owner {
     return owner(packFrame(frame, mask, options));
   }
 
+  /** Computes what relates a frame to others. */
+  see({ colour, hole, input }: Packed): Seen {
+    const { homography } = this.parts;
+    return owner(
+      scope(() => ({
+        cells: homography.encode(input, hole),
+        levels: homography.levels(colour, hole),
+      })),
+    );
+  }
+
   /**
-   * Computes what is kept of a frame. Takes `packed` over: the answer owns what is still of use of
-   * it, the rest is freed.
+   * Computes what is kept of a frame that is completed, or lends. Takes `packed` over: the answer
+   * owns what is still of use of it, the rest is freed.
    */
   encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
-    const { homography, encoder } = this.parts;
     const parts = scope(() => {
-      const features = encoder.encode([input]);
+      const features = this.parts.encoder.encode([input]);
       const quarter = { ...planeOf(features), mode: 'area' } as const;
       return {
         features,
         featuresSeen: resize(hole, { ...quarter, below: 0.01 }),
         hidden: resize(hole, { ...quarter, atLeast: 0.01 }),
-        cells: homography.encode(input, hole),
-        levels: homography.levels(colour, hole),
       };
     });
     input.dispose();
@@ -190,25 +210,25 @@ export class Network implements Owner {
     return owner({ colour, seen, seenNative, ...parts });
   }
 
+  /** The homography from a frame to the one before it, refined: [1 3 3]. */
+  track(frame: Sight, before: Sight): Tensor {
+    return this.parts.homography.track(frame, before);
+  }
+
   /**
-   * The affine transforms from the target to its references, refined: [r 2 3]. Without references,
-   * the identity, [1 2 3]: a frame that is alone is its own reference, and lends itself nothing
-   * that it lacks.
+   * The homographies from the target to its references, refined: [r 3 3]. Without references, the
+   * identity, [1 3 3]: a frame that is alone is its own reference, and lends itself nothing that it
+   * lacks.
+   *
+   * @param window bounds of the target's hole
    */
-  homography(target: Encoded, references: readonly Encoded[]): Tensor {
+  relate(target: Sight, references: readonly Sight[], track: Track, window: Region): Tensor {
     if (references.length === 0)
-      return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0]), [1, 2, 3]);
-    const { homography } = this.parts;
+      return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
     return scope(() => {
-      const theta = homography.estimate(
-        target.cells,
-        references.map((it) => it.cells),
-      );
-      return homography.refine(
-        theta,
-        target.levels,
-        references.map((it) => it.levels),
-      );
+      const starts = chainHomographies(track.steps, track.target, track.references);
+      const levels = references.map((it) => it.levels);
+      return this.parts.homography.refine(starts, target.levels, levels, window);
     });
   }
 
@@ -240,9 +260,10 @@ export class Network implements Owner {
         decoded: { tensor: decoded, y: region.y, x: region.x },
         coarse: coarse.frame,
         known: coarse.known,
+        shown: coarse.shown,
         motion: motion?.motion,
         distance: coarse.distance,
-        difference: coarse.difference,
+        offset: coarse.offset,
       });
     });
   }
@@ -255,7 +276,7 @@ export class Network implements Owner {
     completion: Completion,
     { target, previous, window }: Pick<CompleteOptions, 'target' | 'previous' | 'window'>,
   ): Finished {
-    const { decoded, coarse, known, motion } = completion;
+    const { decoded, coarse, known, shown, motion } = completion;
     const { y, x } = window;
     return scope(() => {
       const local =
@@ -280,7 +301,7 @@ export class Network implements Owner {
       const result = { tensor, y, x };
       return owner({
         y: result,
-        frame: composite(result, known, target.colour, target.seen).frame,
+        frame: composite(result, shown, target.colour, target.seen).frame,
       });
     });
   }

@@ -1,8 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
+import { trust } from '../network/align.js';
 import { flowScale } from '../network/flow.js';
-import type { Encoded, Network, Packed } from '../network/network.js';
+import type { Encoded, Network, Packed, Seen } from '../network/network.js';
 import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
@@ -34,11 +35,17 @@ interface Sizes {
   readonly dilate: number;
 }
 
-/** A frame on the device; `packed` until it is encoded. */
+/** A frame's pixels on the device; `packed` until it is encoded. */
 interface Loaded {
   readonly frame: Tensor;
   packed: Packed | undefined;
   encoded: Encoded | undefined;
+}
+
+/** A frame as it is related to others, and to the one before it if that is tracked too. */
+interface Tracked {
+  readonly seen: Seen;
+  readonly step: Tensor | undefined;
 }
 
 /** What the next frames of a shot get of a frame. */
@@ -150,9 +157,10 @@ export function estimateBytes(
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
-  // Of a reference: its bytes, colour and visibility, features at a quarter, what the homography
-  // keeps.
-  const kept = own + pixels * 56 + 2 ** 19;
+  // Of a reference: its bytes, colour and visibility, features at a quarter.
+  const kept = own + pixels * 50;
+  // Of a frame that is tracked: five maps at 1/2 and 1/4, cells.
+  const tracked = pixels * 6.25 + 2 ** 17;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
   // copies, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
@@ -160,7 +168,7 @@ export function estimateBytes(
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
   const held = 1.5 * references + 2 * nearReach(references) + 2;
-  return frames * own + held * kept + working + weights + copies;
+  return frames * (own + 2 * tracked) + held * kept + working + weights + copies;
 }
 
 /**
@@ -173,8 +181,12 @@ export class Completion {
   readonly #window: FrameWindow;
   readonly #options: CompletionOptions;
   readonly #loaded = new Map<number, Loaded>();
+  /** Consecutive frames. */
+  readonly #tracked = new Map<number, Tracked>();
   readonly #outputs: Output[] = []; // latest first
   #shot = -1;
+  /** First frame that is tracked. */
+  #start: number | undefined;
   #disposed = false;
   #plan: { readonly sizes: Sizes; readonly maxReferences: number } | undefined;
 
@@ -225,43 +237,53 @@ export class Completion {
       this.#forget();
       this.#shot = shot;
     }
-    const target = this.#load(held);
+    // Frames are tracked from half a reference window before a hole on.
+    if (!this.#window.holeFrom(held)) this.#loseTrack(index);
+    else this.#start ??= index;
+    const turn = new Turn(() => this.#disposed);
     const result = held.bounds
-      ? await this.#paint(held, held.bounds, target)
-      : this.#passThrough(held, target);
+      ? await this.#paint(held, held.bounds, turn)
+      : await this.#passThrough(held, turn);
 
     const { referenceStride: stride } = this.#options;
     const { maxReferences } = this.plan(held);
-    const oldest = oldestReference(index + 1, shot, stride, maxReferences);
+    const start = this.#start ?? index + 1;
+    const oldest = oldestReference(index + 1, start, stride, maxReferences);
     // Those near the next target, and the last two outputs when they passed through.
     const near = Math.min(index + 1 - nearReach(maxReferences), index - 1);
-    for (const [at, loaded] of this.#loaded) {
-      const far = (at - shot) % stride === 0 && at >= oldest;
-      if (!far && at < near) this.#unload(at, loaded);
+    for (const at of this.#loaded.keys()) {
+      const far = (at - start) % stride === 0 && at >= oldest;
+      if (!far && at < near) this.#unload(at);
     }
+    for (const at of this.#tracked.keys()) if (at < Math.min(oldest, near)) this.#untrack(at);
     this.#window.drop((frame) => frame.index > index);
     return result;
   }
 
   /** A frame without a hole: its own output. */
-  #passThrough({ frame }: HeldFrame, target: Loaded): Queued {
-    const { colour } = (target.encoded ?? target.packed) as Encoded | Packed;
-    this.#push({ working: colour, native: target.frame, owned: false });
-    return { data: new Uint8Array(frame.data) };
+  async #passThrough(held: HeldFrame, turn: Turn): Promise<Queued> {
+    if (this.#start !== undefined) await this.#track(held.index, [held.index], turn);
+    const { frame, packed, encoded } = this.#load(held);
+    const { colour } = (encoded ?? packed) as Encoded | Packed;
+    this.#push({ working: colour, native: frame, owned: false });
+    return { data: new Uint8Array(held.frame.data) };
   }
 
-  async #paint(held: HeldFrame, hole: Region, target: Loaded): Promise<Queued> {
+  async #paint(held: HeldFrame, hole: Region, turn: Turn): Promise<Queued> {
+    const { index } = held;
     const { sizes, maxReferences } = this.plan(held);
     const { native, scaled, plane, extent, dilate } = sizes;
     const { referenceStride } = this.#options;
+    const start = this.#start as number;
     const end = this.#window.shotEnd(held);
-    const chosen = chooseReferences(held.index, held.shot, end, referenceStride, maxReferences);
+    const chosen = chooseReferences(index, start, end, referenceStride, maxReferences);
     const bounds = grow(hole, dilate, native);
     const window = workingBounds(bounds, sizes);
     const [latest, before = latest] = this.#outputs;
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
-    const turn = new Turn(() => this.#disposed);
+    await this.#track(Math.max(index, ...chosen), [index, ...chosen], turn);
+    const target = this.#load(held);
     const encoded = this.#encode(target);
     const references: Loaded[] = [];
     const lenders: Encoded[] = [];
@@ -272,7 +294,7 @@ export class Completion {
       lenders.push(this.#encode(reference));
     }
     await turn.over();
-    using theta = this.#network.homography(encoded, lenders);
+    using theta = this.#relate(index, chosen, window);
     await turn.over();
     const options = { target: encoded, references: lenders, theta, previous, window };
     using completion = this.#network.complete(options);
@@ -281,7 +303,7 @@ export class Completion {
       const finished = this.#network.finish(completion, options);
       const same = scaled.h === native.h && scaled.w === native.w;
       const { frame, counts } = same
-        ? composite(finished.y, completion.known, target.frame, encoded.seenNative)
+        ? composite(finished.y, completion.shown, target.frame, encoded.seenNative)
         : paintNative({
             target: { frame: target.frame, seen: encoded.seenNative },
             references: (references.length ? references : [target]).map(({ frame }, i) => ({
@@ -290,11 +312,13 @@ export class Completion {
             })),
             theta,
             distance: completion.distance,
-            exposure: completion.difference,
+            offset: completion.offset,
             scale: this.#network.poolScale,
+            ...trust,
             bounds,
             plane,
             extent,
+            coarse: completion.coarse,
             decoded: completion.decoded,
             motion: completion.motion,
             previous: latest?.native,
@@ -309,6 +333,39 @@ export class Completion {
     // A rejection is heard when its turn to be awaited comes.
     for (const read of [data, counts]) read.catch(() => {});
     return { data, counts };
+  }
+
+  /**
+   * Relates the frames up to `last` that are not yet, each to the one before it; of those, keeps
+   * the wanted ones loaded.
+   */
+  async #track(last: number, wanted: readonly number[], turn: Turn): Promise<void> {
+    const start = this.#start as number;
+    for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
+      if (this.#tracked.has(at)) continue;
+      await turn.over();
+      const { packed } = this.#load(this.#window.get(at) as HeldFrame);
+      const seen = this.#network.see(packed as Packed);
+      const before = this.#tracked.get(at - 1);
+      const step = before && this.#network.track(seen, before.seen);
+      this.#tracked.set(at, { seen, step });
+      if (!wanted.includes(at)) this.#unload(at);
+    }
+  }
+
+  /** The homographies from a target to the references chosen for it. */
+  #relate(target: number, chosen: readonly number[], window: Region): Tensor {
+    const first = Math.min(target, ...chosen);
+    const last = Math.max(target, ...chosen);
+    const tracked = (at: number) => this.#tracked.get(at) as Tracked;
+    const steps = Array.from(
+      { length: last - first },
+      (_, i) => tracked(first + i + 1).step as Tensor,
+    );
+    const references = chosen.map((at) => tracked(at).seen);
+    const places = chosen.map((at) => at - first);
+    const track = { steps, target: target - first, references: places };
+    return this.#network.relate(tracked(target).seen, references, track, window);
   }
 
   /**
@@ -338,11 +395,26 @@ export class Completion {
     return loaded.encoded as Encoded;
   }
 
-  #unload(index: number, { frame, packed, encoded }: Loaded): void {
-    frame.dispose();
-    packed?.dispose();
-    encoded?.dispose();
+  #unload(index: number): void {
+    const loaded = this.#loaded.get(index);
+    loaded?.frame.dispose();
+    loaded?.packed?.dispose();
+    loaded?.encoded?.dispose();
     this.#loaded.delete(index);
+  }
+
+  #untrack(index: number): void {
+    const tracked = this.#tracked.get(index);
+    tracked?.seen.dispose();
+    tracked?.step?.dispose();
+    this.#tracked.delete(index);
+  }
+
+  /** Forgets what relates frames, and all that is loaded of frames behind `index`. */
+  #loseTrack(index: number): void {
+    this.#start = undefined;
+    for (const at of this.#tracked.keys()) this.#untrack(at);
+    for (const at of this.#loaded.keys()) if (at > index) this.#unload(at);
   }
 
   /** Makes `output` the latest; two are kept. */
@@ -360,7 +432,7 @@ export class Completion {
   /** Frees everything of the shot so far. */
   #forget(): void {
     for (const output of this.#outputs.splice(0)) this.#release(output);
-    for (const [index, loaded] of this.#loaded) this.#unload(index, loaded);
+    this.#loseTrack(-1);
   }
 
   /** Frees everything; a frame in hand fails with ERR_ABORTED. */

@@ -1,6 +1,9 @@
 /** How far the near references are from their target, in frames. */
 const nearSteps = [1, 2, 3, 5];
 
+/** How far from their target references are at most, in frames. */
+const farthest = 160;
+
 /**
  * The reference frames of a target, ascending, at most `most` of them, all of its shot.
  *
@@ -29,7 +32,11 @@ export function chooseReferences(
     [last === target ? last - stride : last, -stride],
     [last + stride, stride],
   ] as const) {
-    for (let at = first, n = 1; n <= most && at >= start && at < end; at += step, ++n)
+    for (
+      let at = first, n = 1;
+      n <= most && at >= start && at < end && Math.abs(at - target) <= farthest;
+      at += step, ++n
+    )
       far.push({ at, between: !Number.isInteger(Math.log2(n)) });
   }
   far.sort(
@@ -58,10 +65,11 @@ export function oldestReference(
   most: number,
 ): number {
   const last = Math.floor((target - start) / stride);
-  return start + Math.max(0, last - most) * stride;
+  const reach = Math.min(most, Math.ceil(farthest / stride));
+  return start + Math.max(0, last - reach) * stride;
 }
 
 /** How many frames ahead of the target are looked at: half the reference window. */
 export function lookAhead(stride: number, most: number): number {
-  return Math.ceil(most / 2) * stride;
+  return Math.min(Math.ceil(most / 2) * stride, farthest);
 }

@@ -164,6 +164,13 @@ export class FrameWindow {
     return end;
   }
 
+  /** Whether `held`, or a frame pulled behind it of its shot, has a hole. */
+  holeFrom(held: HeldFrame): boolean {
+    for (let at = held.index; this.#held.get(at)?.shot === held.shot; ++at)
+      if (this.#held.get(at)?.bounds) return true;
+    return false;
+  }
+
   /** Drops every frame that `keep` does not want. */
   drop(keep: (frame: HeldFrame) => boolean): void {
     for (const [index, held] of this.#held) {

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Device } from '../../lib/device.js';
+import type { Sight } from '../../lib/network/homography.js';
 import type { Encoded, Network } from '../../lib/network/network.js';
 import type { Region } from '../../lib/ops/window.js';
 import { Safetensors } from '../../lib/safetensors.js';
@@ -60,18 +61,36 @@ export function readShot(fixture: Fixture, name: string): Shot {
   return { h, w, frames: read('frames'), masks: read('masks') };
 }
 
+/** All that the network knows of a frame. */
+export type Known = Encoded & Sight;
+
 /** Encodes the frames of a shot at their own size, the masks as they are. */
 export function encodeShot(
   network: Network,
   device: Device,
   { h, w, frames, masks }: Shot,
-): Encoded[] {
+): Known[] {
   return frames.map((data, i) => {
     using frame = device.upload(data, [1, h, w, 3]);
     using mask = device.upload(masks[i] as Uint8Array, [1, h, w, 1]);
     const size = { h, w };
-    return network.encode(network.pack(frame, mask, { dilate: 0, scaled: size, plane: size }));
+    const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
+    return { ...network.see(packed), ...network.encode(packed) };
   });
+}
+
+/** The transforms from a frame of a shot to others of it, as places among `known`. */
+export function relate(
+  network: Network,
+  known: readonly Known[],
+  target: number,
+  references: readonly number[],
+  window: Region,
+): Tensor {
+  const steps = known.slice(1).map((frame, i) => network.track(frame, known[i] as Known));
+  const lenders = references.map((at) => known[at] as Known);
+  const track = { steps, target, references };
+  return network.relate(known[target] as Known, lenders, track, window);
 }
 
 /** Bounds of a mask; undefined when it is empty. */

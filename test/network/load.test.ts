@@ -64,9 +64,8 @@ test('sizes come from the file', async () => {
       grid: 8,
       iterations: 2,
       levels: [
-        [16, 4],
-        [32, 4],
-        [64, 3],
+        { cell: 4, steps: 4, robust: 1.5 },
+        { cell: 2, steps: 3, robust: 0.7 },
       ],
     },
     inpainter: { width: 4, flowWidth: 2 },
@@ -89,9 +88,9 @@ test.each<[string, (header: Header, data: Buffer) => void, RegExp]>([
     /expected format of .*changed.safetensors to be align-and-attend, got undefined/,
   ],
   [
-    'a later version',
-    (h) => (h.__metadata__.format_version = '2'),
-    /expected format_version .* to be 1, got 2/,
+    'an earlier version',
+    (h) => (h.__metadata__.format_version = '1'),
+    /expected format_version .* to be 2, got 1/,
   ],
   ['no config', (h) => delete h.__metadata__.config, /expected config .* to be JSON/],
   [
@@ -107,8 +106,18 @@ test.each<[string, (header: Header, data: Buffer) => void, RegExp]>([
   ['a width that is huge', config((c) => (c.inpainter.width = 1e9)), /got 1000000000/],
   [
     'levels that are none',
-    config((c) => (c.homography.levels = [[16]])),
-    /expected config.homography.levels\[0\]/,
+    config((c) => (c.homography.levels = [])),
+    /expected config.homography.levels .* a list of 1 to 4/,
+  ],
+  [
+    'cells that do not fit',
+    config((c) => (c.homography.levels = [[3, 4, 1]])),
+    /expected config.homography.levels\[0\] .* of cells of 2, 4 or 8, got 3/,
+  ],
+  [
+    'a refinement that minds nothing',
+    config((c) => (c.homography.levels = [[4, 4, 0]])),
+    /expected config.homography.levels\[0\] .* robust as 0 to 100, got 0/,
   ],
   [
     'a grid that does not fit',

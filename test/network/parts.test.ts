@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { align } from '../../lib/network/align.js';
 import { attend } from '../../lib/network/attend.js';
-import { type Encoded, Network } from '../../lib/network/network.js';
+import { Network } from '../../lib/network/network.js';
 import { composeAffine } from '../../lib/ops/compose_affine.js';
 import type { Region } from '../../lib/ops/window.js';
 import type { Tensor } from '../../lib/tensor.js';
@@ -13,6 +13,7 @@ import {
   encodeShot,
   Fixture,
   fixturePath,
+  type Known,
   readShot,
   relativeDifference,
 } from './fixtures.js';
@@ -25,7 +26,7 @@ describeBackends('parts of the network', (backend) => {
 
   /** Compares tensors with the recorded ones of the same name; `name/2` is that of frame 2. */
   async function expectRecorded(
-    body: (network: Network, encoded: readonly Encoded[]) => Record<string, Tensor>,
+    body: (network: Network, known: readonly Known[]) => Record<string, Tensor>,
   ): Promise<void> {
     using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
     const made = await backend.run(() => body(network, encodeShot(network, backend.device, shot)));
@@ -51,7 +52,7 @@ describeBackends('parts of the network', (backend) => {
   };
 
   /** A frame with the features that the reference made. */
-  const withFeatures = (frame: Encoded, index: number): Encoded => ({
+  const withFeatures = (frame: Known, index: number): Known => ({
     ...frame,
     features: recorded('inpainter.features', index),
     featuresSeen: recorded('inpainter.seen', index),
@@ -82,12 +83,31 @@ describeBackends('parts of the network', (backend) => {
       'homography.estimate': parts.homography.estimate(cells(0), [1, 2, 3].map(cells)),
     })));
 
+  test('homography: levels', () =>
+    expectRecorded((_, known) =>
+      Object.fromEntries(
+        known.flatMap(({ levels }, frame) =>
+          levels.flatMap((level, i) =>
+            Object.entries(level).map(([name, it]) => [`level.${i}.${name}/${frame}`, it]),
+          ),
+        ),
+      ),
+    ));
+
+  test('homography: track', () =>
+    expectRecorded(({ parts }, [target, before]) => ({
+      'track.step': parts.homography.track(
+        { cells: cells(0), levels: target?.levels ?? [] },
+        { cells: cells(1), levels: before?.levels ?? [] },
+      ),
+    })));
+
   test('homography: refinement', () =>
-    expectRecorded(({ parts }, encoded) => {
-      const [target = [], ...references] = encoded.map(({ levels }) => levels);
-      return {
-        'refine.refined': parts.homography.refine(recorded('refine.theta'), target, references),
-      };
+    expectRecorded(({ parts }, known) => {
+      const [target = [], ...references] = known.map(({ levels }) => levels);
+      const hole = boundsOf(shot.masks[0] as Uint8Array, shot.w) as Region;
+      const starts = recorded('refine.theta');
+      return { 'refine.refined': parts.homography.refine(starts, target, references, hole) };
     }));
 
   test('inpainter: encoder', () =>
@@ -105,7 +125,7 @@ describeBackends('parts of the network', (backend) => {
   test('inpainter: what is hidden is what is not seen', async () => {
     using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
     const { seen, hidden } = await backend.run(() => {
-      const [{ featuresSeen, hidden }] = encodeShot(network, backend.device, shot) as [Encoded];
+      const [{ featuresSeen, hidden }] = encodeShot(network, backend.device, shot) as [Known];
       return { seen: featuresSeen, hidden };
     });
     expect(hidden).toEqual(seen.map((value) => 1 - value));
@@ -113,7 +133,7 @@ describeBackends('parts of the network', (backend) => {
 
   test('align', () =>
     expectRecorded((network, encoded) => {
-      const [target, ...references] = encoded.map(withFeatures) as [Encoded, ...Encoded[]];
+      const [target, ...references] = encoded.map(withFeatures) as [Known, ...Known[]];
       const coarse = align(target, references, recorded('align.theta'), network.poolScale);
       return {
         'align.features': coarse.features,
@@ -150,7 +170,7 @@ describeBackends('parts of the network', (backend) => {
 
   test.each(['first', 'later'])('decoder and output: %s frame of a shot', (name) =>
     expectRecorded((network, encoded) => {
-      const [target, ...references] = encoded.map(withFeatures) as [Encoded, Encoded, Encoded];
+      const [target, ...references] = encoded.map(withFeatures) as [Known, Known, Known];
       const [y1, y2] = references;
       const previous = name === 'later' ? { y1: y1.colour, y2: y2.colour } : undefined;
       const window = boundsOf(shot.masks[0] as Uint8Array, shot.w) as Region;

@@ -1,11 +1,18 @@
 // The decoder runs on the hole's window only; inside it has to give what it gives on the whole
 // plane.
 import { describe, expect, test } from 'vitest';
-import { type Encoded, Network } from '../../lib/network/network.js';
+import { Network } from '../../lib/network/network.js';
 import { grow, halve } from '../../lib/network/region.js';
 import type { Region } from '../../lib/ops/window.js';
 import { type Backend, describeBackends } from '../backends.js';
-import { encodeShot, fixturePath, relativeDifference, type Shot } from './fixtures.js';
+import {
+  encodeShot,
+  fixturePath,
+  type Known,
+  relate,
+  relativeDifference,
+  type Shot,
+} from './fixtures.js';
 
 // On a window the tiles of a convolution fall differently, and round differently: each of the
 // twelve layers of residual pathway and decoder by a few last places (four, as in test/close.ts).
@@ -31,10 +38,10 @@ async function complete(backend: Backend, window: Region, recurrent: boolean) {
   const shot: Shot = { ...plane, frames, masks: frames.map(() => mask) };
   return backend.run(() => {
     const encoded = encodeShot(network, backend.device, shot);
-    const [target, reference, y1, y2] = encoded as [Encoded, Encoded, Encoded, Encoded];
+    const [target, reference, y1, y2] = encoded as [Known, Known, Known, Known];
     const references = [reference];
     const previous = recurrent ? { y1: y1.colour, y2: y2.colour } : undefined;
-    const theta = network.homography(target, references);
+    const theta = relate(network, encoded.slice(0, 2), 0, [1], window);
     const completion = network.complete({ target, references, theta, previous, window });
     const { y } = network.finish(completion, { target, previous, window });
     expect(completion.decoded).toMatchObject({
