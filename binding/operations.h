@@ -2,7 +2,6 @@
 #include <stddef.h>
 
 #include "context.h"
-#include "ops/affine_sample.h"
 #include "ops/blend.h"
 #include "ops/compose_affine.h"
 #include "ops/composite.h"
@@ -10,6 +9,7 @@
 #include "ops/flow_warp.h"
 #include "ops/frame_distance.h"
 #include "ops/gauss_newton.h"
+#include "ops/homography_sample.h"
 #include "ops/linear.h"
 #include "ops/masked_correlation.h"
 #include "ops/nonlocal_attention.h"
@@ -36,7 +36,7 @@ struct Operations {
   void (*pack_frame)(Context&, const PackFrame&);
   void (*masked_correlation)(Context&, const MaskedCorrelation&);
   void (*gauss_newton)(Context&, const GaussNewton&);
-  void (*affine_sample)(Context&, const AffineSample&);
+  void (*homography_sample)(Context&, const HomographySample&);
   void (*frame_distance)(Context&, const FrameDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
   void (*nonlocal_attention)(Context&, const NonlocalAttention&);

@@ -170,23 +170,19 @@ void gauss_newton(Call& call, const Operations& on) {
   call.push(on.gauss_newton, p);
 }
 
-void affine_sample(Call& call, const Operations& on) {
-  AffineSample p{};
-  p.r = call.in[0]->dim(0);
-  p.c = call.out[0]->dim(3);
+void homography_sample(Call& call, const Operations& on) {
+  HomographySample p{};
   const Tensor& source = *call.in[1];
-  p.source_h = source.dim(1);
-  p.source_w = source.dim(2);
-  p.source_c = source.dim(3);
-  p.bytes = source.type() == Type::u8;
-  p.out = call.region(0);
-  p.extent = call.extent("extent");
+  p.r = call.in[0]->dim(0);
+  p.h = source.dim(1);
+  p.w = source.dim(2);
+  p.c = source.dim(3);
   p.theta = call.input(0);
-  references<void>(call, 1, p.r, p.source);
-  references<void>(call, 1 + p.r, p.r, p.source_seen);
+  references(call, 1, p.r, p.source);
+  references(call, 1 + p.r, p.r, p.source_seen);
   p.output = call.output(0);
   p.seen = call.output(1);
-  call.push(on.affine_sample, p);
+  call.push(on.homography_sample, p);
 }
 
 void frame_distance(Call& call, const Operations& on) {
@@ -271,7 +267,6 @@ void paint_native(Call& call, const Operations& on) {
 using Row = void (*)(Call&, const Operations&);
 
 const std::unordered_map<std::string, Row> table = {
-    {"affine_sample", affine_sample},
     {"blend", blend},
     {"compose_affine", compose_affine},
     {"composite", composite},
@@ -280,6 +275,7 @@ const std::unordered_map<std::string, Row> table = {
     {"flow_warp", flow_warp},
     {"frame_distance", frame_distance},
     {"gauss_newton", gauss_newton},
+    {"homography_sample", homography_sample},
     {"linear", linear},
     {"masked_correlation", masked_correlation},
     {"nonlocal_attention", nonlocal_attention},

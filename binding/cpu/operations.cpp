@@ -26,7 +26,7 @@ const Operations operations = {
     run<PackFrame, pack_frame>,
     run<MaskedCorrelation, masked_correlation>,
     run<GaussNewton, gauss_newton>,
-    run<AffineSample, affine_sample>,
+    run<HomographySample, homography_sample>,
     run<FrameDistance, frame_distance>,
     run<TemporalPool, temporal_pool>,
     run<NonlocalAttention, nonlocal_attention>,

@@ -48,7 +48,7 @@ void compose_affine(Context&, const ComposeAffine&);
 void pack_frame(Context&, const PackFrame&);
 void masked_correlation(Context&, const MaskedCorrelation&);
 void gauss_newton(Context&, const GaussNewton&);
-void affine_sample(Context&, const AffineSample&);
+void homography_sample(Context&, const HomographySample&);
 void frame_distance(Context&, const FrameDistance&);
 void temporal_pool(Context&, const TemporalPool&);
 void nonlocal_attention(Context&, const NonlocalAttention&);

@@ -8,7 +8,6 @@ export {
 export { InpaintError } from '../errors.js';
 export { scope } from '../scope.js';
 export { type DType, Tensor } from '../tensor.js';
-export * from './affine_sample.js';
 export * from './blend.js';
 export * from './compose_affine.js';
 export * from './composite.js';
@@ -16,6 +15,7 @@ export { type Conv2dOptions, conv2d, type PackedConv, packConv2d } from './conv2
 export * from './flow_warp.js';
 export * from './frame_distance.js';
 export * from './gauss_newton.js';
+export * from './homography_sample.js';
 export { linear, type PackedLinear, packLinear } from './linear.js';
 export * from './masked_correlation.js';
 export * from './nonlocal_attention.js';
