@@ -123,6 +123,17 @@ void compose_affine(Call& call, const Operations& on) {
   call.push(on.compose_affine, {call.in[1]->dim(0), call.input(0), call.input(1), call.output(0)});
 }
 
+void chain_homographies(Call& call, const Operations& on) {
+  ChainHomographies p{};
+  p.steps = int(call.in.size());
+  p.r = call.out[0]->dim(0);
+  p.target = call.integer("target");
+  for (int i = 0; i < p.r; ++i) p.reference[i] = call.integer("references", i);
+  for (int i = 0; i < p.steps; ++i) p.step[i] = call.input(i);
+  p.output = call.output(0);
+  call.push(on.chain_homographies, p);
+}
+
 void pack_frame(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[0];
   const Tensor& plane = *call.out[0];
@@ -200,6 +211,12 @@ void temporal_pool(Call& call, const Operations& on) {
              call.input(5), call.output(0), call.output(1), call.output(2)});
 }
 
+void push_pull(Call& call, const Operations& on) {
+  const Tensor& colour = *call.in[0];
+  call.push(on.push_pull, {colour.dim(1), colour.dim(2), colour.dim(3), call.input(0),
+                           call.input(1), call.output(0)});
+}
+
 void nonlocal_attention(Call& call, const Operations& on) {
   NonlocalAttention p{};
   p.r = int(call.in.size() - 2) / 2;
@@ -268,6 +285,7 @@ using Row = void (*)(Call&, const Operations&);
 
 const std::unordered_map<std::string, Row> table = {
     {"blend", blend},
+    {"chain_homographies", chain_homographies},
     {"compose_affine", compose_affine},
     {"composite", composite},
     {"conv2d", conv2d},
@@ -282,6 +300,7 @@ const std::unordered_map<std::string, Row> table = {
     {"normalize", normalize},
     {"pack_frame", pack_frame},
     {"paint_native", paint_native},
+    {"push_pull", push_pull},
     {"resize", resize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},
