@@ -8,7 +8,7 @@
 // One block, a thread a step: it takes the step in, inverted after the target, and multiplies it by
 // what a neighbour has gathered, whose distance doubles each time, away from the target: all chains
 // are there after log2 of the steps, and lose less than one product after the other would.
-// Bound by the latency of some launches' worth of barriers.   Contract:
+// Bound by latency, of the loads and of two barriers a doubling.   Contract:
 // lib/ops/chain_homographies.ts
 #include "operations.cuh"
 
@@ -41,8 +41,8 @@ __device__ Matrix product(const Matrix& a, const Matrix& b) {
 #pragma unroll
   for (int i = 0; i < 9; ++i) {
     const int row = i / 3 * 3, column = i % 3;
-    out.m[i] = a.m[row] * b.m[column] + a.m[row + 1] * b.m[column + 3] +
-               a.m[row + 2] * b.m[column + 6];
+    out.m[i] =
+        a.m[row] * b.m[column] + a.m[row + 1] * b.m[column + 3] + a.m[row + 2] * b.m[column + 6];
   }
   return scaled(out);
 }
@@ -56,7 +56,8 @@ __device__ Matrix inverse(const Matrix& a) {
     const int row = i / 3, column = i % 3;
     const int up = (row + 1) % 3 * 3, down = (row + 2) % 3 * 3;
     const int left = (column + 1) % 3, right = (column + 2) % 3;
-    out.m[column * 3 + row] = a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
+    out.m[column * 3 + row] =
+        a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
   }
   return scaled(divided(out, a.m[0] * out.m[0] + a.m[1] * out.m[3] + a.m[2] * out.m[6]));
 }
@@ -89,8 +90,8 @@ __global__ void __launch_bounds__(threads) chain(const __grid_constant__ ChainHo
   for (int k = i; k < p.r * 9; k += threads) {
     const int frame = p.reference[k / 9], entry = k % 9;
     const int at = frame < p.target ? frame : frame - 1;
-    p.output[k] = frame == p.target ? float(entry % 4 == 0)
-                                    : __fdiv_rn(gathered[entry][at], gathered[8][at]);
+    p.output[k] =
+        frame == p.target ? float(entry % 4 == 0) : __fdiv_rn(gathered[entry][at], gathered[8][at]);
   }
 }
 

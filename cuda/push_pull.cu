@@ -101,8 +101,7 @@ __device__ void fill_mean(const Level<T>& level, int c, T* output, float* partia
     for (int64_t i = threadIdx.x; i < n; i += small_threads) mine += weighted(level, i, k, c);
     const float mean = block_sum<small_threads>(mine, partial) / fmaxf(total, 1e-6f);
     for (int64_t i = threadIdx.x; i < n; i += small_threads) {
-      output[i * c + k] =
-          stored<T>(weighted(level, i, k, c) + (1 - value(level.weight[i])) * mean);
+      output[i * c + k] = stored<T>(weighted(level, i, k, c) + (1 - value(level.weight[i])) * mean);
     }
   }
 }

@@ -55,7 +55,8 @@ Matrix inverse(const Matrix& a) {
     const int row = i / 3, column = i % 3;
     const int up = (row + 1) % 3 * 3, down = (row + 2) % 3 * 3;
     const int left = (column + 1) % 3, right = (column + 2) % 3;
-    out.m[column * 3 + row] = a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
+    out.m[column * 3 + row] =
+        a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
   }
   return scaled(out / (a.m[0] * out.m[0] + a.m[1] * out.m[3] + a.m[2] * out.m[6]));
 }

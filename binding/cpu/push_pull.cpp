@@ -42,7 +42,8 @@ void halve_row(const Level& from, int c, const Level& to, float* weight, int y, 
       const float upper = a[x] > 0 ? a[x] * p[size_t(x) * from.step] : 0;
       return rows == 2 ? upper + (b[x] > 0 ? b[x] * q[size_t(x) * from.step] : 0) : upper;
     };
-    for (int x = 0; x < pairs; ++x) sums[x] = (weighted(2 * x) + weighted(2 * x + 1)) * (half * .5f);
+    for (int x = 0; x < pairs; ++x)
+      sums[x] = (weighted(2 * x) + weighted(2 * x + 1)) * (half * .5f);
     if (pairs < to.w) sums[pairs] = weighted(from.w - 1) * half;
     float* colour = to.output + k * to.plane + size_t(y) * to.w;
     for (int x = 0; x < to.w; ++x) colour[x] = sums[x] / (share[x] > 1e-6f ? share[x] : 1e-6f);

@@ -14,6 +14,7 @@ import {
   maskedCorrelation,
   nonlocalAttention,
   packConv2d,
+  pushPull,
 } from '../../lib/ops/index.js';
 import { scope } from '../../lib/scope.js';
 import type { Tensor } from '../../lib/tensor.js';
@@ -118,6 +119,13 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
     const launches = await count(['sample'], () => homographySample(sources, seen, theta));
     expect(useful(launches)).toBeGreaterThan(least);
     expect(sum(launches, 'loadBytes') / sum(launches, 'memory')).toBeGreaterThan(bytes);
+  });
+
+  // Halving reads every other pixel of a row, and those between one instruction later.
+  it('of push-pull', async () => {
+    const [colour, weight] = [map(1, 128, 160, 3), bits(128, 160)];
+    const launches = await count(['halve', 'enlarge'], () => pushPull(colour, weight));
+    expect(useful(launches)).toBeGreaterThan(0.55);
   });
 
   it('of warping features along a flow', async () => {
