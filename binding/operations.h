@@ -2,20 +2,22 @@
 #include <stddef.h>
 
 #include "context.h"
-#include "ops/affine_sample.h"
 #include "ops/blend.h"
+#include "ops/chain_homographies.h"
 #include "ops/compose_affine.h"
 #include "ops/composite.h"
 #include "ops/conv2d.h"
 #include "ops/flow_warp.h"
 #include "ops/frame_distance.h"
 #include "ops/gauss_newton.h"
+#include "ops/homography_sample.h"
 #include "ops/linear.h"
 #include "ops/masked_correlation.h"
 #include "ops/nonlocal_attention.h"
 #include "ops/normalize.h"
 #include "ops/pack_frame.h"
 #include "ops/paint_native.h"
+#include "ops/push_pull.h"
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
@@ -33,12 +35,14 @@ struct Operations {
   void (*unshuffle)(Context&, const Unshuffle&);
   void (*normalize)(Context&, const Normalize&);
   void (*compose_affine)(Context&, const ComposeAffine&);
+  void (*chain_homographies)(Context&, const ChainHomographies&);
   void (*pack_frame)(Context&, const PackFrame&);
   void (*masked_correlation)(Context&, const MaskedCorrelation&);
   void (*gauss_newton)(Context&, const GaussNewton&);
-  void (*affine_sample)(Context&, const AffineSample&);
+  void (*homography_sample)(Context&, const HomographySample&);
   void (*frame_distance)(Context&, const FrameDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
+  void (*push_pull)(Context&, const PushPull&);
   void (*nonlocal_attention)(Context&, const NonlocalAttention&);
   void (*flow_warp)(Context&, const FlowWarp&);
   void (*blend)(Context&, const Blend&);

@@ -123,6 +123,17 @@ void compose_affine(Call& call, const Operations& on) {
   call.push(on.compose_affine, {call.in[1]->dim(0), call.input(0), call.input(1), call.output(0)});
 }
 
+void chain_homographies(Call& call, const Operations& on) {
+  ChainHomographies p{};
+  p.steps = int(call.in.size());
+  p.r = call.out[0]->dim(0);
+  p.target = call.integer("target");
+  for (int i = 0; i < p.r; ++i) p.reference[i] = call.integer("references", i);
+  for (int i = 0; i < p.steps; ++i) p.step[i] = call.input(i);
+  p.output = call.output(0);
+  call.push(on.chain_homographies, p);
+}
+
 void pack_frame(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[0];
   const Tensor& plane = *call.out[0];
@@ -170,23 +181,19 @@ void gauss_newton(Call& call, const Operations& on) {
   call.push(on.gauss_newton, p);
 }
 
-void affine_sample(Call& call, const Operations& on) {
-  AffineSample p{};
-  p.r = call.in[0]->dim(0);
-  p.c = call.out[0]->dim(3);
+void homography_sample(Call& call, const Operations& on) {
+  HomographySample p{};
   const Tensor& source = *call.in[1];
-  p.source_h = source.dim(1);
-  p.source_w = source.dim(2);
-  p.source_c = source.dim(3);
-  p.bytes = source.type() == Type::u8;
-  p.out = call.region(0);
-  p.extent = call.extent("extent");
+  p.r = call.in[0]->dim(0);
+  p.h = source.dim(1);
+  p.w = source.dim(2);
+  p.c = source.dim(3);
   p.theta = call.input(0);
-  references<void>(call, 1, p.r, p.source);
-  references<void>(call, 1 + p.r, p.r, p.source_seen);
+  references(call, 1, p.r, p.source);
+  references(call, 1 + p.r, p.r, p.source_seen);
   p.output = call.output(0);
   p.seen = call.output(1);
-  call.push(on.affine_sample, p);
+  call.push(on.homography_sample, p);
 }
 
 void frame_distance(Call& call, const Operations& on) {
@@ -202,6 +209,12 @@ void temporal_pool(Call& call, const Operations& on) {
             {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"),
              call.input(0), call.input(1), call.input(2), call.input(3), call.input(4),
              call.input(5), call.output(0), call.output(1), call.output(2)});
+}
+
+void push_pull(Call& call, const Operations& on) {
+  const Tensor& colour = *call.in[0];
+  call.push(on.push_pull, {colour.dim(1), colour.dim(2), colour.dim(3), call.input(0),
+                           call.input(1), call.output(0)});
 }
 
 void nonlocal_attention(Call& call, const Operations& on) {
@@ -271,8 +284,8 @@ void paint_native(Call& call, const Operations& on) {
 using Row = void (*)(Call&, const Operations&);
 
 const std::unordered_map<std::string, Row> table = {
-    {"affine_sample", affine_sample},
     {"blend", blend},
+    {"chain_homographies", chain_homographies},
     {"compose_affine", compose_affine},
     {"composite", composite},
     {"conv2d", conv2d},
@@ -280,12 +293,14 @@ const std::unordered_map<std::string, Row> table = {
     {"flow_warp", flow_warp},
     {"frame_distance", frame_distance},
     {"gauss_newton", gauss_newton},
+    {"homography_sample", homography_sample},
     {"linear", linear},
     {"masked_correlation", masked_correlation},
     {"nonlocal_attention", nonlocal_attention},
     {"normalize", normalize},
     {"pack_frame", pack_frame},
     {"paint_native", paint_native},
+    {"push_pull", push_pull},
     {"resize", resize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},

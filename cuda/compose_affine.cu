@@ -1,6 +1,6 @@
-// Affine transforms one after the other: output = outer o (identity + delta).
+// An affine transform before a homography: output = outer o (identity + delta).
 //
-//   outer, delta, output [r, 2, 3]
+//   outer, output [r, 3, 3]   delta [r, 2, 3]
 //
 // A thread makes a number.   Contract: lib/ops/compose_affine.ts
 #include "operations.cuh"
@@ -9,26 +9,28 @@ namespace aa::cuda {
 
 namespace {
 
-constexpr int threads = 32 * 6;
+constexpr int threads = 32 * 9;
 
 __global__ void __launch_bounds__(threads) compose(const __grid_constant__ ComposeAffine p) {
   const int i = blockIdx.x * threads + threadIdx.x;
-  if (i >= p.r * 6) return;
-  const int row = i / 3 % 2, column = i % 3;
-  const float* delta = p.delta + i / 6 * 6;
-  const float upper = delta[column] + (column == 0), lower = delta[3 + column] + (column == 1);
+  if (i >= p.r * 9) return;
+  const int row = i / 3 % 3, column = i % 3;
+  const float* delta = p.delta + i / 9 * 6;
+  // The column of the inner transform.
+  const float upper = delta[column] + (column == 0), middle = delta[3 + column] + (column == 1);
+  const float lower = column == 2;
   if (!p.outer) {
-    p.output[i] = row ? lower : upper;
+    p.output[i] = row == 0 ? upper : row == 1 ? middle : lower;
     return;
   }
   const float* outer = p.outer + i / 3 * 3;
-  p.output[i] = outer[0] * upper + outer[1] * lower + (column == 2 ? outer[2] : 0);
+  p.output[i] = outer[0] * upper + outer[1] * middle + outer[2] * lower;
 }
 
 }  // namespace
 
 void compose_affine(Context& context, const ComposeAffine& p) {
-  context.launch(compose, dim3(ceil_divide(p.r * 6, threads)), threads, 0, p);
+  context.launch(compose, dim3(ceil_divide(p.r * 9, threads)), threads, 0, p);
 }
 
 }  // namespace aa::cuda

@@ -5,9 +5,9 @@ import { references } from '../shapes.js';
 export const cases = (feed: Feed): Case[] => [
   {
     name: `of ${references}`,
-    bytes: 4 * references * 18,
+    bytes: 4 * references * 24,
     prepare: () => {
-      const outer = feed.thetas();
+      const outer = feed.homographies();
       const delta = feed.upload(feed.random.values(references * 6), references, 6);
       return () => composeAffine(outer, delta);
     },

@@ -1,6 +1,6 @@
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectObject, expectShape, type Sides } from '../expect.js';
-import type { DType, Tensor } from '../tensor.js';
+import type { Tensor } from '../tensor.js';
 
 /**
  * The part of a plane that a tensor holds: its first row is row `y` of the plane, its first column
@@ -120,12 +120,11 @@ export function expectList<P extends string>(
   max: number,
   pattern: P,
   known: Readonly<Record<string, number>> = {},
-  dtype?: DType,
 ): Record<Sides<P>, number> {
   expectCount(op, name, list, 1, max);
   let sides: Record<string, number> = known;
   list.forEach((tensor, i) => {
-    sides = expectShape(op, `${name}[${i}]`, tensor, pattern, sides, dtype);
+    sides = expectShape(op, `${name}[${i}]`, tensor, pattern, sides);
   });
   return sides as Record<Sides<P>, number>;
 }
@@ -137,10 +136,9 @@ export function expectSeen(
   list: readonly Tensor[],
   count: number,
   { h, w }: Size,
-  dtype?: DType,
 ): void {
   expectCount(op, name, list, count, count);
-  expectList(op, name, list, count, '1 h w 1', { h, w }, dtype);
+  expectList(op, name, list, count, '1 h w 1', { h, w });
 }
 
 /**

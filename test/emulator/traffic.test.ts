@@ -8,12 +8,13 @@ import { plainName } from '../../bench/gpu.js';
 import { type Layer, layersOf } from '../../bench/shapes.js';
 import { Device } from '../../lib/device.js';
 import {
-  affineSample,
   conv2d,
   flowWarp,
+  homographySample,
   maskedCorrelation,
   nonlocalAttention,
   packConv2d,
+  pushPull,
 } from '../../lib/ops/index.js';
 import { scope } from '../../lib/scope.js';
 import type { Tensor } from '../../lib/tensor.js';
@@ -114,10 +115,17 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
   ])('of sampling: %i x %i, %i channels', async (h, w, c, least, bytes) => {
     const sources = each(4, () => map(1, h, w, c));
     const seen = each(4, () => bits(h, w));
-    const theta = device.upload(random.thetas(4, 0.02), [4, 2, 3]);
-    const launches = await count(['sample'], () => affineSample(sources, seen, theta));
+    const theta = device.upload(random.homographies(4, 0.02), [4, 3, 3]);
+    const launches = await count(['sample'], () => homographySample(sources, seen, theta));
     expect(useful(launches)).toBeGreaterThan(least);
     expect(sum(launches, 'loadBytes') / sum(launches, 'memory')).toBeGreaterThan(bytes);
+  });
+
+  // Halving reads every other pixel of a row, and those between one instruction later.
+  it('of push-pull', async () => {
+    const [colour, weight] = [map(1, 128, 160, 3), bits(128, 160)];
+    const launches = await count(['halve', 'enlarge'], () => pushPull(colour, weight));
+    expect(useful(launches)).toBeGreaterThan(0.55);
   });
 
   it('of warping features along a flow', async () => {

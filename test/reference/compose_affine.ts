@@ -1,25 +1,25 @@
 import type { Round } from '../close.js';
 
-/** outer o (identity + delta), each [r 2 3]. */
+/** outer o (identity + delta), outer [r 3 3], delta [r 6]. */
 export function composeAffine(
   outer: ArrayLike<number> | undefined,
   delta: ArrayLike<number>,
   round: Round,
 ): Float64Array {
-  const out = new Float64Array(delta.length);
-  for (let r = 0; r < delta.length; r += 6) {
-    const at = (list: ArrayLike<number>, i: number) => list[r + i] as number;
-    const inner = [1, 0, 0, 0, 1, 0].map((identity, i) => round(identity + at(delta, i)));
-    for (let i = 0; i < 6; i++) {
-      if (!outer) {
-        out[r + i] = inner[i] as number;
-        continue;
-      }
-      const row = i < 3 ? 0 : 3;
-      const column = i % 3;
-      const first = round(at(outer, row) * (inner[column] as number));
-      const second = round(at(outer, row + 1) * (inner[column + 3] as number));
-      out[r + i] = round(round(first + second) + (column === 2 ? at(outer, row + 2) : 0));
+  const count = delta.length / 6;
+  const out = new Float64Array(9 * count);
+  for (let r = 0; r < count; r++) {
+    const inner = [1, 0, 0, 0, 1, 0, 0, 0, 1].map((identity, i) =>
+      i < 6 ? round(identity + (delta[6 * r + i] as number)) : identity,
+    );
+    for (let i = 0; i < 9; i++) {
+      const terms = [0, 1, 2].map((k) => {
+        const left = outer
+          ? (outer[9 * r + i - (i % 3) + k] as number)
+          : +(k === (i - (i % 3)) / 3);
+        return round(left * (inner[3 * k + (i % 3)] as number));
+      });
+      out[9 * r + i] = terms.reduce((sum, term) => round(sum + term));
     }
   }
   return out;

@@ -1,15 +1,14 @@
-// Samples references under affine transforms, zeros outside.
+// Samples references under homographies, zeros outside.
 //
 //   output[r, y, x] = source[r](theta[r] (xn, yn, 1)), bilinear; xn, yn as in Note [corners]
 //   seen[r, y, x]   = 1 where the same sample of source_seen[r] is over 0.99, else 0
 //
-//   source [source_h, source_w, source_c]   source_seen [source_h, source_w]   theta [r, 2, 3]
-//   output [r, out.h, out.w, c]   seen [r, out.h, out.w]
+//   source [h, w, c]   source_seen [h, w]   theta [r, 3, 3]   output [r, h, w, c]   seen [r, h, w]
 //
 // A block makes some cells or pixels: a thread finds where one lies and what is seen of it; then the
 // threads go through their channels, 16 bytes at a time where there are that many, neighbours the
 // next ones, so that a warp reads what lies together. Bound by memory: reads each source about
-// once, its four taps from cache, and writes the output.   Contract: lib/ops/affine_sample.ts
+// once, its four taps from cache, and writes the output.   Contract: lib/ops/homography_sample.ts
 #include "operations.cuh"
 #include "reduce.cuh"
 #include "sample.cuh"
@@ -23,46 +22,41 @@ constexpr int threads = 128;
 template <int N>
 constexpr int cells = N == 1 ? threads : warp_size;
 
-// N channels at a time of sources of S, T or bytes; `parts` of N to a cell.
-template <class T, class S, int N>
+// N channels at a time; `parts` of N to a cell.
+template <class T, int N>
 __global__ void __launch_bounds__(threads)
-    sample(const __grid_constant__ AffineSample p, int parts) {
+    sample(const __grid_constant__ HomographySample p, int parts) {
   __shared__ Tap taps[cells<N>];
-  const int64_t all = int64_t(p.out.h) * p.out.w, first = int64_t(blockIdx.x) * cells<N>;
+  const int64_t all = int64_t(p.h) * p.w, first = int64_t(blockIdx.x) * cells<N>;
   const int r = blockIdx.y, count = int(min(all - first, int64_t(cells<N>)));
   if (threadIdx.x < count) {
     const int64_t cell = first + threadIdx.x;
-    const int y = int(cell / p.out.w), x = int(cell % p.out.w);
-    const float2 at = place_of(p.theta + r * 6, p.extent.h, p.extent.w, p.out.x + x, p.out.y + y);
-    const Tap tap = tap_zeros(at.x, at.y, p.source_h, p.source_w);
+    const int y = int(cell / p.w), x = int(cell % p.w);
+    const float2 at = place_of(p.theta + r * 9, float(p.h), float(p.w), x, y);
+    const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     taps[threadIdx.x] = tap;
-    const float seen = mix(tap, static_cast<const S*>(p.source_seen[r]));
+    const float seen = mix(tap, map<T>(p.source_seen[r]));
     map<T>(p.seen)[r * all + cell] = stored<T>(seen > whole ? 1.f : 0.f);
   }
   __syncthreads();
-  const S* const source = static_cast<const S*>(p.source[r]);
+  const T* const source = map<T>(p.source[r]);
   T* const to = map<T>(p.output) + (r * all + first) * p.c;
   for (int i = threadIdx.x; i < count * parts; i += threads) {
     const int cell = i / parts, channel = (i - cell * parts) * N;
-    const Tap& tap = taps[cell];
-    if constexpr (sizeof(S) == 1) {
-      const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
-      to[i] = stored<T>(mix(tap, source, p.source_c, channel) * (1 / 127.5f) - inside);
-    } else {
-      *reinterpret_cast<Vector<T, N>*>(to + i * N) = mix_vector<T, N>(tap, source, p.c, channel);
-    }
+    *reinterpret_cast<Vector<T, N>*>(to + i * N) =
+        mix_vector<T, N>(taps[cell], source, p.c, channel);
   }
 }
 
 }  // namespace
 
-void affine_sample(Context& context, const AffineSample& p) {
-  const int64_t all = int64_t(p.out.h) * p.out.w;
+void homography_sample(Context& context, const HomographySample& p) {
+  const int64_t all = int64_t(p.h) * p.w;
   with_map(context, [&](auto type) {
     using T = decltype(type);
     constexpr int N = vector_size<T>;
-    const bool wide = !p.bytes && p.c % N == 0;
-    const auto kernel = p.bytes ? sample<T, uint8_t, 1> : wide ? sample<T, T, N> : sample<T, T, 1>;
+    const bool wide = p.c % N == 0;
+    const auto kernel = wide ? sample<T, N> : sample<T, 1>;
     const dim3 grid(unsigned(ceil_divide(all, wide ? cells<N> : cells<1>)), p.r);
     context.launch(kernel, grid, threads, 0, p, wide ? p.c / N : p.c);
   });

@@ -1,0 +1,104 @@
+// Homographies from one frame to others, out of those from each frame to the one before.
+//
+//   before the target:  output[k] = step[reference] ... step[target - 1]
+//   after it:           output[k] = step[reference - 1]^-1 ... step[target]^-1
+//
+// each over its last entry; every product scaled.
+//
+// One block, a thread a step: it takes the step in, inverted after the target, and multiplies it by
+// what a neighbour has gathered, whose distance doubles each time, away from the target: all chains
+// are there after log2 of the steps, and lose less than one product after the other would.
+// Bound by latency, of the loads and of two barriers a doubling.   Contract:
+// lib/ops/chain_homographies.ts
+#include "operations.cuh"
+
+namespace aa::cuda {
+
+namespace {
+
+constexpr int threads = max_steps;
+
+struct Matrix {
+  float m[9];
+};
+
+__device__ Matrix divided(Matrix a, float by) {
+#pragma unroll
+  for (int i = 0; i < 9; ++i) a.m[i] = __fdiv_rn(a.m[i], by);
+  return a;
+}
+
+// By its largest entry, so that no product overflows.
+__device__ Matrix scaled(const Matrix& a) {
+  float largest = 0;
+#pragma unroll
+  for (int i = 0; i < 9; ++i) largest = fmaxf(largest, fabsf(a.m[i]));
+  return divided(a, largest);
+}
+
+__device__ Matrix product(const Matrix& a, const Matrix& b) {
+  Matrix out;
+#pragma unroll
+  for (int i = 0; i < 9; ++i) {
+    const int row = i / 3 * 3, column = i % 3;
+    out.m[i] =
+        a.m[row] * b.m[column] + a.m[row + 1] * b.m[column + 3] + a.m[row + 2] * b.m[column + 6];
+  }
+  return scaled(out);
+}
+
+// Not finite where there is none.
+__device__ Matrix inverse(const Matrix& a) {
+  Matrix out;
+#pragma unroll
+  for (int i = 0; i < 9; ++i) {
+    // The cofactor of entry i, which belongs at its mirror image.
+    const int row = i / 3, column = i % 3;
+    const int up = (row + 1) % 3 * 3, down = (row + 2) % 3 * 3;
+    const int left = (column + 1) % 3, right = (column + 2) % 3;
+    out.m[column * 3 + row] =
+        a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
+  }
+  return scaled(divided(out, a.m[0] * out.m[0] + a.m[1] * out.m[3] + a.m[2] * out.m[6]));
+}
+
+__global__ void __launch_bounds__(threads) chain(const __grid_constant__ ChainHomographies p) {
+  __shared__ float gathered[9][threads];  // neighbours in different banks
+  const int i = threadIdx.x;
+  const bool before = i < p.target;
+  Matrix mine = {{1, 0, 0, 0, 1, 0, 0, 0, 1}};
+  if (i < p.steps) {
+#pragma unroll
+    for (int k = 0; k < 9; ++k) mine.m[k] = p.step[i][k];
+    mine = scaled(mine);
+    if (!before) mine = inverse(mine);
+  }
+  for (int distance = 1;; distance *= 2) {
+#pragma unroll
+    for (int k = 0; k < 9; ++k) gathered[k][i] = mine.m[k];
+    __syncthreads();
+    if (distance >= p.steps) break;
+    const int other = before ? i + distance : i - distance;
+    if (before ? other < p.target : other >= p.target) {
+      Matrix theirs;
+#pragma unroll
+      for (int k = 0; k < 9; ++k) theirs.m[k] = gathered[k][other];
+      mine = product(mine, theirs);
+    }
+    __syncthreads();
+  }
+  for (int k = i; k < p.r * 9; k += threads) {
+    const int frame = p.reference[k / 9], entry = k % 9;
+    const int at = frame < p.target ? frame : frame - 1;
+    p.output[k] =
+        frame == p.target ? float(entry % 4 == 0) : __fdiv_rn(gathered[entry][at], gathered[8][at]);
+  }
+}
+
+}  // namespace
+
+void chain_homographies(Context& context, const ChainHomographies& p) {
+  context.launch(chain, dim3(1), threads, 0, p);
+}
+
+}  // namespace aa::cuda
