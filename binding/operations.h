@@ -16,6 +16,7 @@
 #include "ops/normalize.h"
 #include "ops/pack_frame.h"
 #include "ops/paint_native.h"
+#include "ops/refinement_level.h"
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
@@ -35,6 +36,7 @@ struct Operations {
   void (*compose_affine)(Context&, const ComposeAffine&);
   void (*pack_frame)(Context&, const PackFrame&);
   void (*masked_correlation)(Context&, const MaskedCorrelation&);
+  void (*refinement_level)(Context&, const RefinementLevel&);
   void (*gauss_newton)(Context&, const GaussNewton&);
   void (*affine_sample)(Context&, const AffineSample&);
   void (*frame_distance)(Context&, const FrameDistance&);

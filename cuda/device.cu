@@ -136,6 +136,7 @@ Operations table(const char* name) {
       run<ComposeAffine, compose_affine>,
       run<PackFrame, pack_frame>,
       run<MaskedCorrelation, masked_correlation>,
+      run<RefinementLevel, refinement_level>,
       run<GaussNewton, gauss_newton>,
       run<AffineSample, affine_sample>,
       run<FrameDistance, frame_distance>,

@@ -74,6 +74,13 @@ export class Random {
     const identity = [1, 0, 0, 0, 1, 0];
     return this.values(6 * r, -size, size).map((d, i) => (identity[i % 6] as number) + d);
   }
+
+  /** Homographies [r 3 3] at most `size` from the identity in each number but the last, 1. */
+  homographies(r: number, size: number): Float32Array<ArrayBuffer> {
+    return this.values(9 * r, -size, size).map((d, i) =>
+      i % 9 === 8 ? 1 : (i % 9) % 4 ? d : 1 + d,
+    );
+  }
 }
 
 /** The part of a plane that lies in a window, as a plane of its own. */

@@ -47,6 +47,7 @@ void normalize(Context&, const Normalize&);
 void compose_affine(Context&, const ComposeAffine&);
 void pack_frame(Context&, const PackFrame&);
 void masked_correlation(Context&, const MaskedCorrelation&);
+void refinement_level(Context&, const RefinementLevel&);
 void gauss_newton(Context&, const GaussNewton&);
 void affine_sample(Context&, const AffineSample&);
 void frame_distance(Context&, const FrameDistance&);
