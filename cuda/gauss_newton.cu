@@ -31,8 +31,8 @@ constexpr int threads = 128;
 constexpr int refine_threads = 512, refine_warps = refine_threads / warp_size;
 
 // The method's constants.
-constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-3f, rare = .3f, worst = 1,
-                longest_step = .1f, gain = .9f;
+constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-3f, rare = .3f,
+                worst = 1, longest_step = .1f, gain = .9f;
 constexpr float overlap = 20;  // a part in so many is 5 %
 
 constexpr int unknowns = 8, products = unknowns * (unknowns + 1) / 2;
@@ -182,7 +182,13 @@ __device__ Fit compare(const GaussNewton& p, const Projective& theta, const floa
 __device__ constexpr int at(int i, int j) { return i * (i + 1) / 2 + j; }
 
 // Unknown 3 a + i is factor i of (x, y, 1) in the row of theta that gx, gy or gz goes with, a = 0, 1
-// or 2.
+// or 2. So (3 a + i, 3 b + j) is the same sum as (3 a + j, 3 b + i): it is made once, for registers.
+__device__ constexpr int term(int i, int j) {
+  const int other = i - i % 3 + j % 3;
+  const bool twin = i / 3 != j / 3 && i % 3 < j % 3 && other < unknowns;
+  return twin ? at(other, j - j % 3 + i % 3) : at(i, j);
+}
+
 __device__ void add_products(const GaussNewton& p, const Projective& theta, const Fit& fit,
                              const float4* slopes, const float4* sampled, float* mine) {
   const int n = p.h * p.w;
@@ -211,8 +217,10 @@ __device__ void add_products(const GaussNewton& p, const Projective& theta, cons
 #pragma unroll
     for (int a = 0; a < unknowns; ++a) {
 #pragma unroll
-      for (int b = 0; b <= a; ++b)
-        mine[at(a, b)] += pairs[at(a / 3, b / 3)] * (factors[a % 3] * factors[b % 3]);
+      for (int b = 0; b <= a; ++b) {
+        if (term(a, b) == at(a, b))
+          mine[at(a, b)] += pairs[at(a / 3, b / 3)] * (factors[a % 3] * factors[b % 3]);
+      }
       mine[products + a] += residuals[a / 3] * factors[a % 3];
     }
   }
@@ -227,7 +235,7 @@ __device__ void step(float* theta, const float* sums) {
   for (int i = 0; i < unknowns; ++i) {
     b[i] = sums[products + i];
 #pragma unroll
-    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[at(i, j)];
+    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[term(i, j)];
     a[at(i, i)] += a[at(i, i)] * 1e-3f + largest * 1e-6f + 1e-6f;
   }
   bool positive = true;
