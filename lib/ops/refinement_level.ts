@@ -9,7 +9,7 @@ export interface RefinementLevel {
   readonly colour: Tensor;
   /** [1 h w 1]: 1 where more than 60 % of the cell is seen, else 0. */
   readonly seen: Tensor;
-  /** [1 h w 1]: how much a cell counts, 0.01 to 1.01: the more, the nearer it is to what is hidden. */
+  /** [1 h w 1]: how much a cell counts, 0.01 to 1.01: more the nearer it is to the hole. */
   readonly near: Tensor;
 }
 
