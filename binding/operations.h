@@ -18,6 +18,7 @@
 #include "ops/pack_frame.h"
 #include "ops/paint_native.h"
 #include "ops/push_pull.h"
+#include "ops/refinement_level.h"
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
@@ -38,6 +39,7 @@ struct Operations {
   void (*chain_homographies)(Context&, const ChainHomographies&);
   void (*pack_frame)(Context&, const PackFrame&);
   void (*masked_correlation)(Context&, const MaskedCorrelation&);
+  void (*refinement_level)(Context&, const RefinementLevel&);
   void (*gauss_newton)(Context&, const GaussNewton&);
   void (*homography_sample)(Context&, const HomographySample&);
   void (*frame_distance)(Context&, const FrameDistance&);

@@ -166,17 +166,29 @@ void masked_correlation(Call& call, const Operations& on) {
   call.push(on.masked_correlation, p);
 }
 
+void refinement_level(Call& call, const Operations& on) {
+  const Tensor& seen = *call.out[1];
+  call.push(on.refinement_level, {seen.dim(1), seen.dim(2), call.integer("factor"),
+                                  call.integer("radius"), call.number("sigma"), call.input(0),
+                                  call.input(1), call.output(0), call.output(1), call.output(2)});
+}
+
 void gauss_newton(Call& call, const Operations& on) {
   GaussNewton p{};
   p.r = call.in[0]->dim(0);
-  p.h = call.in[1]->dim(1);
-  p.w = call.in[1]->dim(2);
+  p.h = call.in[2]->dim(1);
+  p.w = call.in[2]->dim(2);
   p.steps = call.integer("steps");
+  p.robust = call.number("robust");
+  p.best = call.flag("best");
   p.theta = call.input(0);
-  p.target = call.input(1);
-  p.target_seen = call.input(2);
-  references(call, 3, p.r, p.reference);
-  references(call, 3 + p.r, p.r, p.reference_seen);
+  p.anchor = call.input(1);
+  p.box = {call.number("boxY"), call.number("boxX"), call.number("boxH"), call.number("boxW")};
+  p.target = call.input(2);
+  p.target_seen = call.input(3);
+  p.near = call.input(4);
+  references(call, 5, p.r, p.reference);
+  references(call, 5 + p.r, p.r, p.reference_seen);
   p.output = call.output(0);
   call.push(on.gauss_newton, p);
 }
@@ -301,6 +313,7 @@ const std::unordered_map<std::string, Row> table = {
     {"pack_frame", pack_frame},
     {"paint_native", paint_native},
     {"push_pull", push_pull},
+    {"refinement_level", refinement_level},
     {"resize", resize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},

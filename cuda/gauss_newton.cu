@@ -1,18 +1,22 @@
-// Sharpens affine transforms by robust Gauss-Newton on grey levels: one level of the refinement,
-// all references.
+// Sharpens homographies by robust Gauss-Newton on colours: one level of the refinement, all
+// references.
 //
-//   residual  r(p) = reference(theta p) - target(p), less its mean, where both are seen (m = 1)
-//   weight    w(p) = m / (1 + (r / sigma)^2),   sigma = 1.5 mean |r| + 0.001
-//   step      (J'wJ + damping)^-1 J'w r, at most 0.1 each,   J = (gx x, gx y, gx, gy x, gy y, gy)
-//   kept where the mean of min(|r|, 0.3), and 0.3 more if the overlap is under 5 %, has fallen
+//   place     u = h1 p / d, v = h2 p / d, d = max(h3 p, 0.1), p = (x, y, 1)
+//   residual  R = reference(u, v) - target less its mean by m, a channel at a time; m = near where
+//             both are seen
+//   weight    W = m / (1 + mean_c R^2 / s^2)^2,   s = robust (mean by m of mean_c |R|) + 0.01
+//   step      (J'WJ + damping)^-1 J'W R, at most 0.1 each,
+//             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
+//   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, output [r, 2, 3]   target_seen, reference_seen [h, w]
-//   target, reference [h, w, 3], made grey and blurred by 1 4 6 4 1 here
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 3]
+//   target_seen, near, reference_seen [h, w]
 //
-// 1. blur: a block makes a tile of the target or of a reference, from colours read side by side.
-// 2. derive: beside it the derivatives and the visibility, so that a sample is four reads.
+// 1. lay_out: beside a reference's colour its visibility, so that a sample is four reads.
+// 2. derive: its derivatives along x and along y, likewise.
 // 3. refine: a block makes all steps of a reference. Its sums need it every time, so one block that
 //    stays is worth more than many that start anew; r blocks leave most of a large GPU idle.
+// 4. choose: the best, if only that is wanted.
 // Sums go up a fixed tree. Bound by the sampling, steps + 1 times.   Contract:
 // lib/ops/gauss_newton.ts
 #include "operations.cuh"
@@ -26,58 +30,83 @@ namespace {
 constexpr int threads = 128;
 constexpr int refine_threads = 512, refine_warps = refine_threads / warp_size;
 
-// The method's constants, as in the reference implementation.
-constexpr float whole = .99f, clip = .3f, least_overlap = .05f, longest_step = .1f;
+// The method's constants.
+constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-3f, rare = .3f,
+                worst = 1, longest_step = .1f, gain = .9f;
+constexpr float overlap = 20;  // a part in so many is 5 %
 
-constexpr int unknowns = 6, products = unknowns * (unknowns + 1) / 2;
+constexpr int unknowns = 8, products = unknowns * (unknowns + 1) / 2;
 
-constexpr int tile_w = 32, tile_h = 8, blur_threads = tile_w * tile_h;
-constexpr int reach = 2;  // of the blur
-constexpr int wide = tile_w + 2 * reach, high = tile_h + 2 * reach;
-
-// Image 0 is the target, image 1 + r a reference.
-template <class T>
-__global__ void __launch_bounds__(blur_threads)
-    blur(const __grid_constant__ GaussNewton p, float* blurred) {
-  __shared__ float colour[high * wide * 3], grey[high][wide];
-  const int image = blockIdx.z, left = blockIdx.x * tile_w, top = blockIdx.y * tile_h;
-  const T* rgb = map<T>(image ? p.reference[image - 1] : p.target);
-  for (int i = threadIdx.x; i < high * wide * 3; i += blur_threads) {
-    const int v = min(max(top + i / (wide * 3) - reach, 0), p.h - 1);
-    const int u = min(max(left + i / 3 % wide - reach, 0), p.w - 1);
-    colour[i] = value(rgb[(v * p.w + u) * 3 + i % 3]);
-  }
-  __syncthreads();
-  for (int i = threadIdx.x; i < high * wide; i += blur_threads) {
-    const float* at = colour + i * 3;
-    grey[i / wide][i % wide] = .299f * at[0] + .587f * at[1] + .114f * at[2];
-  }
-  __syncthreads();
-  const int tx = threadIdx.x % tile_w, ty = threadIdx.x / tile_w;
-  if (left + tx >= p.w || top + ty >= p.h) return;
-  float sum = 0;
-#pragma unroll
-  for (int dy = 0; dy < 5; ++dy) {
-    const float* row = grey[ty + dy] + tx;
-    sum += (dy == 2  ? 6
-            : dy % 2 ? 4
-                     : 1) /
-           16.f * ((row[0] + row[4]) / 16 + (row[1] + row[3]) / 4 + row[2] * (6 / 16.f));
-  }
-  blurred[(image * p.h + top + ty) * p.w + left + tx] = sum;
-}
-
-// Derivatives are in [-1, 1] coordinates, 0 on the border.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    derive(const __grid_constant__ GaussNewton p, const float* blurred, float4* stack) {
+    lay_out(const __grid_constant__ GaussNewton p, float4* stack) {
   const int i = blockIdx.x * threads + threadIdx.x, r = blockIdx.y, n = p.h * p.w;
   if (i >= n) return;
-  const float* grey = blurred + (r + 1) * n + i;
+  const T* colour = map<T>(p.reference[r]) + i * 3;
+  stack[size_t(r) * n + i] = make_float4(value(colour[0]), value(colour[1]), value(colour[2]),
+                                         value(map<T>(p.reference_seen[r])[i]));
+}
+
+__device__ float4 slope(const float4& a, const float4& b, float factor) {
+  return make_float4((a.x - b.x) * factor, (a.y - b.y) * factor, (a.z - b.z) * factor, 0);
+}
+
+// Derivatives are in [-1, 1] coordinates, 0 on the border: along x in a reference's first plane,
+// along y in its second.
+__global__ void __launch_bounds__(threads)
+    derive(const __grid_constant__ GaussNewton p, const float4* stack, float4* slopes) {
+  const int i = blockIdx.x * threads + threadIdx.x, r = blockIdx.y, n = p.h * p.w;
+  if (i >= n) return;
+  const float4* at = stack + size_t(r) * n + i;
   const int y = i / p.w, x = i % p.w;
-  const float dx = x > 0 && x + 1 < p.w ? (grey[1] - grey[-1]) * (float(p.w) / 4) : 0;
-  const float dy = y > 0 && y + 1 < p.h ? (grey[p.w] - grey[-p.w]) * (float(p.h) / 4) : 0;
-  stack[r * n + i] = make_float4(*grey, dx, dy, value(map<T>(p.reference_seen[r])[i]));
+  float4* const to = slopes + size_t(r) * n * 2 + i;
+  const bool across = x > 0 && x + 1 < p.w, down = y > 0 && y + 1 < p.h;
+  to[0] = across ? slope(at[1], at[-1], float(p.w) / 4) : float4{};
+  to[n] = down ? slope(at[p.w], at[-p.w], float(p.h) / 4) : float4{};
+}
+
+// A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
+// exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
+struct Projective {
+  float across[3], down[3], depth[3];
+  __device__ explicit Projective(const float* h) {
+    float nothing = 0;
+    for (int i = 0; i < 9; ++i) nothing += 0 * h[i];
+    for (int i = 0; i < 3; ++i) {
+      across[i] = h[i] - (i == 0), down[i] = h[3 + i] - (i == 1), depth[i] = h[6 + i] - (i == 2);
+    }
+    across[2] += nothing, down[2] += nothing;
+  }
+  __device__ bool finite() const { return across[2] == across[2]; }
+};
+
+// Where a position (x, y) lies in the reference: moved by du, dv, at depth d.
+struct Place {
+  float du, dv, d;
+};
+
+__device__ Place place_of(const Projective& t, float x, float y) {
+  float e = t.depth[0] * x + (t.depth[1] * y + t.depth[2]);
+  e = e < nearest - 1 ? nearest - 1 : e;
+  const float d = 1 + e;
+  const float ax = t.across[0] * x + (t.across[1] * y + t.across[2]);
+  const float ay = t.down[0] * x + (t.down[1] * y + t.down[2]);
+  return {(ax - x * e) / d, (ay - y * e) / d, d};
+}
+
+__device__ float centre(int i, int n) { return (float(i) + .5f) * 2 / float(n) - 1; }
+
+__device__ float4 mix_four(const Tap& tap, const float4* plane) {
+  float4 sum = {};
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const float4 texel = plane[tap.at[k]];
+    sum.x += tap.weight[k] * texel.x;
+    sum.y += tap.weight[k] * texel.y;
+    sum.z += tap.weight[k] * texel.z;
+    sum.w += tap.weight[k] * texel.w;
+  }
+  return sum;
 }
 
 // Sums of `Count` numbers over the block, for all threads, in shared memory.
@@ -100,18 +129,114 @@ __device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps
   __syncthreads();
 }
 
+// What the residuals under one theta amount to.
+struct Fit {
+  float mean[3], size, mismatch;
+  bool enough;
+};
+
+// sampled: r (not yet less its mean) and m of every pixel.
+template <class T>
+__device__ Fit compare(const GaussNewton& p, const Projective& theta, const float4* stack,
+                       float4* sampled, float (*partial)[refine_warps + 1], float* sums) {
+  const int n = p.h * p.w;
+  float seen[5] = {};  // how many, the sum of m, those of m r
+  for (int i = threadIdx.x; i < n; i += refine_threads) {
+    const int x = i % p.w, y = i / p.w;
+    const Place place = place_of(theta, centre(x, p.w), centre(y, p.h));
+    const Tap tap = tap_zeros(float(x) + place.du * float(p.w) / 2,
+                              float(y) + place.dv * float(p.h) / 2, p.h, p.w);
+    const float4 s = mix_four(tap, stack);
+    const float m = s.w > whole ? value(map<T>(p.target_seen)[i]) * value(map<T>(p.near)[i]) : 0;
+    float4 r = {};
+    if (m > 0) {
+      const T* colour = map<T>(p.target) + i * 3;
+      r = make_float4(s.x - value(colour[0]), s.y - value(colour[1]), s.z - value(colour[2]), m);
+    }
+    sampled[i] = r;
+    seen[0] += m > 0 ? 1 : 0;
+    seen[1] += r.w;
+    seen[2] += r.w * r.x;
+    seen[3] += r.w * r.y;
+    seen[4] += r.w * r.z;
+  }
+  add_up(seen, partial, sums);
+  const float count = fmaxf(sums[1], least_count), covered = sums[0] * overlap;
+  Fit fit = {{sums[2] / count, sums[3] / count, sums[4] / count}};
+  float sizes[2] = {};  // |r|, and |r| clipped
+  for (int i = threadIdx.x; i < n; i += refine_threads) {
+    const float4 r = sampled[i];
+    const float size =
+        (fabsf(r.x - fit.mean[0]) + fabsf(r.y - fit.mean[1]) + fabsf(r.z - fit.mean[2])) / 3;
+    sizes[0] += r.w * size;
+    sizes[1] += r.w * fminf(size, clip);
+  }
+  add_up(sizes, partial, sums);
+  fit.size = sums[0] / count;
+  fit.mismatch = theta.finite() ? sums[1] / count + (covered < float(n) ? rare : 0) : worst;
+  fit.enough = covered > float(n);
+  return fit;
+}
+
 // Where product (i, j), j <= i, lies among the sums.
 __device__ constexpr int at(int i, int j) { return i * (i + 1) / 2 + j; }
 
+// Unknown 3 a + i is factor i of (x, y, 1) in the row of theta that gx, gy or gz goes with, a = 0, 1
+// or 2. So (3 a + i, 3 b + j) is the same sum as (3 a + j, 3 b + i): it is made once, for registers.
+__device__ constexpr int term(int i, int j) {
+  const int other = i - i % 3 + j % 3;
+  const bool twin = i / 3 != j / 3 && i % 3 < j % 3 && other < unknowns;
+  return twin ? at(other, j - j % 3 + i % 3) : at(i, j);
+}
+
+__device__ void add_products(const GaussNewton& p, const Projective& theta, const Fit& fit,
+                             const float4* slopes, const float4* sampled, float* mine) {
+  const int n = p.h * p.w;
+  const float sigma = fit.size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
+  for (int i = threadIdx.x; i < n; i += refine_threads) {
+    const float4 r = sampled[i];
+    if (!(r.w > 0)) continue;
+    const int column = i % p.w, row = i / p.w;
+    const float x = centre(column, p.w), y = centre(row, p.h);
+    const Place place = place_of(theta, x, y);
+    const Tap tap = tap_zeros(float(column) + place.du * float(p.w) / 2,
+                              float(row) + place.dv * float(p.h) / 2, p.h, p.w);
+    const float4 gx = mix_four(tap, slopes), gy = mix_four(tap, slopes + n);
+    const float rx = r.x - fit.mean[0], ry = r.y - fit.mean[1], rz = r.z - fit.mean[2];
+    const float near = 1 + (rx * rx + ry * ry + rz * rz) * inverse;
+    const float once = r.w / (near * near * place.d), twice = once / place.d;
+    const float xx = twice * (gx.x * gx.x + gx.y * gx.y + gx.z * gx.z);
+    const float xy = twice * (gx.x * gy.x + gx.y * gy.y + gx.z * gy.z);
+    const float yy = twice * (gy.x * gy.x + gy.y * gy.y + gy.z * gy.z);
+    const float xr = once * (gx.x * rx + gx.y * ry + gx.z * rz);
+    const float yr = once * (gy.x * rx + gy.y * ry + gy.z * rz);
+    const float u = x + place.du, v = y + place.dv;
+    const float zx = -(xx * u + xy * v), zy = -(xy * u + yy * v);
+    const float pairs[] = {xx, xy, yy, zx, zy, -(zx * u + zy * v)};
+    const float residuals[] = {xr, yr, -(xr * u + yr * v)}, factors[] = {x, y, 1};
+#pragma unroll
+    for (int a = 0; a < unknowns; ++a) {
+#pragma unroll
+      for (int b = 0; b <= a; ++b) {
+        if (term(a, b) == at(a, b))
+          mine[at(a, b)] += pairs[at(a / 3, b / 3)] * (factors[a % 3] * factors[b % 3]);
+      }
+      mine[products + a] += residuals[a / 3] * factors[a % 3];
+    }
+  }
+}
+
 // theta less the damped solution; unchanged where the matrix is not positive definite. Cholesky.
 __device__ void step(float* theta, const float* sums) {
-  float a[products], b[unknowns];
+  float a[products], b[unknowns], largest = 0;
+#pragma unroll
+  for (int i = 0; i < unknowns; ++i) largest = fmaxf(largest, sums[at(i, i)]);
 #pragma unroll
   for (int i = 0; i < unknowns; ++i) {
     b[i] = sums[products + i];
 #pragma unroll
-    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[at(i, j)];
-    a[at(i, i)] += a[at(i, i)] * 1e-3f + 1e-4f;
+    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[term(i, j)];
+    a[at(i, i)] += a[at(i, i)] * 1e-3f + largest * 1e-6f + 1e-6f;
   }
   bool positive = true;
 #pragma unroll
@@ -145,98 +270,87 @@ __device__ void step(float* theta, const float* sums) {
   }
 }
 
-// sampled: r, gx, gy, m of every pixel of each reference.
+// Whether no corner of the box lies a pixel or more away from where another homography takes it.
+__device__ bool stays(const GaussNewton& p, const float* theta, const float* other) {
+  const Projective a(theta), b(other);
+  for (int k = 0; k < 4; ++k) {
+    const float x = (p.box.x + float(k % 2) * p.box.w) * 2 / float(p.w) - 1;
+    const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
+    const Place from = place_of(a, x, y), to = place_of(b, x, y);
+    const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
+    if (!(dx * dx + dy * dy < 1)) return false;
+  }
+  return true;
+}
+
+// output, mismatch: of each reference.
 template <class T>
 __global__ void __launch_bounds__(refine_threads)
-    refine(const __grid_constant__ GaussNewton p, const float* grey, const float4* stack,
-           float4* sampled) {
-  __shared__ float theta[unknowns], sums[products + unknowns];
+    refine(const __grid_constant__ GaussNewton p, const float4* stack, const float4* slopes,
+           float4* sampled, float* output, float* mismatches) {
+  __shared__ float theta[9], sums[products + unknowns];
   __shared__ float partial[products + unknowns][refine_warps + 1];  // rows in different banks
-  const int r = blockIdx.x, n = p.h * p.w;
-  const T* target_seen = map<T>(p.target_seen);
-  const float* start = p.theta + r * unknowns;
+  const int r = blockIdx.x;
+  const size_t n = size_t(p.h) * p.w;
+  const float *start = p.theta + r * 9, *anchor = p.anchor ? p.anchor + r * 9 : nullptr;
   stack += r * n;
+  slopes += r * n * 2;
   sampled += r * n;
-  if (threadIdx.x < unknowns) theta[threadIdx.x] = start[threadIdx.x];
+  if (threadIdx.x < 9) theta[threadIdx.x] = start[threadIdx.x];
   __syncthreads();
 
-  float before = 0, mismatch = 0;
-  for (int turn = 0;; ++turn) {
-    float seen[2] = {};  // how many, and their sum
-    for (int i = threadIdx.x; i < n; i += refine_threads) {
-      const float2 place = affine_place_of(theta, float(p.h), float(p.w), i % p.w, i / p.w);
-      const Tap tap = tap_zeros(place.x, place.y, p.h, p.w);
-      float4 s = {};
-#pragma unroll
-      for (int k = 0; k < 4; ++k) {
-        const float4 texel = stack[tap.at[k]];
-        s.x += tap.weight[k] * texel.x;
-        s.y += tap.weight[k] * texel.y;
-        s.z += tap.weight[k] * texel.z;
-        s.w += tap.weight[k] * texel.w;
-      }
-      s.x -= grey[i];
-      s.w = s.w > whole ? value(target_seen[i]) : 0;
-      sampled[i] = s;
-      seen[0] += s.w;
-      seen[1] += s.w * s.x;
+  float before = 0, mismatch = 0, least = 0;
+  const int turns = p.steps + (anchor ? 2 : 1);  // the last one is the anchor's, if there is one
+  for (int turn = 0; turn < turns; ++turn) {
+    const bool last = turn > p.steps;
+    const Projective now(last ? anchor : theta);
+    const Fit fit = compare<T>(p, now, stack, sampled, partial, sums);
+    if (last) {
+      least = fit.mismatch;
+      break;
     }
-    add_up(seen, partial, sums);
-    const float count = sums[0], counted = fmaxf(count, 1), mean = sums[1] / counted;
-    float absolute[2] = {};  // |r|, and |r| clipped
-    for (int i = threadIdx.x; i < n; i += refine_threads) {
-      const float4 s = sampled[i];
-      const float size = fabsf(s.x - mean);
-      absolute[0] += s.w * size;
-      absolute[1] += s.w * fminf(size, clip);
-    }
-    add_up(absolute, partial, sums);
-    const bool overlaps = count > least_overlap * float(n);
-    mismatch = sums[1] / counted + (counted < least_overlap * float(n) ? clip : 0);
+    mismatch = fit.mismatch;
     if (turn == 0) before = mismatch;
-    if (turn == p.steps) break;
-
-    const float inverse = 1 / (sums[0] / counted * 1.5f + 1e-3f);
+    if (turn == p.steps) continue;
     float mine[products + unknowns] = {};
-    for (int i = threadIdx.x; i < n; i += refine_threads) {
-      const float4 s = sampled[i];
-      const float x = (i % p.w + .5f) * 2 / p.w - 1, y = (i / p.w + .5f) * 2 / p.h - 1;
-      const float residual = s.x - mean, scaled = residual * inverse;
-      const float weight = s.w / (1 + scaled * scaled);
-      const float jacobian[unknowns] = {s.y * x, s.y * y, s.y, s.z * x, s.z * y, s.z};
-#pragma unroll
-      for (int a = 0; a < unknowns; ++a) {
-        const float weighted = weight * jacobian[a];
-#pragma unroll
-        for (int b = 0; b <= a; ++b) mine[at(a, b)] += weighted * jacobian[b];
-        mine[products + a] += weighted * residual;
-      }
-    }
+    add_products(p, now, fit, slopes, sampled, mine);
     add_up(mine, partial, sums);
-    if (threadIdx.x == 0 && overlaps) step(theta, sums);
+    if (threadIdx.x == 0 && fit.enough) step(theta, sums);
     __syncthreads();
   }
-  if (threadIdx.x < unknowns) {
-    p.output[r * unknowns + threadIdx.x] =
-        mismatch < before ? theta[threadIdx.x] : start[threadIdx.x];
-  }
+  if (threadIdx.x > 0) return;
+  const float* kept = mismatch < before ? theta : start;
+  mismatch = mismatch < before ? mismatch : before;
+  if (anchor && !stays(p, kept, anchor) && !(mismatch < gain * least)) kept = anchor;
+  for (int i = 0; i < 9; ++i) output[r * 9 + i] = kept[i];
+  mismatches[r] = mismatch;
+}
+
+__global__ void __launch_bounds__(warp_size)
+    choose(const __grid_constant__ GaussNewton p, const float* refined, const float* mismatches) {
+  int best = 0;
+  for (int r = 1; r < p.r; ++r) best = mismatches[r] < mismatches[best] ? r : best;
+  if (threadIdx.x < 9) p.output[threadIdx.x] = refined[best * 9 + threadIdx.x];
 }
 
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
   const int n = p.h * p.w;
-  float* grey = context.scratch<float>(size_t(p.r + 1) * n);
   float4* stack = context.scratch<float4>(size_t(p.r) * n);
+  float4* slopes = context.scratch<float4>(size_t(p.r) * n * 2);
   float4* sampled = context.scratch<float4>(size_t(p.r) * n);
-  const int blocks = ceil_divide(n, threads);
+  float* mismatches = context.scratch<float>(p.r);
+  float* refined = p.best ? context.scratch<float>(size_t(p.r) * 9) : p.output;
+  const dim3 pixels(ceil_divide(n, threads), p.r);
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    const dim3 tiles(ceil_divide(p.w, tile_w), ceil_divide(p.h, tile_h), p.r + 1);
-    context.launch(blur<T>, tiles, blur_threads, 0, p, grey);
-    context.launch(derive<T>, dim3(blocks, p.r), threads, 0, p, grey, stack);
-    context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, grey, stack, sampled);
+    context.launch(lay_out<T>, pixels, threads, 0, p, stack);
+    context.launch(derive, pixels, threads, 0, p, stack, slopes);
+    context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, stack, slopes, sampled, refined,
+                   mismatches);
   });
+  if (p.best) context.launch(choose, dim3(1), warp_size, 0, p, refined, mismatches);
 }
 
 }  // namespace aa::cuda

@@ -1,18 +1,34 @@
 import { gaussNewton } from '../../lib/ops/index.js';
 import type { Case, Feed } from '../harness.js';
-import { references } from '../shapes.js';
+import { references, shrink, text, work } from '../shapes.js';
 
-export const cases = (feed: Feed): Case[] =>
-  feed.config.homography.levels.map(([side, steps]) => ({
-    name: `${side}x${side}, ${steps} steps, of ${references}`,
-    bytes: 4 * (references + 1) * side * side * 4,
-    prepare: () => {
-      const size = { h: side, w: side };
-      const colour = feed.upload(feed.random.smooth(side, side, 3), 1, side, side, 3);
-      const target = feed.seen(size);
-      const colours = feed.each(() => colour);
-      const seen = feed.each((shift) => feed.seen(size, shift));
-      const theta = feed.thetas();
-      return () => gaussNewton(theta, colour, target, colours, seen, steps);
-    },
-  }));
+export const cases = (feed: Feed): Case[] => {
+  const level = (factor: number, steps: number, robust: number, r: number): Case => {
+    const size = shrink(work, factor);
+    return {
+      name: `${text(size)}, ${steps} steps, of ${r}`,
+      bytes: 4 * (4 * r + 5) * size.h * size.w,
+      prepare: () => {
+        const colour = feed.upload(feed.random.smooth(size.h, size.w, 3), 1, size.h, size.w, 3);
+        const near = feed.upload(
+          feed.random.values(size.h * size.w, 0.01, 1),
+          1,
+          size.h,
+          size.w,
+          1,
+        );
+        const target = { colour, near, seen: feed.seen(size) };
+        const each = feed.each((shift) => ({ colour, seen: feed.seen(size, shift) }));
+        const theta = feed.upload(feed.random.homographies(r, 0.02), r, 3, 3);
+        const options = { theta, target, references: each.slice(0, r), steps, robust };
+        return () => gaussNewton({ ...options, ...(r < references && { best: true }) });
+      },
+    };
+  };
+  return [
+    level(4, 4, 1.5, references),
+    level(2, 3, 0.7, references),
+    level(4, 4, 1.5, 2),
+    level(2, 3, 0.7, 2),
+  ];
+};

@@ -1,106 +1,135 @@
-// Sharpens affine transforms by robust Gauss-Newton on grey levels: one level of the refinement,
-// all references.
+// Sharpens homographies by robust Gauss-Newton on colours: one level of the refinement, all
+// references.
 //
-//   residual  r(p) = reference(theta p) - target(p), less its mean, where both are seen (m = 1)
-//   weight    w(p) = m / (1 + (r / sigma)^2),   sigma = 1.5 mean |r| + 0.001
-//   step      (J'wJ + damping)^-1 J'w r, at most 0.1 each,   J = (gx x, gx y, gx, gy x, gy y, gy)
-//   kept where the mean of min(|r|, 0.3), and 0.3 more if the overlap is under 5 %, has fallen
+//   place     u = h1 p / d, v = h2 p / d, d = max(h3 p, 0.1), p = (x, y, 1)
+//   residual  R = reference(u, v) - target less its mean by m, a channel at a time; m = near where
+//             both are seen
+//   weight    W = m / (1 + mean_c R^2 / s^2)^2,   s = robust (mean by m of mean_c |R|) + 0.01
+//   step      (J'WJ + damping)^-1 J'W R, at most 0.1 each,
+//             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
+//   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, output [r, 2, 3]   target_seen, reference_seen [h, w]
-//   target, reference [h, w, 3], made grey and blurred by 1 4 6 4 1 here
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 3]
+//   target_seen, near, reference_seen [h, w]
 //
-// A task is one reference, whose grey level, gradients and visibility lie side by side: one pixel
-// is one vector to sample. J'wJ needs only sums over 1, x and x^2 along a row; y is put in once a
-// row. Bound by the sampling, steps + 1 times a reference.   Contract: lib/ops/gauss_newton.ts
+// A task is one reference, whose colours and visibility lie side by side inside a border of zeros:
+// one pixel is one vector to sample, and any place is read alike. J'WJ needs only sums over 1, x and
+// x^2 along a row; y is put in once a row. Bound by the sampling, steps + 1 times a reference.
+// Contract: lib/ops/gauss_newton.ts
 #include "bilinear.h"
 
 namespace aa::cpu::AA_ISA {
 namespace {
 
-// The method's constants, as in the reference implementation.
-constexpr float whole = 0.99f, clip = 0.3f;
-constexpr double least_overlap = 0.05, longest_step = 0.1;
+// The method's constants.
+constexpr float clip = 0.1f, least_sigma = 0.01f, nearest = 0.1f;
+constexpr double least_count = 1e-3, rare = 0.3, worst = 1, longest_step = 0.1, gain = 0.9;
+constexpr int overlap = 20;  // a part in so many is 5 %
+constexpr int unknowns = 8;
 
 // Rows of the planes below, in floats: what is behind a map's width has m = 0 and all else 0.
 int stride_of(int w) { return (w + block - 1) / block * block; }
 
-// Scratch of one worker. `stack` has four floats a pixel (grey level, its gradients, visibility)
-// and no padding.
+// What all references are compared with: the target's colours, each a plane, and what a pixel of it
+// counts.
+struct Target {
+  const float *colour[3], *weight;
+};
+
+// Scratch of one worker. `stack` has four floats a pixel (colour, visibility), `slopes` eight (their
+// derivatives along x, then along y), both with a border of one pixel and no padding.
 struct Planes {
-  float *r, *gx, *gy, *m, *grey, *blurred, *stack;
-  static size_t floats(int h, int w) { return 6 * size_t(h) * stride_of(w) + 4 * size_t(h) * w; }
+  float *r[3], *m, *stack, *slopes;
+  static size_t framed(int h, int w) { return size_t(h + 2) * (w + 2); }
+  static size_t floats(int h, int w) { return 4 * size_t(h) * stride_of(w) + 12 * framed(h, w); }
   Planes(float* p, int h, int w) {
     const size_t n = size_t(h) * stride_of(w);
-    r = p, gx = p + n, gy = p + 2 * n, m = p + 3 * n, grey = p + 4 * n, blurred = p + 5 * n,
-    stack = p + 6 * n;
+    r[0] = p, r[1] = p + n, r[2] = p + 2 * n, m = p + 3 * n, stack = p + 4 * n;
+    slopes = stack + 4 * framed(h, w);
   }
 };
 
-int clamp(int i, int size) { return i < 0 ? 0 : i < size ? i : size - 1; }
-
-// Grey levels of an RGB map, blurred both ways, border repeated. `half` is as large as out.
-void blurred_grey(const float* rgb, int h, int w, float* half, float* out) {
-  const int stride = stride_of(w);
-  for (int y = 0; y < h; ++y, rgb += w * 3) {
-    float *grey = out + y * stride, *to = half + y * stride;
-    for (int x = 0; x < w; ++x)
-      grey[x] = .299f * rgb[x * 3] + .587f * rgb[x * 3 + 1] + .114f * rgb[x * 3 + 2];
-    auto five = [&](int x, int a, int b, int c, int d) {
-      to[x] = (grey[a] + grey[d]) * (1 / 16.f) + (grey[b] + grey[c]) * (4 / 16.f) +
-              grey[x] * (6 / 16.f);
-    };
-    for (int x = 2; x < w - 2; ++x) five(x, x - 2, x - 1, x + 1, x + 2);
-    for (int x = 0; x < w; x == 1 && w > 4 ? x = w - 2 : ++x) {
-      five(x, clamp(x - 2, w), clamp(x - 1, w), clamp(x + 1, w), clamp(x + 2, w));
-    }
-  }
-  for (int y = 0; y < h; ++y) {
-    const float* row[5];
-    for (int k = 0; k < 5; ++k) row[k] = half + clamp(y + k - 2, h) * stride;
-    float* to = out + y * stride;
-    for (int x = 0; x < w; ++x) {
-      to[x] = (row[0][x] + row[4][x]) * (1 / 16.f) + (row[1][x] + row[3][x]) * (4 / 16.f) +
-              row[2][x] * (6 / 16.f);
-    }
-    for (int x = w; x < stride; ++x) to[x] = 0;
-  }
-}
-
 // Derivatives are in [-1, 1] coordinates, 0 on the border.
-void fill_stack(const float* grey, const float* seen, int h, int w, float* stack) {
-  const int stride = stride_of(w);
-  for (int y = 0; y < h; ++y, grey += stride) {
-    for (int x = 0; x < w; ++x, stack += 4) {
-      stack[0] = grey[x];
-      stack[1] = x > 0 && x + 1 < w ? (grey[x + 1] - grey[x - 1]) * (float(w) / 4) : 0;
-      stack[2] = y > 0 && y + 1 < h ? (grey[x + stride] - grey[x - stride]) * (float(h) / 4) : 0;
-      stack[3] = *seen++;
+void fill_stack(const GaussNewton& p, int reference, const Planes& planes) {
+  const int wide = p.w + 2;
+  __builtin_memset(planes.stack, 0, 12 * Planes::framed(p.h, p.w) * sizeof(float));
+  for (int y = 0; y < p.h; ++y) {
+    float* to = planes.stack + (size_t(y + 1) * wide + 1) * 4;
+    const size_t row = size_t(y) * p.w;
+    const float *colour = p.reference[reference] + row * 3,
+                *seen = p.reference_seen[reference] + row;
+    for (int x = 0; x < p.w; ++x) {
+      for (int c = 0; c < 3; ++c) to[x * 4 + c] = colour[x * 3 + c];
+      to[x * 4 + 3] = seen[x];
+    }
+  }
+  const float across = float(p.w) / 4, down = float(p.h) / 4;
+  for (int y = 0; y < p.h; ++y) {
+    const size_t row = size_t(y + 1) * wide + 1;
+    for (int x = 0; x < p.w; ++x) {
+      const float* at = planes.stack + (row + x) * 4;
+      float* to = planes.slopes + (row + x) * 8;
+      Quad dx = {}, dy = {};
+      if (x > 0 && x + 1 < p.w) dx = (quad(at + 4) - quad(at - 4)) * across;
+      if (y > 0 && y + 1 < p.h) dy = (quad(at + wide * 4) - quad(at - wide * 4)) * down;
+      __builtin_memcpy(to, &dx, sizeof dx);
+      __builtin_memcpy(to + 4, &dy, sizeof dy);
     }
   }
 }
 
-// Samples a row of the stack: m is the visibility sampled.
-void sample_row(const Place& px, const Place& py, int y, int h, int w, const float* stack, float* r,
-                float* gx, float* gy, float* m) {
-  for (int begin = 0; begin < w; begin += block) {
-    const int n = w - begin < block ? w - begin : block;
-    Taps taps;
-    const bool inside = affine_taps(px, py, begin, y, n, h, w, taps);
-    for (int k = 0; k < block; ++k) {
-      const int x = begin + k;
-      Quad s = {};
-      Tap tap;
-      if (inside && k < n) {
-        s = mix_quad<4>(taps, k, stack, w);
-      } else if (k < n && tap_zeros(px.start + px.down * y + px.across * x,
-                                    py.start + py.down * y + py.across * x, h, w, tap)) {
-        for (int t = 0; t < 4; ++t) s += tap.weight[t] * quad(stack + tap.at[t] * 4);
-      }
-      r[x] = s[0];
-      gx[x] = s[1];
-      gy[x] = s[2];
-      m[x] = s[3];
+// A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
+// exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
+struct Projective {
+  float across[3], down[3], depth[3];
+  explicit Projective(const float* h) {
+    float nothing = 0;
+    for (int i = 0; i < 9; ++i) nothing += 0 * h[i];
+    for (int i = 0; i < 3; ++i) {
+      across[i] = h[i] - (i == 0), down[i] = h[3 + i] - (i == 1), depth[i] = h[6 + i] - (i == 2);
     }
+    across[2] += nothing, down[2] += nothing;
+  }
+  bool finite() const { return across[2] == across[2]; }
+};
+
+// Where a position (x, y) lies in the reference: moved by du, dv, at depth d.
+template <class V>
+struct Place {
+  V du, dv, d;
+};
+
+template <class V>
+Place<V> place_of(const Projective& t, V x, float y) {
+  V e = t.depth[0] * x + (t.depth[1] * y + t.depth[2]);
+  e = e < nearest - 1 ? V{} + (nearest - 1) : e;
+  const V d = 1 + e, inverse = 1 / d;
+  const V ax = t.across[0] * x + (t.across[1] * y + t.across[2]);
+  const V ay = t.down[0] * x + (t.down[1] * y + t.down[2]);
+  return {(ax - x * e) * inverse, (ay - y * e) * inverse, d};
+}
+
+// Centres of pixels, in [-1, 1].
+Vec centres(int from, int n) { return (ramp(from) + .5f) * (2 / float(n)) - 1; }
+float centre(int i, int n) { return (float(i) + .5f) * (2 / float(n)) - 1; }
+
+// The taps of `block` pixels from x on of row y, in the planes with a border; far away, and where
+// there is no number, only zeros are met.
+void framed_taps(const Projective& theta, int x, int y, int h, int w, Taps& taps) {
+  const float v = centre(y, h);
+  for (int i = 0; i < block; i += lanes) {
+    const Place<Vec> place = place_of(theta, centres(x + i, w), v);
+    Vec px = ramp(x + i + 1) + place.du * (float(w) / 2);
+    Vec py = float(y + 1) + place.dv * (float(h) / 2);
+    px = px > 0 ? px : Vec{};
+    py = py > 0 ? py : Vec{};
+    px = px < float(w + 1) ? px : splat(float(w + 1));
+    py = py < float(h + 1) ? py : splat(float(h + 1));
+    IVec ix = __builtin_convertvector(px, IVec), iy = __builtin_convertvector(py, IVec);
+    ix = ix < w ? ix : IVec{} + w;
+    iy = iy < h ? iy : IVec{} + h;
+    set_taps(taps, i, iy * (w + 2) + ix, px - __builtin_convertvector(ix, Vec),
+             py - __builtin_convertvector(iy, Vec));
   }
 }
 
@@ -110,56 +139,74 @@ double sum(Vec v) {
   return s;
 }
 
+Vec size(Vec v) { return v < 0 ? -v : v; }
+
 // What the residuals under one theta amount to.
 struct Fit {
-  double count, mean, mean_absolute, mismatch;
+  float mean[3];
+  double size, mismatch;
+  bool enough;
 };
 
-// Fills r (not yet less its mean), gx, gy and m. `grey` and `seen` are the target's, with the
-// planes' stride.
-Fit sample(const GaussNewton& p, const float* grey, const float* seen, const float* theta,
-           const Planes& planes) {
-  const int stride = stride_of(p.w), n = p.h * stride;
-  const Place px = place_of(theta, false, p.w, p.h, 0, 0),
-              py = place_of(theta + 3, true, p.h, p.w, 0, 0);
-  Fit fit = {};
+// Fills r (not yet less its mean) and m.
+Fit compare(const GaussNewton& p, const Target& target, const float* theta, const Planes& planes) {
+  const int stride = stride_of(p.w);
+  const Projective t(theta);
+  double count = 0, seen = 0, totals[3] = {};
   for (int y = 0; y < p.h; ++y) {
-    const int row = y * stride;
-    sample_row(px, py, y, p.h, p.w, planes.stack, planes.r + row, planes.gx + row, planes.gy + row,
-               planes.m + row);
-    Vec count = {}, total = {};
-    for (int i = row; i < row + stride; i += lanes) {
-      const Vec r = load(planes.r + i) - load(grey + i),
-                m = load(planes.m + i) > whole ? load(seen + i) : Vec{};
-      store(planes.r + i, r);
-      store(planes.m + i, m);
-      count += m;
-      total += m * r;
+    const size_t row = size_t(y) * stride;
+    Vec counts = {}, weights = {}, sums[3] = {};
+    for (int x = 0; x < stride; x += block) {
+      Taps taps;
+      framed_taps(t, x, y, p.h, p.w, taps);
+      float sampled[4][block];
+      for (int k = 0; k < block; ++k) {
+        const Quad s = mix_quad<4>(taps, k, planes.stack, p.w + 2);
+        for (int c = 0; c < 4; ++c) sampled[c][k] = s[c];
+      }
+      for (int k = 0; k < block; k += lanes) {
+        const size_t i = row + x + k;
+        const Vec m = load(sampled[3] + k) > whole ? load(target.weight + i) : Vec{};
+        store(planes.m + i, m);
+        weights += m;
+        counts += m > 0 ? splat(1) : Vec{};
+        for (int c = 0; c < 3; ++c) {
+          const Vec r = m > 0 ? load(sampled[c] + k) - load(target.colour[c] + i) : Vec{};
+          store(planes.r[c] + i, r);
+          sums[c] += m * r;
+        }
+      }
     }
-    fit.count += sum(count);
-    fit.mean += sum(total);
+    seen += sum(counts);
+    count += sum(weights);
+    for (int c = 0; c < 3; ++c) totals[c] += sum(sums[c]);
   }
-  const double counted = fit.count > 1 ? fit.count : 1;
-  fit.mean /= counted;
-  for (int row = 0; row < n; row += stride) {
-    Vec absolute = {}, clipped = {};
-    for (int i = row; i < row + stride; i += lanes) {
-      const Vec d = load(planes.r + i) - float(fit.mean), a = d < 0 ? -d : d,
-                m = load(planes.m + i);
-      absolute += m * a;
+  count = count > least_count ? count : least_count;
+  Fit fit = {};
+  for (int c = 0; c < 3; ++c) fit.mean[c] = float(totals[c] / count);
+  for (size_t row = 0, n = size_t(p.h) * stride; row < n; row += stride) {
+    Vec sizes = {}, clipped = {};
+    for (size_t i = row; i < row + stride; i += lanes) {
+      Vec a = {};
+      for (int c = 0; c < 3; ++c) a += size(load(planes.r[c] + i) - fit.mean[c]);
+      a *= 1 / 3.f;
+      const Vec m = load(planes.m + i);
+      sizes += m * a;
       clipped += m * (a < clip ? a : splat(clip));
     }
-    fit.mean_absolute += sum(absolute);
+    fit.size += sum(sizes);
     fit.mismatch += sum(clipped);
   }
-  fit.mean_absolute /= counted;
-  fit.mismatch = fit.mismatch / counted + (counted < least_overlap * (p.h * p.w) ? clip : 0);
+  const double pixels = double(p.h) * p.w;
+  fit.size /= count;
+  fit.mismatch = t.finite() ? fit.mismatch / count + (seen * overlap < pixels ? rare : 0) : worst;
+  fit.enough = seen * overlap > pixels;
   return fit;
 }
 
 // Solves a x = b for a symmetric positive definite a; false if it is not.
-bool solve(double (*a)[6], double* b) {
-  for (int i = 0; i < 6; ++i) {
+bool solve(double (*a)[unknowns], double* b) {
+  for (int i = 0; i < unknowns; ++i) {
     for (int j = 0; j <= i; ++j) {
       double sum = a[i][j];
       for (int k = 0; k < j; ++k) sum -= a[i][k] * a[j][k];
@@ -167,96 +214,153 @@ bool solve(double (*a)[6], double* b) {
       a[i][j] = i == j ? __builtin_sqrt(sum) : sum / a[j][j];
     }
   }
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < unknowns; ++i) {
     for (int k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
     b[i] /= a[i][i];
   }
-  for (int i = 5; i >= 0; --i) {
-    for (int k = i + 1; k < 6; ++k) b[i] -= a[k][i] * b[k];
+  for (int i = unknowns - 1; i >= 0; --i) {
+    for (int k = i + 1; k < unknowns; ++k) b[i] -= a[k][i] * b[k];
     b[i] /= a[i][i];
   }
   return true;
 }
 
-// Theta after one step; the planes are those of `sample`.
+// Unknown 3 a + i is factor i of (x, y, 1) in the row of theta that gx, gy or gz goes with, a = 0, 1
+// or 2. Of the products of two of these, (a, b) is number `pair`.
+constexpr int pair(int a, int b) { return a < b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
+
+// Theta after one step; the planes are those of `compare`.
 void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* theta) {
-  // Sums of gx gx, gx gy and gy gy, each times 1, x, x^2, and of gx r and gy r, each times 1, x.
-  constexpr int sums = 13;
-  const float inverse = 1 / (float(fit.mean_absolute) * 1.5f + 1e-3f), unit = 2.f / float(p.w);
+  // Sums of the six products times 1, x, x^2, and of gx, gy, gz times r, each times 1, x.
+  constexpr int sums = 6 * 3 + 3 * 2;
+  const float sigma = float(fit.size) * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
   const int stride = stride_of(p.w);
-  double hessian[6][6] = {}, right[6] = {};
+  const Projective t(theta);
+  double hessian[unknowns][unknowns] = {}, right[unknowns] = {};
   for (int y = 0; y < p.h; ++y) {
+    const float v = centre(y, p.h);
     Vec s[sums] = {};
-    for (int begin = 0; begin < stride; begin += lanes) {
-      const int i = y * stride + begin;
-      const Vec gx = load(planes.gx + i), gy = load(planes.gy + i),
-                r = load(planes.r + i) - float(fit.mean);
-      const Vec scaled = r * inverse, weight = load(planes.m + i) / (1 + scaled * scaled);
-      const Vec x = (ramp(begin) + .5f) * unit - 1, wx = weight * gx, wy = weight * gy;
-      const Vec products[5] = {wx * gx, wx * gy, wy * gy, wx * r, wy * r};
-      for (int k = 0; k < 5; ++k) {
-        const int at = k < 3 ? k * 3 : 9 + (k - 3) * 2;
-        const Vec px = products[k] * x;
-        s[at] += products[k];
-        s[at + 1] += px;
-        if (k < 3) s[at + 2] += px * x;
+    for (int x = 0; x < stride; x += block) {
+      Taps taps;
+      framed_taps(t, x, y, p.h, p.w, taps);
+      float slopes[6][block];
+      for (int k = 0; k < block; ++k) {
+        const Quad gx = mix_quad<8>(taps, k, planes.slopes, p.w + 2),
+                   gy = mix_quad<8>(taps, k, planes.slopes + 4, p.w + 2);
+        for (int c = 0; c < 3; ++c) slopes[c][k] = gx[c], slopes[3 + c][k] = gy[c];
       }
-    }
-    double t[sums];
-    for (int i = 0; i < sums; ++i) t[i] = sum(s[i]);
-    const double v = (y + .5) * 2 / p.h - 1;
-    for (int a = 0; a < 2; ++a) {
-      for (int b = 0; b < 2; ++b) {
-        const double* g = t + (a + b) * 3;
-        const double block[3][3] = {
-            {g[2], g[1] * v, g[1]}, {g[1] * v, g[0] * v * v, g[0] * v}, {g[1], g[0] * v, g[0]}};
-        for (int i = 0; i < 3; ++i) {
-          for (int j = 0; j < 3; ++j) hessian[a * 3 + i][b * 3 + j] += block[i][j];
+      for (int k = 0; k < block; k += lanes) {
+        const size_t i = size_t(y) * stride + x + k;
+        const Vec m = load(planes.m + i), u = centres(x + k, p.w);
+        const Place<Vec> place = place_of(t, u, v);
+        Vec xx = {}, xy = {}, yy = {}, xr = {}, yr = {}, square = {};
+        for (int c = 0; c < 3; ++c) {
+          const Vec r = load(planes.r[c] + i) - fit.mean[c], gx = load(slopes[c] + k),
+                    gy = load(slopes[3 + c] + k);
+          xx += gx * gx, xy += gx * gy, yy += gy * gy, xr += gx * r, yr += gy * r;
+          square += r * r;
+        }
+        const Vec near = 1 + square * inverse, single = m / (near * near * place.d),
+                  twice = single / place.d;
+        const Vec to_x = u + place.du, to_y = v + place.dv;
+        const Vec zx = -(xx * to_x + xy * to_y), zy = -(xy * to_x + yy * to_y);
+        const Vec products[6] = {xx, xy, yy, zx, zy, -(zx * to_x + zy * to_y)},
+                  residuals[3] = {xr, yr, -(xr * to_x + yr * to_y)};
+        // Far outside, where nothing counts, a position need not be a number.
+        for (int j = 0; j < 9; ++j) {
+          const Vec value =
+              m > 0 ? (j < 6 ? products[j] * twice : residuals[j - 6] * single) : Vec{};
+          const int at = j < 6 ? j * 3 : 18 + (j - 6) * 2;
+          const Vec moment = value * u;
+          s[at] += value;
+          s[at + 1] += moment;
+          if (j < 6) s[at + 2] += moment * u;
         }
       }
-      const double* g = t + 9 + a * 2;
-      right[a * 3] += g[1];
-      right[a * 3 + 1] += g[0] * v;
-      right[a * 3 + 2] += g[0];
+    }
+    double moments[sums];
+    for (int i = 0; i < sums; ++i) moments[i] = sum(s[i]);
+    for (int i = 0; i < unknowns; ++i) {
+      const double up[3] = {1, v, 1};  // of (x, y, 1)
+      for (int j = 0; j < unknowns; ++j) {
+        const int power = (i % 3 == 0) + (j % 3 == 0);
+        hessian[i][j] += moments[pair(i / 3, j / 3) * 3 + power] * up[i % 3] * up[j % 3];
+      }
+      right[i] += moments[18 + i / 3 * 2 + (i % 3 == 0)] * up[i % 3];
     }
   }
-  for (int i = 0; i < 6; ++i) hessian[i][i] += hessian[i][i] * 1e-3 + 1e-4;
-  if (!(fit.count > least_overlap * p.h * p.w) || !solve(hessian, right)) return;
-  for (int i = 0; i < 6; ++i) {
+  double largest = 0;
+  for (int i = 0; i < unknowns; ++i) largest = hessian[i][i] > largest ? hessian[i][i] : largest;
+  for (int i = 0; i < unknowns; ++i) hessian[i][i] += hessian[i][i] * 1e-3 + largest * 1e-6 + 1e-6;
+  if (!fit.enough || !solve(hessian, right)) return;
+  for (int i = 0; i < unknowns; ++i) {
     const double d = right[i];
     theta[i] -= float(d < -longest_step ? -longest_step : d > longest_step ? longest_step : d);
   }
+}
+
+// Whether no corner of the box lies a pixel or more away from where another homography takes it.
+bool stays(const GaussNewton& p, const float* theta, const float* other) {
+  const Projective a(theta), b(other);
+  for (int k = 0; k < 4; ++k) {
+    const float x = (p.box.x + float(k % 2) * p.box.w) * 2 / float(p.w) - 1;
+    const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
+    const Place<float> from = place_of(a, x, y), to = place_of(b, x, y);
+    const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
+    if (!(dx * dx + dy * dy < 1)) return false;
+  }
+  return true;
+}
+
+// One reference; the answer is the mismatch of what is put out, before the anchor is asked.
+double refine(const GaussNewton& p, const Target& target, int reference, const Planes& planes,
+              float* output) {
+  fill_stack(p, reference, planes);
+  const float *start = p.theta + reference * 9, *kept = start;
+  float theta[9];
+  __builtin_memcpy(theta, start, sizeof theta);
+  Fit fit = compare(p, target, theta, planes);
+  double mismatch = fit.mismatch;
+  for (int i = 0; i < p.steps; ++i) {
+    step(p, planes, fit, theta);
+    fit = compare(p, target, theta, planes);
+  }
+  if (fit.mismatch < mismatch) kept = theta, mismatch = fit.mismatch;
+  if (p.anchor) {
+    const float* anchor = p.anchor + reference * 9;
+    if (!stays(p, kept, anchor) && !(mismatch < gain * compare(p, target, anchor, planes).mismatch))
+      kept = anchor;
+  }
+  __builtin_memcpy(output, kept, sizeof theta);
+  return mismatch;
 }
 
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
   const int stride = stride_of(p.w);
-  const size_t n = size_t(p.h) * stride;
-  float* grey = static_cast<float*>(context.scratch(context.workers(), 2 * n * sizeof(float)));
-  float* seen = grey + n;  // until then, scratch of the blur
-  blurred_grey(p.target, p.h, p.w, seen, grey);
+  const size_t n = size_t(p.h) * stride, bytes = Planes::floats(p.h, p.w) * sizeof(float);
+  double* mismatch = static_cast<double*>(context.scratch(
+      context.workers(), p.r * (sizeof(double) + 9 * sizeof(float)) + 4 * n * sizeof(float)));
+  float *refined = reinterpret_cast<float*>(mismatch + p.r), *colour = refined + p.r * 9,
+        *weight = colour + 3 * n;
+  __builtin_memset(colour, 0, 4 * n * sizeof(float));
   for (int y = 0; y < p.h; ++y) {
-    for (int x = 0; x < stride; ++x)
-      seen[y * stride + x] = x < p.w ? p.target_seen[y * p.w + x] : 0;
-  }
-  parallel(context, p.r, [&](int task, int worker) {
-    const size_t bytes = Planes::floats(p.h, p.w) * sizeof(float);
-    const Planes planes(static_cast<float*>(context.scratch(worker, bytes)), p.h, p.w);
-    blurred_grey(p.reference[task], p.h, p.w, planes.blurred, planes.grey);
-    fill_stack(planes.grey, p.reference_seen[task], p.h, p.w, planes.stack);
-    const float* start = p.theta + task * 6;
-    float theta[6];
-    for (int i = 0; i < 6; ++i) theta[i] = start[i];
-    Fit fit = sample(p, grey, seen, theta, planes);
-    const double before = fit.mismatch;
-    for (int i = 0; i < p.steps; ++i) {
-      step(p, planes, fit, theta);
-      fit = sample(p, grey, seen, theta, planes);
+    for (int x = 0; x < p.w; ++x) {
+      const size_t from = size_t(y) * p.w + x, to = size_t(y) * stride + x;
+      for (int c = 0; c < 3; ++c) colour[c * n + to] = p.target[from * 3 + c];
+      weight[to] = p.target_seen[from] * p.near[from];
     }
-    for (int i = 0; i < 6; ++i)
-      p.output[task * 6 + i] = fit.mismatch < before ? theta[i] : start[i];
+  }
+  const Target target = {{colour, colour + n, colour + 2 * n}, weight};
+  parallel(context, p.r, [&](int task, int worker) {
+    const Planes planes(static_cast<float*>(context.scratch(worker, bytes)), p.h, p.w);
+    mismatch[task] = refine(p, target, task, planes, refined + task * 9);
   });
+  int best = 0;
+  for (int i = 1; i < p.r; ++i) best = mismatch[i] < mismatch[best] ? i : best;
+  __builtin_memcpy(p.output, refined + (p.best ? best : 0) * 9,
+                   (p.best ? 1 : p.r) * 9 * sizeof(float));
 }
 
 }  // namespace aa::cpu::AA_ISA

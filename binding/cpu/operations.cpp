@@ -26,6 +26,7 @@ const Operations operations = {
     run<ChainHomographies, chain_homographies>,
     run<PackFrame, pack_frame>,
     run<MaskedCorrelation, masked_correlation>,
+    run<RefinementLevel, refinement_level>,
     run<GaussNewton, gauss_newton>,
     run<HomographySample, homography_sample>,
     run<FrameDistance, frame_distance>,

@@ -48,6 +48,7 @@ void compose_affine(Context&, const ComposeAffine&);
 void chain_homographies(Context&, const ChainHomographies&);
 void pack_frame(Context&, const PackFrame&);
 void masked_correlation(Context&, const MaskedCorrelation&);
+void refinement_level(Context&, const RefinementLevel&);
 void gauss_newton(Context&, const GaussNewton&);
 void homography_sample(Context&, const HomographySample&);
 void frame_distance(Context&, const FrameDistance&);

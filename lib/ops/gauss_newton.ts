@@ -1,57 +1,103 @@
-import { expectInteger, expectSameDevice, expectShape } from '../expect.js';
+import { InpaintError } from '../errors.js';
+import {
+  expectInteger,
+  expectNumber,
+  expectObject,
+  expectSameDevice,
+  expectShape,
+} from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
-import { expectList, expectSeen, maxReferences } from './window.js';
+import type { RefinementLevel } from './refinement_level.js';
+import { expectCount, expectList, expectSeen, maxReferences, type Region } from './window.js';
+
+/** What {@link gaussNewton} refines, and how. */
+export interface GaussNewtonOptions {
+  /** [r 3 3], target to reference: where the steps start. */
+  readonly theta: Tensor;
+  /** The target's level; h and w 3 to 4096, near above 0. */
+  readonly target: RefinementLevel;
+  /** The levels of r references, at most 64. */
+  readonly references: readonly Pick<RefinementLevel, 'colour' | 'seen'>[];
+  /** 0 to 64. */
+  readonly steps: number;
+  /** Residuals count less from this many times their mean on, 0 to 1000. */
+  readonly robust: number;
+  /** [r 3 3]: what has to be bettered by a tenth to be moved away from. */
+  readonly anchor?: Tensor | undefined;
+  /**
+   * With `anchor`: where it matters how far that is, in pixels of the level, parts of pixels too.
+   * All of the level if absent.
+   */
+  readonly box?: Region | undefined;
+  /** Whether only the best of the r is wanted. */
+  readonly best?: boolean | undefined;
+}
 
 /**
- * Sharpens the affine transform of each reference on the grey levels that both frames show: one
- * level of the refinement.
+ * Sharpens the homography of each reference on the colours that both frames show: one level of the
+ * refinement.
  *
- * Grey is 0.299 R + 0.587 G + 0.114 B, blurred by 1 4 6 4 1 over 16 in both directions with the
- * border repeated. Coordinates are those of Note [corners] in binding/ops/window.h; the reference
- * is read at theta (x, y, 1), bilinear, zeros outside, its gradients likewise (central differences,
- * zero at the border). A pixel takes part where the target is seen and the sampled visibility is
- * above 0.99. Each of `steps` steps, with the residual R = reference - target less its mean over
- * these pixels, solves
+ * Coordinates are those of Note [corners] in binding/ops/window.h. With theta's rows h1, h2, h3 and
+ * p = (x, y, 1), the reference is read at u = h1 p / d, v = h2 p / d, d = max(h3 p, 0.1), bilinear,
+ * zeros outside, its gradients gx, gy likewise (central differences, zero at the border). A pixel
+ * counts m = near where the target is seen and the sampled visibility is above 0.99, else 0. Each
+ * of `steps` steps, with R = reference - target less its mean by m, a channel at a time, solves over
+ * all pixels and channels, the mean over channels written mean_c,
  *
- *   (J'WJ + diag(1e-3 J'WJ + 1e-4)) step = J'W R
- *   W = 1 / (1 + (R / sigma)^2),   sigma = 1.5 mean |R| + 1e-3
+ *   (J'WJ + diag(1e-3 J'WJ + 1e-6 max J'WJ + 1e-6)) step = J'W R
+ *   J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
+ *   W = m / (1 + mean_c R^2 / s^2)^2,   s = robust (mean by m of mean_c |R|) + 0.01
  *
- * and takes off the step, each of its six numbers clamped to [-0.1, 0.1], if more than 5 % of the
- * pixels take part. The outcome is kept, per reference, only where the mismatch falls: the mean of
- * min(|R|, 0.3), plus 0.3 when fewer than 5 % take part. A transform that is not finite is given
- * back as it is.
+ * and takes off the step, each of its eight numbers clamped to [-0.1, 0.1], if m > 0 for more than
+ * 5 % of the pixels. The mismatch is the mean by m of min(mean_c |R|, 0.1), plus 0.3 when m > 0 for
+ * fewer than 5 %; sums of m that divide are at least 1e-3. The outcome is kept, per reference, only
+ * where the mismatch falls. A homography that is not finite stays, its mismatch 1, above all others.
  *
- * Source: `refine`, `gauss_newton` and `mismatch` of the reference (ours).
+ * With `anchor`, what is kept is given where it takes every corner of `box` less than one pixel away
+ * from where the anchor takes it, or where its mismatch is below 0.9 of the anchor's; else the
+ * anchor. With `best`, only the one of the least mismatch is given, the first of equals.
  *
- * @param theta [r, 2, 3], target to reference coordinates
- * @param target [1 h w 3], RGB in [-1, 1]; h and w at least 3
- * @param targetSeen [1 h w 1], 0 or 1
- * @param references r maps [1 h w 3], at most 64
- * @param referencesSeen r maps [1 h w 1], 0 or 1
- * @param steps 0 to 64
- * @returns [r, 2, 3]
+ * Source: `refine`, `gauss_newton`, `mismatch` and `accepted` of weights/training/coarse.py (ours).
+ *
+ * @returns [r 3 3]; [1 3 3] with `best`
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
-export function gaussNewton(
-  theta: Tensor,
-  target: Tensor,
-  targetSeen: Tensor,
-  references: readonly Tensor[],
-  referencesSeen: readonly Tensor[],
-  steps: number,
-): Tensor {
+export function gaussNewton(options: GaussNewtonOptions): Tensor {
   const op = 'gaussNewton';
-  const { h, w } = expectShape(op, 'target', target, '1 h w 3');
+  expectObject(op, 'options', options);
+  const { theta, target, references, steps, robust, anchor, best = false } = options;
+  expectObject(op, 'target', target);
+  const { h, w } = expectShape(op, 'target.colour', target.colour, '1 h w 3');
   expectInteger(op, 'the height of target', h, 3, 4096);
   expectInteger(op, 'the width of target', w, 3, 4096);
-  expectShape(op, 'targetSeen', targetSeen, '1 h w 1', { h, w });
-  expectList(op, 'references', references, maxReferences, '1 h w 3', { h, w });
-  const r = references.length;
-  expectSeen(op, 'referencesSeen', referencesSeen, r, { h, w });
-  expectShape(op, 'theta', theta, 'r 2 3', { r });
+  expectShape(op, 'target.seen', target.seen, '1 h w 1', { h, w });
+  expectShape(op, 'target.near', target.near, '1 h w 1', { h, w });
+  const { r } = expectShape(op, 'theta', theta, 'r 3 3');
+  expectInteger(op, 'the count of references', r, 1, maxReferences);
+  expectCount(op, 'references', references, r, r);
+  const colours = references.map((it) => it.colour);
+  const seen = references.map((it) => it.seen);
+  expectList(op, "the references' colour", colours, r, '1 h w 3', { h, w });
+  expectSeen(op, "the references' seen", seen, r, { h, w });
   expectInteger(op, 'steps', steps, 0, 64);
-  const inputs = [theta, target, targetSeen, ...references, ...referencesSeen];
+  expectNumber(op, 'robust', robust, 0, 1000);
+  const { box = { y: 0, x: 0, h, w } } = options;
+  expectObject(op, 'box', box);
+  for (const side of ['y', 'x', 'h', 'w'] as const)
+    expectNumber(op, `box.${side}`, box[side], 0, 4096);
+  if (anchor) {
+    expectShape(op, 'anchor', anchor, 'r 3 3', { r });
+    if (best)
+      throw new InpaintError('ERR_ARGUMENT', op, 'expected anchor or best, got both of them');
+  }
+  const inputs = [theta, anchor, target.colour, target.seen, target.near, ...colours, ...seen];
   expectSameDevice(op, inputs);
-  const [output] = enqueue('gauss_newton', inputs, [{ shape: [r, 2, 3] }], { steps });
+  const sides = { boxY: box.y, boxX: box.x, boxH: box.h, boxW: box.w };
+  const [output] = enqueue('gauss_newton', inputs, [{ shape: [best ? 1 : r, 3, 3] }], {
+    steps,
+    robust,
+    best,
+    ...sides,
+  });
   return output as Tensor;
 }

@@ -24,6 +24,7 @@ export * from './normalize.js';
 export * from './pack_frame.js';
 export * from './paint_native.js';
 export * from './push_pull.js';
+export * from './refinement_level.js';
 export * from './resize.js';
 export * from './temporal_pool.js';
 export * from './unshuffle.js';

@@ -1,69 +1,97 @@
 import { expect, it } from 'vitest';
-import { gaussNewton } from '../../lib/ops/index.js';
+import { gaussNewton, type Region } from '../../lib/ops/index.js';
 import { describeBackends } from '../backends.js';
 import { expectClose, expectSame } from '../close.js';
 import { Random, toHalf } from '../random.js';
-import { affineSample } from '../reference/affine_sample.js';
-import { gaussNewton as reference } from '../reference/gauss_newton.js';
+import { place, gaussNewton as reference } from '../reference/gauss_newton.js';
 
 interface Case {
   readonly h: number;
   readonly w: number;
+  readonly robust: number;
   readonly theta: Float32Array;
   readonly target: Float32Array;
   readonly targetSeen: Float32Array;
+  readonly near: Float32Array;
   readonly references: Float32Array[];
   readonly seen: Float32Array[];
+  readonly anchor?: Float32Array;
+  readonly box?: Region;
 }
 
 describeBackends('gaussNewton', (backend) => {
   const random = new Random(9);
-  const run = (p: Case, steps: number) => {
-    const [h, w, r] = [p.h, p.w, p.references.length];
+  const run = (p: Case, steps: number, best = false) => {
+    const { h, w, robust, box } = p;
+    const r = p.references.length;
+    const map = (data: Float32Array) => backend.upload(data, 1, h, w, data.length / h / w);
     return backend.run(() =>
-      gaussNewton(
-        backend.upload(p.theta, r, 2, 3),
-        backend.upload(p.target, 1, h, w, 3),
-        backend.upload(p.targetSeen, 1, h, w, 1),
-        p.references.map((data) => backend.upload(data, 1, h, w, 3)),
-        p.seen.map((data) => backend.upload(data, 1, h, w, 1)),
+      gaussNewton({
+        theta: backend.upload(p.theta, r, 3, 3),
+        target: { colour: map(p.target), seen: map(p.targetSeen), near: map(p.near) },
+        references: p.references.map((data, i) => ({ colour: map(data), seen: map(p.seen[i]!) })),
         steps,
-      ),
+        robust,
+        anchor: p.anchor && backend.upload(p.anchor, r, 3, 3),
+        box,
+        best,
+      }),
     );
   };
+  const of = (list: Float32Array, r: number) => list.subarray(9 * r, 9 * r + 9);
+  const refined = (p: Case, r: number, steps: number, round: (x: number) => number) =>
+    reference(
+      of(p.theta, r),
+      { colour: p.target, seen: p.targetSeen, near: p.near },
+      { colour: p.references[r]!, seen: p.seen[r]! },
+      { ...p, ...(p.anchor && { anchor: of(p.anchor, r) }), steps } as never,
+      round,
+    );
   const check = (out: Float32Array, p: Case, steps: number, factor = 4) => {
-    p.references.forEach((data, r) => {
-      const theta = p.theta.subarray(6 * r, 6 * r + 6);
-      expectClose(
-        out.subarray(6 * r, 6 * r + 6),
-        (round) =>
-          reference(theta, p.target, p.targetSeen, data, p.seen[r]!, p.h, p.w, steps, round),
-        factor,
-      );
+    p.references.forEach((_, r) => {
+      expectClose(of(out, r), (round) => refined(p, r, steps, round).theta, factor);
     });
   };
 
   /**
-   * References that are one image, and the target that image under a transform, which theta misses
+   * References that are one image, and the target that image under a homography, which theta misses
    * by a little.
    */
   const make = (r: number, h: number, w: number, chance = 0.98): Case & { truth: Float32Array } => {
     const image = random.smooth(h, w, 3);
-    const truth = random.thetas(1, 0.06);
-    const region = { y: 0, x: 0, h, w };
-    const p = { sourceH: h, sourceW: w, sourceC: 3, extent: { h, w }, region };
-    const target = Float32Array.from(
-      affineSample(image, truth, p, 3, (x) => x),
-      toHalf,
-    );
+    const truth = random.homographies(1, 0.06);
+    const near = random.values(h * w, 0.01, 1);
+    const target = Float32Array.from({ length: h * w * 3 }, (_, i) => {
+      const pixel = Math.floor(i / 3);
+      const [u, v] = place(
+        truth,
+        (((pixel % w) + 0.5) * 2) / w - 1,
+        ((Math.floor(pixel / w) + 0.5) * 2) / h - 1,
+      );
+      const [x, y] = [((u + 1) * w - 1) / 2, ((v + 1) * h - 1) / 2];
+      const [column, row] = [Math.floor(x), Math.floor(y)];
+      let sum = 0;
+      for (const [sy, sx] of [
+        [row, column],
+        [row, column + 1],
+        [row + 1, column],
+        [row + 1, column + 1],
+      ] as const) {
+        if (!(sy >= 0 && sy < h && sx >= 0 && sx < w)) continue;
+        sum +=
+          (1 - Math.abs(y - sy)) * (1 - Math.abs(x - sx)) * image[3 * (sy * w + sx) + (i % 3)]!;
+      }
+      return toHalf(sum);
+    });
     return {
       h,
       w,
+      robust: 1.5,
       truth,
       target,
-      theta: Float32Array.from(
-        { length: 6 * r },
-        (_, i) => truth[i % 6]! + random.values(1, -0.02, 0.02)[0]!,
+      near,
+      theta: Float32Array.from({ length: 9 * r }, (_, i) =>
+        i % 9 === 8 ? 1 : truth[i % 9]! + random.values(1, -0.02, 0.02)[0]!,
       ),
       targetSeen: random.bits(h * w, chance),
       references: Array.from({ length: r }, () =>
@@ -72,6 +100,8 @@ describeBackends('gaussNewton', (backend) => {
       seen: Array.from({ length: r }, () => random.bits(h * w, chance)),
     };
   };
+  const miss = (p: { truth: Float32Array }, theta: Float32Array) =>
+    Math.max(...theta.map((v, i) => Math.abs(v - p.truth[i % 9]!)));
 
   it.each([
     [1, 32, 32, 1],
@@ -79,8 +109,8 @@ describeBackends('gaussNewton', (backend) => {
     [2, 31, 33, 3],
     [2, 17, 40, 2],
     [5, 23, 19, 1],
-    [2, 64, 64, 4],
-    [1, 128, 128, 3],
+    [2, 36, 64, 4],
+    [1, 72, 128, 3],
   ])('matches the reference: %i references, %i x %i, %i steps', async (r, h, w, steps) => {
     const p = make(r, h, w);
     const out = await run(p, steps);
@@ -99,19 +129,39 @@ describeBackends('gaussNewton', (backend) => {
     check(await run(p, 1), p, 1, 8);
   });
 
-  it('finds the transform', async () => {
+  it('finds the homography', async () => {
     const p = make(2, 64, 64, 1);
-    const out = await run(p, 6);
+    const out = await run(p, 8);
     // In [-1, 1]; a pixel is 1 / 32. The images carry noise and are zero outside.
-    const miss = (theta: Float32Array) =>
-      Math.max(...theta.map((v, i) => Math.abs(v - p.truth[i % 6]!)));
-    expect(miss(p.theta)).toBeGreaterThan(0.01);
-    expect(miss(out)).toBeLessThan(0.003);
+    expect(miss(p, p.theta)).toBeGreaterThan(0.01);
+    expect(miss(p, out)).toBeLessThan(0.005);
+  });
+
+  it('follows what is near, and does not mind what is hidden', async () => {
+    const p = make(1, 40, 48, 1);
+    const near = p.near.map((_, i) => (i % 48 < 24 ? 1 : 0));
+    const far = p.near.map((_, i) => (i % 48 < 24 ? 0 : 1));
+    // The right half shows something else: hidden, it may be no number.
+    const other = random.smooth(40, 48, 3);
+    const target = p.target.map((v, i) => (Math.floor(i / 3) % 48 < 24 ? v : other[i]!));
+    const half = { ...p, target, near };
+    const out = await run(half, 6);
+    check(out, half, 6);
+    expect(miss(p, p.theta)).toBeGreaterThan(0.01);
+    expect(miss(p, out)).toBeLessThan(0.005);
+    const gone = p.target.map((v, i) => (Math.floor(i / 3) % 48 < 24 ? v : Number.NaN));
+    expectSame(
+      await run({ ...p, target: gone, targetSeen: near }, 6),
+      await run({ ...p, targetSeen: near }, 6),
+    );
+    check(await run({ ...half, near: far }, 2), { ...half, near: far }, 2);
   });
 
   it('is not misled by a difference in exposure', async () => {
     const p = make(1, 32, 32);
-    const brighter = { ...p, references: p.references.map((data) => data.map((v) => v + 0.25)) };
+    const tint = [0.25, -0.125, 0.0625];
+    const references = p.references.map((data) => data.map((v, i) => toHalf(v + tint[i % 3]!)));
+    const brighter = { ...p, references };
     check(await run(brighter, 3), brighter, 3);
     expect(await run(brighter, 3)).not.toEqual(p.theta);
   });
@@ -125,59 +175,169 @@ describeBackends('gaussNewton', (backend) => {
       references: [new Float32Array(768), new Float32Array(768)],
     };
     expectSame(await run(flat, 3), p.theta);
+    const same = random.smooth(16, 16, 3);
+    const still = {
+      ...p,
+      theta: random.homographies(2, 0),
+      target: same,
+      references: [same, same],
+    };
+    expectSame(await run(still, 3), still.theta);
   });
 
   it('gives theta back where everything is hidden or too little overlaps', async () => {
     const p = make(2, 16, 16);
-    expectSame(await run({ ...p, targetSeen: new Float32Array(256) }, 3), p.theta);
-    expectSame(
-      await run({ ...p, seen: [new Float32Array(256), new Float32Array(256)] }, 3),
-      p.theta,
-    );
-    const away = p.theta.map((v, i) => (i % 3 === 2 ? v + 1.95 : v));
+    const hidden = new Float32Array(256);
+    expectSame(await run({ ...p, targetSeen: hidden }, 3), p.theta);
+    expectSame(await run({ ...p, near: hidden }, 3), p.theta);
+    expectSame(await run({ ...p, seen: [hidden, hidden] }, 3), p.theta);
+    const away = p.theta.map((v, i) => (i % 9 === 2 || i % 9 === 5 ? v + 1.95 : v));
     expectSame(await run({ ...p, theta: away }, 3), away);
   });
 
-  it('gives back a transform that is not finite, and minds the others', async () => {
-    const p = make(3, 32, 32);
+  it('gives back a homography that is not finite, and minds the others', async () => {
+    const p = make(4, 32, 32);
     const theta = Float32Array.from(p.theta);
-    theta.fill(Number.NaN, 0, 6);
-    theta.fill(Number.POSITIVE_INFINITY, 6, 9);
+    theta.fill(Number.NaN, 0, 9);
+    theta.fill(Number.POSITIVE_INFINITY, 9, 12);
+    theta[24] = Number.NEGATIVE_INFINITY;
     const out = await run({ ...p, theta }, 3);
-    expectSame(out.subarray(0, 12), theta.subarray(0, 12));
+    expectSame(out.subarray(0, 27), theta.subarray(0, 27));
     const last = {
       ...p,
-      theta: theta.subarray(12),
-      references: p.references.slice(2),
-      seen: p.seen.slice(2),
+      theta: theta.subarray(27),
+      references: p.references.slice(3),
+      seen: p.seen.slice(3),
     };
-    check(out.subarray(12), last, 3);
+    check(out.subarray(27), last, 3);
+    expectSame(await run({ ...p, theta }, 3, true), out.subarray(27));
+    // And where all are hidden, one that is finite.
+    const hidden = { ...p, theta, targetSeen: new Float32Array(1024) };
+    expectSame(await run(hidden, 3, true), theta.subarray(27));
+  });
+
+  it('looks at nothing behind the camera, and far away', async () => {
+    const p = make(3, 20, 24);
+    const theta = Float32Array.from([
+      ...[1, 0, 0, 0, 1, 0, -1.5, 0, 1],
+      ...[1e30, 0, 0, 0, 1, 0, 0, 0, 1],
+      ...[1, 0, 0, 0, 1, 0, 0, 0, -1],
+    ]);
+    check(await run({ ...p, theta }, 2), { ...p, theta }, 2);
+  });
+
+  it('gives the best, the first of equals', async () => {
+    const p = make(3, 24, 30);
+    const theta = p.theta.map((v, i) => (i < 9 && i % 9 === 2 ? v + 0.3 : v));
+    const all = await run({ ...p, theta }, 2);
+    const exact = (x: number) => x;
+    const costs = [0, 1, 2].map((r) => refined({ ...p, theta }, r, 2, exact).mismatch);
+    const best = costs.indexOf(Math.min(...costs));
+    expect(best).not.toBe(0);
+    expectSame(await run({ ...p, theta }, 2, true), of(all, best));
+    const away = p.theta.map((v, i) => (i % 9 === 2 ? v + 5 + i : v));
+    expectSame(await run({ ...p, theta: away }, 2, true), of(away, 0));
+  });
+
+  it('leaves the anchor for what moves the box little or pays', async () => {
+    const p = make(1, 32, 40, 1);
+    const box = { y: 8.5, x: 10.25, h: 12, w: 14.5 };
+    const out = await run(p, 4);
+    const anchored = async (anchor: Float32Array, wanted: Float32Array, with_: Case = p) => {
+      const q = { ...with_, anchor, box };
+      check(await run(q, 4), q, 4);
+      expectSame(await run(q, 4), wanted);
+    };
+    const moved = (dx: number) => out.map((v, i) => (i === 2 ? v + dx : v));
+    await anchored(moved(0.9 / 20), out); // the box moves by about 0.9 pixels
+    await anchored(moved(5 / 20), out); // it pays
+    // Where all is alike nothing pays, and a pixel is what decides.
+    const flat = { ...p, target: new Float32Array(3840), references: [new Float32Array(3840)] };
+    const still = random.homographies(1, 0);
+    const by = (dx: number, dy: number) => still.map((v, i) => v + ([0, 0, dx, 0, 0, dy][i] ?? 0));
+    const level = { ...flat, theta: still };
+    const shifted = (dx: number, dy: number) => by(dx / 20, dy / 16);
+    await anchored(shifted(0.7, 0.7), still, level);
+    await anchored(shifted(0.75, 0.7), shifted(0.75, 0.7), level);
+    await anchored(shifted(-0.97, 0), still, level);
+    await anchored(shifted(0, 1.05), shifted(0, 1.05), level);
+    // A turn around the box's middle moves its corners, but not the middle.
+    const whole = { ...level, anchor: still.map((v, i) => (i === 0 ? v + 0.06 : v)) };
+    expectSame(await run(whole, 4), whole.anchor);
+    // Of noise, places between the pixels have less: a little does not pay, more does.
+    const noise = { ...flat, references: [random.values(3840, -0.05, 0.05)] };
+    for (const [part, taken] of [
+      [0.05, false],
+      [0.2, true],
+    ] as const) {
+      const q = { ...noise, theta: by(part / 20, 0), anchor: by(2 / 20, 0), box };
+      const wanted = taken ? q.theta : q.anchor;
+      check(await run(q, 0), q, 0);
+      expectSame(await run(q, 0), wanted);
+    }
+    const none = new Float32Array(9).fill(Number.NaN);
+    await anchored(none, out);
+    await anchored(out, out, { ...p, theta: none });
   });
 
   it('rejects what it cannot take', () => {
     const map = (c: number, h = 4) => backend.upload(random.values(h * 5 * c), 1, h, 5, c);
-    const theta = (r = 1) => backend.upload(random.thetas(r, 0), r, 2, 3);
-    const rejects = (body: () => unknown, code: 'ERR_SHAPE' | 'ERR_ARGUMENT', message: string) =>
-      backend.rejects(body, code, `gaussNewton: expected ${message}`);
+    const theta = (r = 1) => backend.upload(random.homographies(r, 0), r, 3, 3);
+    const level = (h = 4, c = 3) => ({ colour: map(c, h), seen: map(1, h), near: map(1, h) });
+    const given = () => ({
+      theta: theta(),
+      target: level(),
+      references: [level()],
+      steps: 1,
+      robust: 1,
+    });
+    const rejects = (
+      options: () => Partial<Parameters<typeof gaussNewton>[0]>,
+      code: 'ERR_SHAPE' | 'ERR_ARGUMENT',
+      message: string,
+    ) =>
+      backend.rejects(
+        () => gaussNewton({ ...given(), ...options() }),
+        code,
+        `gaussNewton: expected ${message}`,
+      );
+    rejects(() => ({ theta: theta(2) }), 'ERR_ARGUMENT', 'references to hold 2 tensors, got 1');
     rejects(
-      () => gaussNewton(theta(2), map(3), map(1), [map(3)], [map(1)], 1),
+      () => ({ theta: backend.upload(random.thetas(1, 0), 1, 2, 3) }),
       'ERR_SHAPE',
-      'theta to have shape [r=1, 2, 3], got [2, 2, 3]',
+      'theta to have shape [r, 3, 3], got [1, 2, 3]',
     );
     rejects(
-      () => gaussNewton(theta(), map(3, 2), map(1, 2), [map(3, 2)], [map(1, 2)], 1),
+      () => ({ target: level(2) }),
       'ERR_ARGUMENT',
       'the height of target to be an integer from 3 to 4096, got 2',
     );
     rejects(
-      () => gaussNewton(theta(), map(1), map(1), [map(3)], [map(1)], 1),
+      () => ({ target: level(4, 1) }),
       'ERR_SHAPE',
-      'target to have shape [1, h, w, 3], got [1, 4, 5, 1]',
+      'target.colour to have shape [1, h, w, 3], got [1, 4, 5, 1]',
     );
     rejects(
-      () => gaussNewton(theta(), map(3), map(1), [map(3)], [map(1)], 65),
+      () => ({ references: [level(5)] }),
+      'ERR_SHAPE',
+      "the references' colour[0] to have shape [1, h=4, w=5, 3], got [1, 5, 5, 3]",
+    );
+    rejects(() => ({ steps: 65 }), 'ERR_ARGUMENT', 'steps to be an integer from 0 to 64, got 65');
+    rejects(() => ({ robust: -1 }), 'ERR_ARGUMENT', 'robust to be a number from 0 to 1000, got -1');
+    rejects(
+      () => ({ anchor: theta(2) }),
+      'ERR_SHAPE',
+      'anchor to have shape [r=1, 3, 3], got [2, 3, 3]',
+    );
+    rejects(
+      () => ({ anchor: theta(), box: { y: 0, x: Number.NaN, h: 1, w: 1 } }),
       'ERR_ARGUMENT',
-      'steps to be an integer from 0 to 64, got 65',
+      'box.x to be a number from 0 to 4096, got NaN',
+    );
+    rejects(
+      () => ({ anchor: theta(), best: true }),
+      'ERR_ARGUMENT',
+      'anchor or best, got both of them',
     );
   });
 });

@@ -1,153 +1,193 @@
 import type { Round } from '../close.js';
 
-interface Map2 {
+/** A frame at one size: colours [h w 3], what is seen [h w], and what it counts [h w]. */
+export interface Level {
+  readonly colour: ArrayLike<number>;
+  readonly seen: ArrayLike<number>;
+  readonly near: ArrayLike<number>;
+}
+
+/** Sizes of a level, and how it is refined. */
+export interface GaussNewton {
   readonly h: number;
   readonly w: number;
-  readonly data: Float64Array;
+  readonly steps: number;
+  readonly robust: number;
+  readonly anchor?: ArrayLike<number>;
+  readonly box?: {
+    readonly y: number;
+    readonly x: number;
+    readonly h: number;
+    readonly w: number;
+  };
 }
 
-/** Grey levels of [h w 3], blurred by 1 4 6 4 1 both ways, border repeated. */
-function grey(rgb: ArrayLike<number>, h: number, w: number, round: Round): Map2 {
-  let data = new Float64Array(h * w);
-  const at = (i: number) => rgb[i] as number;
-  for (let i = 0; i < h * w; i++) {
-    data[i] = round(0.299 * at(3 * i) + 0.587 * at(3 * i + 1) + 0.114 * at(3 * i + 2));
-  }
-  const inside = (v: number, n: number) => Math.min(Math.max(v, 0), n - 1);
-  for (const [stepY, stepX] of [
-    [0, 1],
-    [1, 0],
-  ] as const) {
-    const from = data;
-    data = new Float64Array(h * w);
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++) {
-        let sum = 0;
-        [1, 4, 6, 4, 1].forEach((weight, k) => {
-          const [sy, sx] = [inside(y + (k - 2) * stepY, h), inside(x + (k - 2) * stepX, w)];
-          sum = round(sum + (weight / 16) * (from[sy * w + sx] as number));
-        });
-        data[y * w + x] = sum;
-      }
-    }
-  }
-  return { h, w, data };
+/** A pixel that both frames show: where it is, where it is taken, what it counts. */
+interface Pixel {
+  readonly x: number;
+  readonly y: number;
+  readonly u: number;
+  readonly v: number;
+  readonly d: number;
+  readonly m: number;
+  /** Difference, of each channel. */
+  readonly r: number[];
+  readonly gx: number[];
+  readonly gy: number[];
 }
 
-/** A value of a map between its pixels, zero outside. */
-function sample({ h, w, data }: Map2, y: number, x: number, round: Round): number {
-  const [row, column] = [Math.floor(y), Math.floor(x)];
-  let sum = 0;
-  for (const [dy, dx] of [
-    [0, 0],
-    [0, 1],
-    [1, 0],
-    [1, 1],
-  ] as const) {
-    const [sy, sx] = [row + dy, column + dx];
-    if (!(sy >= 0 && sy < h && sx >= 0 && sx < w)) continue;
-    const weight = (dy ? y - row : 1 - (y - row)) * (dx ? x - column : 1 - (x - column));
-    sum = round(sum + round(weight * (data[sy * w + sx] as number)));
-  }
-  return sum;
+/** Where theta [3 3] takes a position, and at what depth. */
+export function place(
+  theta: ArrayLike<number>,
+  x: number,
+  y: number,
+): [u: number, v: number, d: number] {
+  const row = (i: number) =>
+    (theta[i] as number) * x + (theta[i + 1] as number) * y + (theta[i + 2] as number);
+  const d = Math.max(row(6), 0.1);
+  return [row(0) / d, row(3) / d, d];
 }
 
-/** Solves a x = b by elimination with pivots; a [6 6] row major. */
+/** Solves a x = b by elimination with pivots; a [n n] row major. */
 function solve(a: Float64Array, b: Float64Array): Float64Array {
-  const rows = Array.from({ length: 6 }, (_, i) => [
-    ...a.subarray(6 * i, 6 * i + 6),
+  const n = b.length;
+  const rows = Array.from({ length: n }, (_, i) => [
+    ...a.subarray(n * i, n * i + n),
     b[i] as number,
   ]);
   const at = (i: number, j: number) => rows[i]?.[j] as number;
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < n; i++) {
     let pivot = i;
-    for (let k = i + 1; k < 6; k++) if (Math.abs(at(k, i)) > Math.abs(at(pivot, i))) pivot = k;
+    for (let k = i + 1; k < n; k++) if (Math.abs(at(k, i)) > Math.abs(at(pivot, i))) pivot = k;
     [rows[i], rows[pivot]] = [rows[pivot] as number[], rows[i] as number[]];
-    for (let k = 0; k < 6; k++) {
+    for (let k = 0; k < n; k++) {
       if (k === i) continue;
       const factor = at(k, i) / at(i, i);
       rows[k] = (rows[k] as number[]).map((v, j) => v - factor * at(i, j));
     }
   }
-  return Float64Array.from({ length: 6 }, (_, i) => at(i, 6) / at(i, i));
+  return Float64Array.from({ length: n }, (_, i) => at(i, n) / at(i, i));
 }
 
-/** One level of the refinement of one reference; target and reference [h w 3], theta [2 3]. */
+/** One level of the refinement of one reference; the mismatch is that before the anchor is asked. */
 export function gaussNewton(
   theta: ArrayLike<number>,
-  target: ArrayLike<number>,
-  targetSeen: ArrayLike<number>,
-  reference: ArrayLike<number>,
-  referenceSeen: ArrayLike<number>,
-  h: number,
-  w: number,
-  steps: number,
+  target: Level,
+  reference: Omit<Level, 'near'>,
+  p: GaussNewton,
   round: Round,
-): Float64Array {
-  const own = grey(target, h, w, round);
-  const other = grey(reference, h, w, round);
-  const slope = (dy: number, dx: number, factor: number): Map2 => {
-    const data = new Float64Array(h * w);
+): { theta: Float64Array; mismatch: number } {
+  const { h, w, steps, robust } = p;
+  const at = (list: ArrayLike<number>, i: number) => list[i] as number;
+  const slopes = (dy: number, dx: number, factor: number) => {
+    const out = new Float64Array(3 * h * w);
     for (let y = dy; y < h - dy; y++) {
       for (let x = dx; x < w - dx; x++) {
-        const [after, before] = [
-          other.data[(y + dy) * w + x + dx],
-          other.data[(y - dy) * w + x - dx],
-        ];
-        data[y * w + x] = round(((after as number) - (before as number)) * factor);
+        for (let c = 0; c < 3; c++) {
+          const after = at(reference.colour, 3 * ((y + dy) * w + x + dx) + c);
+          const before = at(reference.colour, 3 * ((y - dy) * w + x - dx) + c);
+          out[3 * (y * w + x) + c] = round((after - before) * factor);
+        }
       }
     }
-    return { h, w, data };
+    return out;
   };
-  const across = slope(0, 1, w / 4);
-  const down = slope(1, 0, h / 4);
-  const seen: Map2 = { h, w, data: Float64Array.from(referenceSeen) };
+  const across = slopes(0, 1, w / 4);
+  const down = slopes(1, 0, h / 4);
 
-  /** Pixels both show: X, Y in [-1, 1], residual less its mean, gradient. And how well they fit. */
-  const residuals = (t: Float64Array) => {
-    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = t;
-    const pixels: { x: number; y: number; r: number; gx: number; gy: number }[] = [];
-    for (let i = 0; i < h * w; i++) {
-      const x = ((i % w) + 0.5) * (2 / w) - 1;
-      const y = (Math.floor(i / w) + 0.5) * (2 / h) - 1;
-      const px = ((a * x + b * y + c + 1) * w - 1) / 2;
-      const py = ((d * x + e * y + f + 1) * h - 1) / 2;
-      if (!((targetSeen[i] as number) > 0.5) || !(sample(seen, py, px, round) > 0.99)) continue;
-      const r = round(sample(other, py, px, round) - (own.data[i] as number));
-      pixels.push({ x, y, r, gx: sample(across, py, px, round), gy: sample(down, py, px, round) });
+  /** Channel c of n of the reference between its pixels, zero outside. */
+  const sample = (plane: ArrayLike<number>, y: number, x: number, n: number, c: number) => {
+    const [row, column] = [Math.floor(y), Math.floor(x)];
+    let sum = 0;
+    for (const [dy, dx] of [
+      [0, 0],
+      [0, 1],
+      [1, 0],
+      [1, 1],
+    ] as const) {
+      const [sy, sx] = [row + dy, column + dx];
+      if (!(sy >= 0 && sy < h && sx >= 0 && sx < w)) continue;
+      const weight = (dy ? y - row : 1 - (y - row)) * (dx ? x - column : 1 - (x - column));
+      sum = round(sum + round(weight * at(plane, (sy * w + sx) * n + c)));
     }
-    const count = Math.max(1, pixels.length);
-    const mean = round(pixels.reduce((sum, { r }) => round(sum + r), 0) / count);
-    for (const pixel of pixels) pixel.r = round(pixel.r - mean);
-    const absolute = round(pixels.reduce((sum, { r }) => round(sum + Math.abs(r)), 0) / count);
-    const clipped = pixels.reduce((sum, { r }) => round(sum + Math.min(Math.abs(r), 0.3)), 0);
-    const mismatch = round(clipped / count) + (count < 0.05 * h * w ? 0.3 : 0);
-    return { pixels, absolute, mismatch };
+    return sum;
+  };
+  const absolute = (r: readonly number[]) =>
+    round(r.reduce((sum, v) => round(sum + Math.abs(v)), 0) / 3);
+
+  /** Pixels that both show, their residuals less the mean; and how well they fit. */
+  const compare = (t: ArrayLike<number>) => {
+    let pixels: Pixel[] = [];
+    for (let i = 0; i < h * w; i++) {
+      const x = (((i % w) + 0.5) * 2) / w - 1;
+      const y = ((Math.floor(i / w) + 0.5) * 2) / h - 1;
+      const [u, v, d] = place(t, x, y);
+      const [px, py] = [((u + 1) * w - 1) / 2, ((v + 1) * h - 1) / 2];
+      if (!(sample(reference.seen, py, px, 1, 0) > 0.99)) continue;
+      const m = round(at(target.seen, i) * at(target.near, i));
+      if (!(m > 0)) continue;
+      const each = (plane: ArrayLike<number>) => [0, 1, 2].map((c) => sample(plane, py, px, 3, c));
+      const r = each(reference.colour).map((s, c) => round(s - at(target.colour, 3 * i + c)));
+      pixels.push({ x, y, u, v, d, m, r, gx: each(across), gy: each(down) });
+    }
+    const total = (of: (pixel: Pixel) => number) =>
+      pixels.reduce((sum, pixel) => round(sum + round(pixel.m * of(pixel))), 0);
+    const count = Math.max(
+      1e-3,
+      total(() => 1),
+    );
+    const mean = [0, 1, 2].map((c) => round(total(({ r }) => at(r, c)) / count));
+    pixels = pixels.map((it) => ({ ...it, r: it.r.map((v, c) => round(v - at(mean, c))) }));
+    const size = round(total(({ r }) => absolute(r)) / count);
+    const rare = pixels.length < 0.05 * h * w ? 0.3 : 0;
+    const clipped = total(({ r }) => Math.min(absolute(r), 0.1));
+    const finite = Array.from(t).every(Number.isFinite);
+    return { pixels, size, mismatch: finite ? round(clipped / count) + rare : 1 };
   };
 
   const start = Float64Array.from(theta);
   let now = start;
   for (let step = 0; step < steps; step++) {
-    const { pixels, absolute } = residuals(now);
-    const sigma = 1.5 * absolute + 1e-3;
-    const hessian = new Float64Array(36);
-    const right = new Float64Array(6);
-    for (const { x, y, r, gx, gy } of pixels) {
-      const weight = 1 / (1 + (r / sigma) ** 2);
-      const j = [gx * x, gx * y, gx, gy * x, gy * y, gy];
-      for (let row = 0; row < 6; row++) {
-        const part = weight * (j[row] as number);
-        right[row] = round((right[row] as number) + round(part * r));
-        for (let column = 0; column < 6; column++) {
-          const k = 6 * row + column;
-          hessian[k] = round((hessian[k] as number) + round(part * (j[column] as number)));
+    const { pixels, size } = compare(now);
+    const sigma = robust * size + 0.01;
+    const hessian = new Float64Array(64);
+    const right = new Float64Array(8);
+    for (const { x, y, u, v, d, m, r, gx, gy } of pixels) {
+      const square = r.reduce((sum, it) => sum + it ** 2, 0) / 3;
+      const weight = round(m / (1 + square / sigma ** 2) ** 2);
+      for (let c = 0; c < 3; c++) {
+        const [a, b] = [at(gx, c), at(gy, c)];
+        const z = -(a * u + b * v);
+        const j = [a * x, a * y, a, b * x, b * y, b, z * x, z * y].map((it) => round(it / d));
+        for (let row = 0; row < 8; row++) {
+          const part = round(weight * at(j, row));
+          right[row] = round(at(right, row) + round(part * at(r, c)));
+          for (let column = 0; column < 8; column++) {
+            const k = 8 * row + column;
+            hessian[k] = round(at(hessian, k) + round(part * at(j, column)));
+          }
         }
       }
     }
-    for (let i = 0; i < 36; i += 7) hessian[i] = (hessian[i] as number) * (1 + 1e-3) + 1e-4;
+    const largest = Math.max(...[0, 9, 18, 27, 36, 45, 54, 63].map((i) => at(hessian, i)));
+    for (let i = 0; i < 64; i += 9)
+      hessian[i] = at(hessian, i) * (1 + 1e-3) + largest * 1e-6 + 1e-6;
     if (!(pixels.length > 0.05 * h * w)) break;
-    const step6 = solve(hessian, right);
-    now = now.map((v, i) => round(v - Math.min(Math.max(step6[i] as number, -0.1), 0.1)));
+    const delta = solve(hessian, right);
+    now = now.map((it, i) =>
+      i < 8 ? round(it - Math.min(Math.max(at(delta, i), -0.1), 0.1)) : it,
+    );
   }
-  return residuals(now).mismatch < residuals(start).mismatch ? now : start;
+  const [before, after] = [compare(start).mismatch, compare(now).mismatch];
+  const [kept, mismatch] = after < before ? [now, after] : [start, before];
+  if (!p.anchor) return { theta: kept, mismatch };
+  const { anchor, box = { y: 0, x: 0, h, w } } = p;
+  const moves = [0, 1, 2, 3].map((k) => {
+    const x = ((box.x + (k % 2) * box.w) * 2) / w - 1;
+    const y = ((box.y + Math.floor(k / 2) * box.h) * 2) / h - 1;
+    const [[u, v], [anchorU, anchorV]] = [place(kept, x, y), place(anchor, x, y)];
+    return Math.hypot(((u - anchorU) * w) / 2, ((v - anchorV) * h) / 2);
+  });
+  const take = moves.every((it) => it < 1) || mismatch < 0.9 * compare(anchor).mismatch;
+  return { theta: take ? kept : Float64Array.from(anchor), mismatch };
 }
