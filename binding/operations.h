@@ -8,9 +8,9 @@
 #include "ops/composite.h"
 #include "ops/conv2d.h"
 #include "ops/flow_warp.h"
-#include "ops/frame_distance.h"
 #include "ops/gauss_newton.h"
 #include "ops/linear.h"
+#include "ops/local_distance.h"
 #include "ops/masked_correlation.h"
 #include "ops/nonlocal_attention.h"
 #include "ops/normalize.h"
@@ -37,7 +37,7 @@ struct Operations {
   void (*masked_correlation)(Context&, const MaskedCorrelation&);
   void (*gauss_newton)(Context&, const GaussNewton&);
   void (*affine_sample)(Context&, const AffineSample&);
-  void (*frame_distance)(Context&, const FrameDistance&);
+  void (*local_distance)(Context&, const LocalDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
   void (*nonlocal_attention)(Context&, const NonlocalAttention&);
   void (*flow_warp)(Context&, const FlowWarp&);

@@ -189,10 +189,10 @@ void affine_sample(Call& call, const Operations& on) {
   call.push(on.affine_sample, p);
 }
 
-void frame_distance(Call& call, const Operations& on) {
+void local_distance(Call& call, const Operations& on) {
   const Tensor& aligned = *call.in[0];
-  call.push(on.frame_distance,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.input(0),
+  call.push(on.local_distance,
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), call.number("sigma"), call.input(0),
              call.input(1), call.input(2), call.input(3), call.output(0), call.output(1)});
 }
 
@@ -278,9 +278,9 @@ const std::unordered_map<std::string, Row> table = {
     {"conv2d", conv2d},
     {"conv2d_pack", conv2d_pack},
     {"flow_warp", flow_warp},
-    {"frame_distance", frame_distance},
     {"gauss_newton", gauss_newton},
     {"linear", linear},
+    {"local_distance", local_distance},
     {"masked_correlation", masked_correlation},
     {"nonlocal_attention", nonlocal_attention},
     {"normalize", normalize},

@@ -138,7 +138,7 @@ Operations table(const char* name) {
       run<MaskedCorrelation, masked_correlation>,
       run<GaussNewton, gauss_newton>,
       run<AffineSample, affine_sample>,
-      run<FrameDistance, frame_distance>,
+      run<LocalDistance, local_distance>,
       run<TemporalPool, temporal_pool>,
       run<NonlocalAttention, nonlocal_attention>,
       run<FlowWarp, flow_warp>,

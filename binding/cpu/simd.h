@@ -49,7 +49,7 @@ void pack_frame(Context&, const PackFrame&);
 void masked_correlation(Context&, const MaskedCorrelation&);
 void gauss_newton(Context&, const GaussNewton&);
 void affine_sample(Context&, const AffineSample&);
-void frame_distance(Context&, const FrameDistance&);
+void local_distance(Context&, const LocalDistance&);
 void temporal_pool(Context&, const TemporalPool&);
 void nonlocal_attention(Context&, const NonlocalAttention&);
 void flow_warp(Context&, const FlowWarp&);
