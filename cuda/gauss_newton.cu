@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(refine_threads)
   for (int turn = 0;; ++turn) {
     float seen[2] = {};  // how many, and their sum
     for (int i = threadIdx.x; i < n; i += refine_threads) {
-      const float2 place = place_of(theta, float(p.h), float(p.w), i % p.w, i / p.w);
+      const float2 place = affine_place_of(theta, float(p.h), float(p.w), i % p.w, i / p.w);
       const Tap tap = tap_zeros(place.x, place.y, p.h, p.w);
       float4 s = {};
 #pragma unroll

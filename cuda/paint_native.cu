@@ -87,7 +87,7 @@ template <int C>
 __device__ void pool(const PaintNative& p, const Reference* references, int y, int x, Pooled& to) {
   for (int r = 0; r < p.r; ++r) {
     const Reference& from = references[r];
-    const float2 at = place_of(from.theta, p.extent.h, p.extent.w, x, y);
+    const float2 at = affine_place_of(from.theta, p.extent.h, p.extent.w, x, y);
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     if (!(mix(tap, p.reference_seen[r]) > whole)) continue;
     const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];

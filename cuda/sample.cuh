@@ -89,11 +89,23 @@ __device__ inline Part bilinear_part(int i, float in, float out, int at, int siz
   return {first, min(first + 1, size - 1), inside ? (quotient - 1) * .5f - below + rest * .5f : 0};
 }
 
-// Where pixel (x, y) of a plane lies in another under theta [2, 3], see Note [corners]:
-// ((u + 1) * extent - 1) / 2, written as the pixel's own place and what theta moves it by, so that
-// the identity is exact and large planes lose little.
+// Where pixel (x, y) of a plane lies in another under a homography [3, 3], see Note [corners]:
+// ((u + 1) * extent - 1) / 2, written as the pixel's own place and what the homography moves it by,
+// so that the identity is exact and large planes lose little. What is no number stays none.
 __device__ inline float2 place_of(const float* theta, float extent_h, float extent_w, int x,
                                   int y) {
+  const float u = (x + .5f) * 2 / extent_w - 1, v = (y + .5f) * 2 / extent_h - 1;
+  float e = theta[6] * u + theta[7] * v + (theta[8] - 1);  // the denominator less 1
+  e = e < -.9f ? -.9f : e;
+  const float inverse = 1 / (1 + e);
+  const float du = (theta[0] - 1 - e) * u + (theta[1] * v + theta[2]);
+  const float dv = theta[3] * u + ((theta[4] - 1 - e) * v + theta[5]);
+  return make_float2(x + du * inverse * (extent_w / 2), y + dv * inverse * (extent_h / 2));
+}
+
+// The same under an affine transform [2, 3].
+__device__ inline float2 affine_place_of(const float* theta, float extent_h, float extent_w, int x,
+                                         int y) {
   const float u = (x + .5f) * 2 / extent_w - 1, v = (y + .5f) * 2 / extent_h - 1;
   const float du = (theta[0] - 1) * u + theta[1] * v + theta[2];
   const float dv = theta[3] * u + (theta[4] - 1) * v + theta[5];

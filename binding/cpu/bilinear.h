@@ -75,6 +75,37 @@ static inline Vec ramp(int from) {
   return v;
 }
 
+// Where the pixels of a plane lie in another under a homography [3, 3], see Note [corners]: the
+// homography less the identity, and what [-1, 1] spans, in pixels.
+struct Projective {
+  float m[9], h, w;
+};
+
+static inline Projective projective(const float* theta, float h, float w) {
+  Projective p;
+  for (int i = 0; i < 9; ++i) p.m[i] = theta[i] - float(i % 4 == 0);
+  p.h = h;
+  p.w = w;
+  return p;
+}
+
+// The places of pixels x to x + block - 1 of row y, in pixels: ((u + 1) * w - 1) / 2, written as the
+// pixel's own place and what the homography moves it by, so that the identity is exact and large
+// planes lose little. What is no number stays none.
+static inline void places(const Projective& p, int x, int y, float* to_x, float* to_y) {
+  const float* m = p.m;
+  const float v = (float(y) + .5f) * 2 / p.h - 1, step = 2 / p.w;
+  const float across = m[1] * v + m[2], down = m[4] * v + m[5], over = m[7] * v + m[8];
+  for (int i = 0; i < block; i += lanes) {
+    const Vec at = ramp(x + i), u = (at + .5f) * step - 1;
+    Vec e = m[6] * u + over;  // the denominator less 1
+    e = e < -.9f ? splat(-.9f) : e;
+    const Vec inverse = 1 / (1 + e);
+    store(to_x + i, at + ((m[0] - e) * u + across) * inverse * (p.w / 2));
+    store(to_y + i, float(y) + (m[3] * u + (down - e * v)) * inverse * (p.h / 2));
+  }
+}
+
 // The taps of output pixels x to x + n - 1 of row y, n at most `block`. False, with nothing done,
 // unless all their pixels lie inside the plane and none is its last, so that three channels can be
 // read as four.
@@ -115,6 +146,25 @@ static inline void border_taps(const float* x, const float* y, int h, int w, Tap
     set_taps(taps, i, iv * w + iu, u - __builtin_convertvector(iu, Vec),
              v - __builtin_convertvector(iv, Vec));
   }
+}
+
+// The taps of n positions, at most `block`. False unless all their pixels lie inside the plane and
+// none is its last, so that three channels can be read as four.
+static inline bool inside_taps(const float* x, const float* y, int n, int h, int w, Taps& taps) {
+  if (h < 2 || w < 2) return false;
+  border_taps(x, y, h, w, taps);
+  IVec inside = ~IVec{};
+  for (int i = 0; i < block; i += lanes) {
+    const Vec u = load(x + i), v = load(y + i);
+    IVec at;
+    __builtin_memcpy(&at, taps.at + i, sizeof at);
+    const IVec fits =
+        (u >= 0) & (u <= float(w - 1)) & (v >= 0) & (v <= float(h - 1)) & (at < (h - 1) * w - 2);
+    inside &= fits | (ramp(i) >= float(n));
+  }
+  bool all = true;
+  for (int k = 0; k < lanes; ++k) all &= inside[k] != 0;
+  return all;
 }
 
 // Pixels of C channels, C 3 or 4, in a plane w wide.
