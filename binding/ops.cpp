@@ -197,9 +197,10 @@ void local_distance(Call& call, const Operations& on) {
 }
 
 void temporal_pool(Call& call, const Operations& on) {
-  const Tensor& aligned = *call.in[0];
+  const Tensor &aligned = *call.in[0], &distance = *call.in[2];
   call.push(on.temporal_pool,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"),
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), distance.dim(1),
+             distance.dim(2), call.number("scale"), call.number("doubt"), call.number("slope"),
              call.input(0), call.input(1), call.input(2), call.input(3), call.input(4),
              call.input(5), call.output(0), call.output(1), call.output(2)});
 }

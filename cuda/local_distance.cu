@@ -196,7 +196,7 @@ __global__ void __launch_bounds__(threads)
 
 Gaussian gaussian_of(float sigma) {
   const double s = double(sigma) / cell;
-  Gaussian to;
+  Gaussian to{};
   to.radius = int(2.5 * s + .5);
   double weight[LocalDistance::max_radius + 1], sum = 0;
   for (int i = 0; i <= to.radius; ++i) {

@@ -89,6 +89,17 @@ __device__ inline Part bilinear_part(int i, float in, float out, int at, int siz
   return {first, min(first + 1, size - 1), inside ? (quotient - 1) * .5f - below + rest * .5f : 0};
 }
 
+// One channel of pixels of c in a plane w wide.
+template <class T>
+__device__ float mix_parts(const T* plane, int w, const Part& rows, const Part& columns, int c = 1,
+                           int channel = 0) {
+  const T *upper = plane + int64_t(rows.first) * w * c, *lower = plane + int64_t(rows.last) * w * c;
+  const int left = columns.first * c + channel, right = columns.last * c + channel;
+  const float a = value(upper[left]) * (1 - rows.t) + value(lower[left]) * rows.t;
+  const float b = value(upper[right]) * (1 - rows.t) + value(lower[right]) * rows.t;
+  return a * (1 - columns.t) + b * columns.t;
+}
+
 // Where pixel (x, y) of a plane lies in another under a homography [3, 3], see Note [corners]:
 // ((u + 1) * extent - 1) / 2, written as the pixel's own place and what the homography moves it by,
 // so that the identity is exact and large planes lose little. What is no number stays none.

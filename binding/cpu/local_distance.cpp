@@ -48,12 +48,12 @@ Four four(const float* p) { return {{quad(p), quad(p + 4), quad(p + 8)}}; }
 
 // A colour for each of them, and what a pixel's colours are multiplied by.
 Four repeated(const float* p) {
-  return {{Quad{p[0], p[1], p[2], p[0]}, Quad{p[1], p[2], p[0], p[1]},
-           Quad{p[2], p[0], p[1], p[2]}}};
+  return {
+      {Quad{p[0], p[1], p[2], p[0]}, Quad{p[1], p[2], p[0], p[1]}, Quad{p[2], p[0], p[1], p[2]}}};
 }
 Four spread(Quad v) {
-  return {{Quad{v[0], v[0], v[0], v[1]}, Quad{v[1], v[1], v[2], v[2]},
-           Quad{v[2], v[3], v[3], v[3]}}};
+  return {
+      {Quad{v[0], v[0], v[0], v[1]}, Quad{v[1], v[1], v[2], v[2]}, Quad{v[2], v[3], v[3], v[3]}}};
 }
 
 Quad both(const float* seen, const float* target_seen) { return quad(seen) * quad(target_seen); }

@@ -63,9 +63,7 @@ export function localDistance(p: LocalDistance, round: Round) {
     frame[3 * pixel + k] as number;
   const channels = [0, 1, 2].map((k) =>
     windowed(
-      means((pixel) =>
-        clamp(round(colour(p.target, pixel, k) - colour(p.aligned, pixel, k)), 0.3),
-      ),
+      means((pixel) => clamp(round(colour(p.target, pixel, k) - colour(p.aligned, pixel, k)), 0.3)),
       0.03,
     ),
   );
