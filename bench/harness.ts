@@ -103,6 +103,10 @@ export class Feed {
     return this.upload(this.random.thetas(references, 0.02), references, 2, 3);
   }
 
+  homographies(): Tensor {
+    return this.upload(this.random.homographies(references, 0.02), references, 3, 3);
+  }
+
   clear(): void {
     for (const it of this.#made.splice(0)) it.dispose();
   }

@@ -74,6 +74,14 @@ export class Random {
     const identity = [1, 0, 0, 0, 1, 0];
     return this.values(6 * r, -size, size).map((d, i) => (identity[i % 6] as number) + d);
   }
+
+  /** Homographies [r 3 3] at most `size` from the identity in each number; the last is 1. */
+  homographies(r: number, size: number): Float32Array<ArrayBuffer> {
+    const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+    return this.values(9 * r, -size, size).map((d, i) => {
+      return (identity[i % 9] as number) + (i % 9 === 8 ? 0 : d);
+    });
+  }
 }
 
 /** The part of a plane that lies in a window, as a plane of its own. */
