@@ -25,6 +25,9 @@ namespace {
 
 constexpr int tile_w = 32, tile_h = 4;  // a warp is a row of pixels, whose taps share lines
 constexpr int threads = tile_w * tile_h;
+// Of a multiprocessor, at 64 registers a thread: left alone, ptxas takes 96, and fewer reads are under
+// way at a time.
+constexpr int blocks = 8;
 constexpr int copied = 16;  // bytes at once
 
 // How many of the four bytes of a word are 0.
@@ -87,7 +90,7 @@ __device__ void pool(const PaintNative& p, const float* theta, int y, int x, con
 __device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 template <class T, int C>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, blocks)
     paint_pixels(const __grid_constant__ PaintNative p, unsigned* counts) {
   __shared__ float theta[max_references * 9];
   const int column = blockIdx.x * tile_w + threadIdx.x % tile_w;
