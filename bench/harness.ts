@@ -98,11 +98,7 @@ export class Feed {
     return Array.from({ length: references }, (_, i) => make((i / references - 0.5) / 2));
   }
 
-  /** Transforms close to the identity, [r 2 3]. */
-  thetas(): Tensor {
-    return this.upload(this.random.thetas(references, 0.02), references, 2, 3);
-  }
-
+  /** Homographies close to the identity, [r 3 3]. */
   homographies(): Tensor {
     return this.upload(this.random.homographies(references, 0.02), references, 3, 3);
   }

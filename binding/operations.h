@@ -8,10 +8,10 @@
 #include "ops/composite.h"
 #include "ops/conv2d.h"
 #include "ops/flow_warp.h"
-#include "ops/frame_distance.h"
 #include "ops/gauss_newton.h"
 #include "ops/homography_sample.h"
 #include "ops/linear.h"
+#include "ops/local_distance.h"
 #include "ops/masked_correlation.h"
 #include "ops/nonlocal_attention.h"
 #include "ops/normalize.h"
@@ -42,7 +42,7 @@ struct Operations {
   void (*refinement_level)(Context&, const RefinementLevel&);
   void (*gauss_newton)(Context&, const GaussNewton&);
   void (*homography_sample)(Context&, const HomographySample&);
-  void (*frame_distance)(Context&, const FrameDistance&);
+  void (*local_distance)(Context&, const LocalDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
   void (*push_pull)(Context&, const PushPull&);
   void (*nonlocal_attention)(Context&, const NonlocalAttention&);

@@ -208,17 +208,18 @@ void homography_sample(Call& call, const Operations& on) {
   call.push(on.homography_sample, p);
 }
 
-void frame_distance(Call& call, const Operations& on) {
+void local_distance(Call& call, const Operations& on) {
   const Tensor& aligned = *call.in[0];
-  call.push(on.frame_distance,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.input(0),
+  call.push(on.local_distance,
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), call.number("sigma"), call.input(0),
              call.input(1), call.input(2), call.input(3), call.output(0), call.output(1)});
 }
 
 void temporal_pool(Call& call, const Operations& on) {
-  const Tensor& aligned = *call.in[0];
+  const Tensor &aligned = *call.in[0], &distance = *call.in[2];
   call.push(on.temporal_pool,
-            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), call.number("scale"),
+            {aligned.dim(0), aligned.dim(1), aligned.dim(2), aligned.dim(3), distance.dim(1),
+             distance.dim(2), call.number("scale"), call.number("doubt"), call.number("slope"),
              call.input(0), call.input(1), call.input(2), call.input(3), call.input(4),
              call.input(5), call.output(0), call.output(1), call.output(2)});
 }
@@ -267,7 +268,7 @@ void composite(Call& call, const Operations& on) {
 void paint_native(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[0];
   PaintNative p{};
-  p.r = call.in[5]->dim(0);
+  p.r = call.in[6]->dim(0);
   p.h = frame.dim(1);
   p.w = frame.dim(2);
   p.c = frame.dim(3);
@@ -275,19 +276,24 @@ void paint_native(Call& call, const Operations& on) {
               call.integer("outX")};
   p.plane = call.extent("plane");
   p.extent = call.extent("extent");
+  p.local_h = call.in[7]->dim(1);
+  p.local_w = call.in[7]->dim(2);
   p.scale = call.number("scale");
+  p.doubt = call.number("doubt");
+  p.slope = call.number("slope");
   p.scale_y = call.number("scaleY");
   p.scale_x = call.number("scaleX");
   p.frame = call.input<uint8_t>(0);
   p.seen = call.input<uint8_t>(1);
   p.previous = call.input<uint8_t>(2);
-  p.motion = call.window(3, "motion");
+  p.motion = call.input(3);
   p.decoded = call.window(4, "decoded");
-  p.theta = call.input(5);
-  p.distance = call.input(6);
-  p.exposure = call.input(7);
-  references(call, 8, p.r, p.reference);
-  references(call, 8 + p.r, p.r, p.reference_seen);
+  p.coarse = call.input(5);
+  p.theta = call.input(6);
+  p.distance = call.input(7);
+  p.offset = call.input(8);
+  references(call, 9, p.r, p.reference);
+  references(call, 9 + p.r, p.r, p.reference_seen);
   p.output = call.output<uint8_t>(0);
   p.counts = call.output(1);
   call.push(on.paint_native, p);
@@ -303,10 +309,10 @@ const std::unordered_map<std::string, Row> table = {
     {"conv2d", conv2d},
     {"conv2d_pack", conv2d_pack},
     {"flow_warp", flow_warp},
-    {"frame_distance", frame_distance},
     {"gauss_newton", gauss_newton},
     {"homography_sample", homography_sample},
     {"linear", linear},
+    {"local_distance", local_distance},
     {"masked_correlation", masked_correlation},
     {"nonlocal_attention", nonlocal_attention},
     {"normalize", normalize},

@@ -1,6 +1,6 @@
-// Mixes what was copied, what was synthesised and what came before into the new frame.
+// Mixes the coarse frame, what corrects it and what came before into the new frame.
 //
-//   g = decoded[3] known     raw = g coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
+//   g = decoded[3] known     raw = coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
 //   output = m raw + (1 - m) previous, or raw without a previous frame
 //
 //   windows: decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1]
@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(threads) blend_pixels(const __grid_constant__ 
   if (p.previous.data) m = 1 / (1 + expf(-value(pixel<T>(p.motion, y, x)[2])));
 #pragma unroll
   for (int k = 0; k < 3; ++k) {
-    float v = gate * value(coarse[k]) + (1 - gate) * value(decoded[k]);
+    float v = value(coarse[k]) + (1 - gate) * value(decoded[k]);
     if (p.previous.data) v = m * v + (1 - m) * value(pixel<T>(p.previous, y, x)[k]);
     map<T>(p.output)[i * 3 + k] = stored<T>(v);
   }

@@ -140,7 +140,7 @@ Operations table(const char* name) {
       run<RefinementLevel, refinement_level>,
       run<GaussNewton, gauss_newton>,
       run<HomographySample, homography_sample>,
-      run<FrameDistance, frame_distance>,
+      run<LocalDistance, local_distance>,
       run<TemporalPool, temporal_pool>,
       run<PushPull, push_pull>,
       run<NonlocalAttention, nonlocal_attention>,

@@ -67,9 +67,9 @@ __global__ void __launch_bounds__(threads)
 
 // A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
 // exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
-struct Projective {
+struct Displacement {
   float across[3], down[3], depth[3];
-  __device__ explicit Projective(const float* h) {
+  __device__ explicit Displacement(const float* h) {
     float nothing = 0;
     for (int i = 0; i < 9; ++i) nothing += 0 * h[i];
     for (int i = 0; i < 3; ++i) {
@@ -81,11 +81,11 @@ struct Projective {
 };
 
 // Where a position (x, y) lies in the reference: moved by du, dv, at depth d.
-struct Place {
+struct Moved {
   float du, dv, d;
 };
 
-__device__ Place place_of(const Projective& t, float x, float y) {
+__device__ Moved move(const Displacement& t, float x, float y) {
   float e = t.depth[0] * x + (t.depth[1] * y + t.depth[2]);
   e = e < nearest - 1 ? nearest - 1 : e;
   const float d = 1 + e;
@@ -137,13 +137,13 @@ struct Fit {
 
 // sampled: r (not yet less its mean) and m of every pixel.
 template <class T>
-__device__ Fit compare(const GaussNewton& p, const Projective& theta, const float4* stack,
+__device__ Fit compare(const GaussNewton& p, const Displacement& theta, const float4* stack,
                        float4* sampled, float (*partial)[refine_warps + 1], float* sums) {
   const int n = p.h * p.w;
   float seen[5] = {};  // how many, the sum of m, those of m r
   for (int i = threadIdx.x; i < n; i += refine_threads) {
     const int x = i % p.w, y = i / p.w;
-    const Place place = place_of(theta, centre(x, p.w), centre(y, p.h));
+    const Moved place = move(theta, centre(x, p.w), centre(y, p.h));
     const Tap tap = tap_zeros(float(x) + place.du * float(p.w) / 2,
                               float(y) + place.dv * float(p.h) / 2, p.h, p.w);
     const float4 s = mix_four(tap, stack);
@@ -189,7 +189,7 @@ __device__ constexpr int term(int i, int j) {
   return twin ? at(other, j - j % 3 + i % 3) : at(i, j);
 }
 
-__device__ void add_products(const GaussNewton& p, const Projective& theta, const Fit& fit,
+__device__ void add_products(const GaussNewton& p, const Displacement& theta, const Fit& fit,
                              const float4* slopes, const float4* sampled, float* mine) {
   const int n = p.h * p.w;
   const float sigma = fit.size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
@@ -198,7 +198,7 @@ __device__ void add_products(const GaussNewton& p, const Projective& theta, cons
     if (!(r.w > 0)) continue;
     const int column = i % p.w, row = i / p.w;
     const float x = centre(column, p.w), y = centre(row, p.h);
-    const Place place = place_of(theta, x, y);
+    const Moved place = move(theta, x, y);
     const Tap tap = tap_zeros(float(column) + place.du * float(p.w) / 2,
                               float(row) + place.dv * float(p.h) / 2, p.h, p.w);
     const float4 gx = mix_four(tap, slopes), gy = mix_four(tap, slopes + n);
@@ -272,11 +272,11 @@ __device__ void step(float* theta, const float* sums) {
 
 // Whether no corner of the box lies a pixel or more away from where another homography takes it.
 __device__ bool stays(const GaussNewton& p, const float* theta, const float* other) {
-  const Projective a(theta), b(other);
+  const Displacement a(theta), b(other);
   for (int k = 0; k < 4; ++k) {
     const float x = (p.box.x + float(k % 2) * p.box.w) * 2 / float(p.w) - 1;
     const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
-    const Place from = place_of(a, x, y), to = place_of(b, x, y);
+    const Moved from = move(a, x, y), to = move(b, x, y);
     const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
     if (!(dx * dx + dy * dy < 1)) return false;
   }
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(refine_threads)
   const int turns = p.steps + (anchor ? 2 : 1);  // the last one is the anchor's, if there is one
   for (int turn = 0; turn < turns; ++turn) {
     const bool last = turn > p.steps;
-    const Projective now(last ? anchor : theta);
+    const Displacement now(last ? anchor : theta);
     const Fit fit = compare<T>(p, now, stack, sampled, partial, sums);
     if (last) {
       least = fit.mismatch;

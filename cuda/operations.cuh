@@ -19,7 +19,7 @@ void masked_correlation(Context&, const MaskedCorrelation&);
 void refinement_level(Context&, const RefinementLevel&);
 void gauss_newton(Context&, const GaussNewton&);
 void homography_sample(Context&, const HomographySample&);
-void frame_distance(Context&, const FrameDistance&);
+void local_distance(Context&, const LocalDistance&);
 void temporal_pool(Context&, const TemporalPool&);
 void push_pull(Context&, const PushPull&);
 void nonlocal_attention(Context&, const NonlocalAttention&);

@@ -1,14 +1,14 @@
 // Fills the hole of an 8-bit frame at its own size, see the formula in lib/ops/paint_native.ts.
 //
 //   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
-//   theta [r, 2, 3]   distance [r]   exposure [r, 3]
-//   windows: decoded [h, w, 4]   motion [h, w, 3]
+//   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
+//   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
 //   counts [2]: hole pixels, and those of them in bounds that a reference shows
 //
 // 1. copy_frame: a thread copies 16 pixels and counts those of the hole.
 // 2. paint_pixels: a block makes 32 x 4 pixels of the bounds, a thread one. It goes through the
 //    references once and keeps sums relative to the nearest that it has met; nothing of a reference
-//    is read but what shows the hole.
+//    is read but what shows the hole, and of the maps what few pixels share.
 // Bound by the four bytes and four pixels that are read of each reference.
 // Contract: lib/ops/paint_native.ts
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include "operations.cuh"
 #include "reduce.cuh"
 #include "sample.cuh"
+#include "softmax.cuh"
 
 namespace aa::cuda {
 
@@ -24,6 +25,9 @@ namespace {
 
 constexpr int tile_w = 32, tile_h = 4;  // a warp is a row of pixels, whose taps share lines
 constexpr int threads = tile_w * tile_h;
+// Of a multiprocessor, at 64 registers a thread: left alone, ptxas takes 96, and fewer reads are under
+// way at a time.
+constexpr int blocks = 8;
 constexpr int copied = 16;  // bytes at once
 
 // How many of the four bytes of a word are 0.
@@ -62,64 +66,33 @@ __global__ void __launch_bounds__(threads)
   if (threadIdx.x % warp_size == 0 && sum > 0) atomicAdd(&counts[0], unsigned(sum));
 }
 
-// A reference as the pixels of a block read it.
-struct alignas(16) Reference {
-  float theta[6];
-  float logit;  // -scale distance
-  float exposure[3];
-};
-
-// Weighted sums of colours, relative to the largest logit so far.
-struct Pooled {
-  float largest = -INFINITY, total = 0, sum[3] = {};
-
-  __device__ void add(float logit, const float (&colour)[3]) {
-    const float over = logit - largest, factor = expf(-fabsf(over));
-    const float before = over > 0 ? factor : 1, weight = over > 0 ? 1 : factor;
-    largest = fmaxf(largest, logit);
-    total = total * before + weight;
-#pragma unroll
-    for (int k = 0; k < 3; ++k) sum[k] = sum[k] * before + weight * colour[k];
-  }
-};
-
-template <int C>
-__device__ void pool(const PaintNative& p, const Reference* references, int y, int x, Pooled& to) {
+// Adds what the references show at a pixel: colours, and the distance.
+template <class T, int C>
+__device__ void pool(const PaintNative& p, const float* theta, int y, int x, const Part& rows,
+                     const Part& columns, Softmax<4>& to) {
+  const int64_t area = int64_t(p.local_h) * p.local_w;
   for (int r = 0; r < p.r; ++r) {
-    const Reference& from = references[r];
-    const float2 at = affine_place_of(from.theta, p.extent.h, p.extent.w, x, y);
+    const float2 at = place_of(theta + r * 9, p.extent.h, p.extent.w, x, y);
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     if (!(mix(tap, p.reference_seen[r]) > whole)) continue;
     const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
-    float colour[3];
+    float values[4];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {
-      colour[k] = mix(tap, p.reference[r], C, k) * (1 / 127.5f) - inside - from.exposure[k];
+      values[k] = mix(tap, p.reference[r], C, k) * (1 / 127.5f) - inside +
+                  mix_parts(map<T>(p.offset) + r * area * 3, p.local_w, rows, columns, 3, k);
     }
-    to.add(from.logit, colour);
+    values[3] = mix_parts(map<T>(p.distance) + r * area, p.local_w, rows, columns);
+    to.add(-p.scale * values[3], values);
   }
 }
 
-// Channels of a pixel between four of a window.
-template <class T, int C>
-__device__ void enlarge(const Window& window, const Part& rows, const Part& columns,
-                        float (&out)[C]) {
-  const T* data = map<T>(window.data);
-  const T* upper = data + int64_t(rows.first) * window.w * C;
-  const T* lower = data + int64_t(rows.last) * window.w * C;
-  const int left = columns.first * C, right = columns.last * C;
-#pragma unroll
-  for (int k = 0; k < C; ++k) {
-    const float a = value(upper[left + k]) * (1 - rows.t) + value(lower[left + k]) * rows.t;
-    const float b = value(upper[right + k]) * (1 - rows.t) + value(lower[right + k]) * rows.t;
-    out[k] = a * (1 - columns.t) + b * columns.t;
-  }
-}
+__device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 template <class T, int C>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(threads, blocks)
     paint_pixels(const __grid_constant__ PaintNative p, unsigned* counts) {
-  __shared__ Reference references[max_references];
+  __shared__ float theta[max_references * 9];
   const int column = blockIdx.x * tile_w + threadIdx.x % tile_w;
   const int row = blockIdx.y * tile_h + threadIdx.x / tile_w;
   const int x = p.bounds.x + column, y = p.bounds.y + row;
@@ -127,34 +100,41 @@ __global__ void __launch_bounds__(threads)
   const bool hole = column < p.bounds.w && row < p.bounds.h && p.seen[at] == 0;
   if (!__syncthreads_or(hole)) return;
 
-  for (int r = threadIdx.x; r < p.r; r += threads) {
-    Reference& to = references[r];
-    for (int k = 0; k < 6; ++k) to.theta[k] = p.theta[r * 6 + k];
-    for (int k = 0; k < 3; ++k) to.exposure[k] = p.exposure[r * 3 + k];
-    to.logit = -p.scale * p.distance[r];
-  }
+  for (int i = threadIdx.x; i < p.r * 9; i += threads) theta[i] = p.theta[i];
   __syncthreads();
 
-  Pooled pooled;
+  Softmax<4> pooled;
   if (hole) {
-    pool<C>(p, references, y, x, pooled);
-    float made[4], colour[3];
-    enlarge<T>(p.decoded, bilinear_part(y, p.plane.h, p.extent.h, p.decoded.y, p.decoded.h),
-               bilinear_part(x, p.plane.w, p.extent.w, p.decoded.x, p.decoded.w), made);
-    const bool known = pooled.total > 0;
-    const float gate = known ? made[3] : 0;
+    const Part rows = bilinear_part(y, float(p.local_h), p.extent.h, 0, p.local_h);
+    const Part columns = bilinear_part(x, float(p.local_w), p.extent.w, 0, p.local_w);
+    pool<T, C>(p, theta, y, x, rows, columns, pooled);
+    const bool any = pooled.total > 0;
+    const float known = any ? sigmoid(p.slope * (p.doubt - pooled.sum[3] / pooled.total)) : 0;
+
+    const int coarse_h = int(p.plane.h), coarse_w = int(p.plane.w);
+    const Part coarse_rows = bilinear_part(y, p.plane.h, p.extent.h, 0, coarse_h);
+    const Part coarse_columns = bilinear_part(x, p.plane.w, p.extent.w, 0, coarse_w);
+    const Window& decoded = p.decoded;
+    const Part made_rows = bilinear_part(y, p.plane.h, p.extent.h, decoded.y, decoded.h);
+    const Part made_columns = bilinear_part(x, p.plane.w, p.extent.w, decoded.x, decoded.w);
+    const auto made = [&](int k) {
+      return mix_parts(map<T>(decoded.data), decoded.w, made_rows, made_columns, 4, k);
+    };
+    const float correction = 1 - made(3) * known;
+    float colour[3];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {
-      const float copy = known ? pooled.sum[k] / pooled.total : 0;
-      colour[k] = gate * copy + (1 - gate) * made[k];
+      const float copy = any ? pooled.sum[k] / pooled.total : 0;
+      const float coarse = mix_parts(map<T>(p.coarse), coarse_w, coarse_rows, coarse_columns, 3, k);
+      colour[k] = known * copy + (1 - known) * coarse + correction * made(k);
     }
     if (p.previous) {
-      float motion[3];
-      enlarge<T>(p.motion, bilinear_part(y, float(p.motion.h), p.extent.h, 0, p.motion.h),
-                 bilinear_part(x, float(p.motion.w), p.extent.w, 0, p.motion.w), motion);
-      const float m = 1 / (1 + expf(-motion[2]));
+      const auto motion = [&](int k) {
+        return mix_parts(map<T>(p.motion), p.local_w, rows, columns, 3, k);
+      };
+      const float m = sigmoid(motion(2));
       const Tap tap =
-          tap_border(float(x) + p.scale_x * motion[0], float(y) + p.scale_y * motion[1], p.h, p.w);
+          tap_border(float(x) + p.scale_x * motion(0), float(y) + p.scale_y * motion(1), p.h, p.w);
 #pragma unroll
       for (int k = 0; k < 3; ++k) {
         const float before = mix(tap, p.previous, C, k) * (1 / 127.5f) - 1;

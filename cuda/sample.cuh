@@ -89,6 +89,17 @@ __device__ inline Part bilinear_part(int i, float in, float out, int at, int siz
   return {first, min(first + 1, size - 1), inside ? (quotient - 1) * .5f - below + rest * .5f : 0};
 }
 
+// One channel of pixels of c in a plane w wide.
+template <class T>
+__device__ float mix_parts(const T* plane, int w, const Part& rows, const Part& columns, int c = 1,
+                           int channel = 0) {
+  const T *upper = plane + int64_t(rows.first) * w * c, *lower = plane + int64_t(rows.last) * w * c;
+  const int left = columns.first * c + channel, right = columns.last * c + channel;
+  const float a = value(upper[left]) * (1 - rows.t) + value(lower[left]) * rows.t;
+  const float b = value(upper[right]) * (1 - rows.t) + value(lower[right]) * rows.t;
+  return a * (1 - columns.t) + b * columns.t;
+}
+
 // Where pixel (x, y) of a plane lies in another under a homography [3, 3], see Note [corners]:
 // ((u + 1) * extent - 1) / 2, written as the pixel's own place and what the homography moves it by,
 // so that the identity is exact and large planes lose little. What is no number stays none.
@@ -101,15 +112,6 @@ __device__ inline float2 place_of(const float* theta, float extent_h, float exte
   const float du = (theta[0] - 1 - e) * u + (theta[1] * v + theta[2]);
   const float dv = theta[3] * u + ((theta[4] - 1 - e) * v + theta[5]);
   return make_float2(x + du * inverse * (extent_w / 2), y + dv * inverse * (extent_h / 2));
-}
-
-// The same under an affine transform [2, 3].
-__device__ inline float2 affine_place_of(const float* theta, float extent_h, float extent_w, int x,
-                                         int y) {
-  const float u = (x + .5f) * 2 / extent_w - 1, v = (y + .5f) * 2 / extent_h - 1;
-  const float du = (theta[0] - 1) * u + theta[1] * v + theta[2];
-  const float dv = theta[3] * u + (theta[4] - 1) * v + theta[5];
-  return make_float2(x + du * extent_w / 2, y + dv * extent_h / 2);
 }
 
 }  // namespace aa::cuda

@@ -1,19 +1,22 @@
-// Pools aligned references over time, weighted by how well each matches the target, into what the
-// target lacks.
+// Pools aligned references over time, weighted by how well each matches the target around a pixel,
+// into what the target lacks.
 //
-//   weight[r, p] = softmax over those r with seen[r, p] of -scale * distance[r]
-//   pooled[p, c] = sum over r of weight[r, p] * (aligned[r, p, c] - offset[r, c])
+//   weight[r, p] = softmax over those r with seen[r, p] of -scale * distance[r](p)
+//   pooled[p, c] = sum over r of weight[r, p] * (aligned[r, p, c] + offset[r, c](p))
 //   borrowed[p]  = (1 - target_seen[p]) * (any of seen[r, p])
-//   filled = target * target_seen + pooled * borrowed     known = max(target_seen, borrowed)
+//   trust[p] = sigmoid(slope * (doubt - sum over r of weight[r, p] * distance[r](p)))
+//   filled = target * target_seen + pooled * borrowed     known = max(target_seen, borrowed * trust)
 //
-//   aligned [r, h, w, c]   seen [r, h, w]   distance [r]   offset [r, c]
-//   target, filled [h, w, c]   target_seen, borrowed, known [h, w]
+//   aligned [r, h, w, c]   seen [r, h, w]   target, filled [h, w, c]
+//   target_seen, borrowed, known [h, w]
+//   distance [r, dh, dw]   offset [r, dh, dw, c]   enlarged bilinearly
 //
 // A thread makes 16 bytes of a cell's channels, or one channel, and goes through the references
-// twice: the best that sees the cell, then the sums. Bound by memory: aligned is read once, where
-// the target is hidden.   Contract: lib/ops/temporal_pool.ts
-#include "map.cuh"
+// once. Bound by memory: aligned is read once, where the target is hidden.
+// Contract: lib/ops/temporal_pool.ts
 #include "operations.cuh"
+#include "sample.cuh"
+#include "softmax.cuh"
 
 namespace aa::cuda {
 
@@ -23,51 +26,54 @@ constexpr int threads = 128;
 
 template <class T, int N>
 __global__ void __launch_bounds__(threads) pool(const __grid_constant__ TemporalPool p, int parts) {
-  using Part = Vector<T, N>;
+  using Channels = Vector<T, N>;
   const int64_t cells = int64_t(p.h) * p.w, i = int64_t(blockIdx.x) * threads + threadIdx.x;
   const int64_t cell = i / parts;
   if (cell >= cells) return;
   const int channel = int(i - cell * parts) * N;
-  const float own = p.target ? value(map<T>(p.target_seen)[cell]) : 0;
+  const float own = value(map<T>(p.target_seen)[cell]);
 
-  float best = INFINITY;  // of scale times distance
-  bool any = false;
+  Softmax<N + 1> pooled;  // channels, and the distance
   if (own < 1) {
-    for (int r = 0; r < p.r; ++r) {
-      if (value(map<T>(p.seen)[r * cells + cell]) > .5f) {
-        best = fminf(best, p.scale * p.distance[r]);
-        any = true;
-      }
-    }
-  }
-  const float borrowed = any ? 1 - own : 0;
-  float sums[N] = {}, total = 0;
-  if (any) {
+    const int y = int(cell / p.w), x = int(cell - int64_t(y) * p.w);
+    const int64_t area = int64_t(p.distance_h) * p.distance_w;
+    const Part rows = bilinear_part(y, float(p.distance_h), float(p.h), 0, p.distance_h);
+    const Part columns = bilinear_part(x, float(p.distance_w), float(p.w), 0, p.distance_w);
     for (int r = 0; r < p.r; ++r) {
       if (!(value(map<T>(p.seen)[r * cells + cell]) > .5f)) continue;
-      const float weight = expf(best - p.scale * p.distance[r]);
-      const Part part =
-          *reinterpret_cast<const Part*>(map<T>(p.aligned) + (r * cells + cell) * p.c + channel);
-      total += weight;
+      const T* distances = map<T>(p.distance) + r * area;
+      const float distance = mix_parts(distances, p.distance_w, rows, columns);
+      const auto part = *reinterpret_cast<const Channels*>(map<T>(p.aligned) +
+                                                           (r * cells + cell) * p.c + channel);
+      float values[N + 1];
 #pragma unroll
       for (int k = 0; k < N; ++k) {
-        const float offset = p.offset ? p.offset[int64_t(r) * p.c + channel + k] : 0;
-        sums[k] += weight * (value(part.at[k]) - offset);
+        values[k] = value(part.at[k]);
+        if (p.offset) {
+          values[k] += mix_parts(map<T>(p.offset) + r * area * p.c, p.distance_w, rows, columns,
+                                 p.c, channel + k);
+        }
       }
+      values[N] = distance;
+      pooled.add(-p.scale * distance, values);
     }
   }
-  Part target = {};
-  if (own > 0) target = *reinterpret_cast<const Part*>(map<T>(p.target) + cell * p.c + channel);
-  Part filled;
+  const bool any = pooled.total > 0;
+  const float borrowed = any ? 1 - own : 0;
+  Channels target = {};
+  if (own > 0) target = *reinterpret_cast<const Channels*>(map<T>(p.target) + cell * p.c + channel);
+  Channels filled;
 #pragma unroll
   for (int k = 0; k < N; ++k) {
-    const float pooled = any ? sums[k] / total * borrowed : 0;
-    filled.at[k] = stored<T>(own > 0 ? value(target.at[k]) * own + pooled : pooled);
+    const float mean = any ? pooled.sum[k] / pooled.total * borrowed : 0;
+    filled.at[k] = stored<T>(own > 0 ? value(target.at[k]) * own + mean : mean);
   }
-  *reinterpret_cast<Part*>(map<T>(p.filled) + cell * p.c + channel) = filled;
+  *reinterpret_cast<Channels*>(map<T>(p.filled) + cell * p.c + channel) = filled;
   if (channel == 0) {
+    const float distance = any ? pooled.sum[N] / pooled.total : 0;
+    const float trust = 1 / (1 + expf(-p.slope * (p.doubt - distance)));
     map<T>(p.borrowed)[cell] = stored<T>(borrowed);
-    map<T>(p.known)[cell] = stored<T>(fmaxf(own, borrowed));
+    map<T>(p.known)[cell] = stored<T>(fmaxf(own, borrowed * trust));
   }
 }
 

@@ -69,12 +69,6 @@ export class Random {
     });
   }
 
-  /** Affine transforms [r 2 3] at most `size` from the identity in each number. */
-  thetas(r: number, size: number): Float32Array<ArrayBuffer> {
-    const identity = [1, 0, 0, 0, 1, 0];
-    return this.values(6 * r, -size, size).map((d, i) => (identity[i % 6] as number) + d);
-  }
-
   /** Homographies [r 3 3] at most `size` from the identity in each number; the last is 1. */
   homographies(r: number, size: number): Float32Array<ArrayBuffer> {
     const identity = [1, 0, 0, 0, 1, 0, 0, 0, 1];

@@ -8,6 +8,7 @@ export const cases = (feed: Feed): Case[] => {
     seen: feed.seen(native, shift, true),
   });
   const own = boundsOf(work);
+  const local = shrink(work, 4);
   const pixels = native.h * native.w;
   return [
     {
@@ -18,15 +19,18 @@ export const cases = (feed: Feed): Case[] => {
         const inputs = {
           target: frame(),
           references: feed.each(frame),
-          theta: feed.thetas(),
-          distance: feed.upload(feed.random.values(references, 0, 0.2), references),
-          exposure: feed.upload(feed.random.values(3 * references, -0.1, 0.1), references, 3),
-          scale: 20,
+          theta: feed.homographies(),
+          distance: feed.map(local, 1, references),
+          offset: feed.map(local, 3, references),
+          scale: 60,
+          doubt: 0.2,
+          slope: 30,
           bounds: boundsOf(native),
           plane: work,
           extent: native,
+          coarse: feed.map(work, 3),
           decoded: { tensor: feed.map(own, 4), y: own.y, x: own.x },
-          motion: feed.map(shrink(work, 4), 3),
+          motion: feed.map(local, 3),
           previous: feed.frame(native),
           flowScale: 16,
         };

@@ -35,22 +35,6 @@ static inline void store_rgb(float* p, Quad v) {
   p[2] = v[2];
 }
 
-// Where output pixel x, y lies in a plane, one axis, in pixels: start + across * x + down * y.
-struct Place {
-  double across, down, start;
-};
-
-// One row of theta [2, 3], see Note [corners], in pixels: ((u + 1) * along - 1) / 2, u in [-1, 1],
-// written so that the identity is exact. Output pixel 0, 0 lies at x, y of the plane; along is the
-// extent of the axis that the row yields.
-static inline Place place_of(const float* theta, bool vertical, double along, double other, int x,
-                             int y) {
-  const double across = theta[0] * (vertical ? along / other : 1);
-  const double down = theta[1] * (vertical ? 1 : along / other);
-  const double shift = (1.0 - theta[0] - theta[1] + theta[2]) * along / 2;
-  return {across, down, across * (x + .5) + down * (y + .5) + shift - .5};
-}
-
 // Pixels in a row are weighed together: of each the index of its upper left pixel in the plane (the
 // others are right of it, below it and below right of it) and the weights of the four.
 constexpr int block = 16;
@@ -104,31 +88,6 @@ static inline void places(const Projective& p, int x, int y, float* to_x, float*
     store(to_x + i, at + ((m[0] - e) * u + across) * inverse * (p.w / 2));
     store(to_y + i, float(y) + (m[3] * u + (down - e * v)) * inverse * (p.h / 2));
   }
-}
-
-// The taps of output pixels x to x + n - 1 of row y, n at most `block`. False, with nothing done,
-// unless all their pixels lie inside the plane and none is its last, so that three channels can be
-// read as four.
-static inline bool affine_taps(const Place& px, const Place& py, int x, int y, int n, int h, int w,
-                               Taps& taps) {
-  const double bx = px.start + px.across * x + px.down * y, ex = bx + px.across * (n - 1);
-  const double by = py.start + py.across * x + py.down * y, ey = by + py.across * (n - 1);
-  const double left = bx < ex ? bx : ex, right = bx < ex ? ex : bx, top = by < ey ? by : ey,
-               bottom = by < ey ? ey : by;
-  // The margin is for what rounding may add to a pixel's place.
-  constexpr double margin = 1e-3;
-  if (!(left >= 0 && right < w - 1 - margin && top >= 0 && bottom < h - 1 - margin)) return false;
-  if (right >= w - 2 - margin && bottom >= h - 2 - margin) return false;
-  const int x0 = int(left), y0 = int(top);
-  const float fx = float(bx - x0), fy = float(by - y0), dx = float(px.across),
-              dy = float(py.across);
-  for (int i = 0; i < block; i += lanes) {
-    const Vec step = ramp(i), k = step < float(n) ? step : Vec{}, u = fx + k * dx, v = fy + k * dy;
-    const IVec iu = __builtin_convertvector(u, IVec), iv = __builtin_convertvector(v, IVec);
-    set_taps(taps, i, (iv + y0) * w + (iu + x0), u - __builtin_convertvector(iu, Vec),
-             v - __builtin_convertvector(iv, Vec));
-  }
-  return true;
 }
 
 // The taps of any positions, for a plane of at least 2 by 2 pixels whose border is repeated; what

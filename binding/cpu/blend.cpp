@@ -1,6 +1,6 @@
-// Mixes what was copied, what was synthesised and what came before into the new frame.
+// Mixes the coarse frame, what corrects it and what came before into the new frame.
 //
-//   g = decoded[3] known     raw = g coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
+//   g = decoded[3] known     raw = coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
 //   output = m raw + (1 - m) previous, or raw without a previous frame
 //
 //   windows: decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1]
@@ -39,9 +39,9 @@ void blend(Context& context, const Blend& p) {
         for (int i = 0; i < block; i += lanes) store(m + i, sigmoid(load(m + i)));
       }
       for (int x = begin; x < end; ++x) {
-        const Quad synthesised = quad(decoded + x * 4);
-        const float gate = synthesised[3] * known[x];
-        Quad v = gate * three(coarse + x * 3) + (1 - gate) * synthesised;
+        const Quad correction = quad(decoded + x * 4);
+        const float gate = correction[3] * known[x];
+        Quad v = three(coarse + x * 3) + (1 - gate) * correction;
         if (previous) v = m[x - begin] * v + (1 - m[x - begin]) * three(previous + x * 3);
         store_rgb(out + x * 3, v);
       }

@@ -80,9 +80,9 @@ void fill_stack(const GaussNewton& p, int reference, const Planes& planes) {
 
 // A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
 // exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
-struct Projective {
+struct Displacement {
   float across[3], down[3], depth[3];
-  explicit Projective(const float* h) {
+  explicit Displacement(const float* h) {
     float nothing = 0;
     for (int i = 0; i < 9; ++i) nothing += 0 * h[i];
     for (int i = 0; i < 3; ++i) {
@@ -95,12 +95,12 @@ struct Projective {
 
 // Where a position (x, y) lies in the reference: moved by du, dv, at depth d.
 template <class V>
-struct Place {
+struct Moved {
   V du, dv, d;
 };
 
 template <class V>
-Place<V> place_of(const Projective& t, V x, float y) {
+Moved<V> move(const Displacement& t, V x, float y) {
   V e = t.depth[0] * x + (t.depth[1] * y + t.depth[2]);
   e = e < nearest - 1 ? V{} + (nearest - 1) : e;
   const V d = 1 + e, inverse = 1 / d;
@@ -115,10 +115,10 @@ float centre(int i, int n) { return (float(i) + .5f) * (2 / float(n)) - 1; }
 
 // The taps of `block` pixels from x on of row y, in the planes with a border; far away, and where
 // there is no number, only zeros are met.
-void framed_taps(const Projective& theta, int x, int y, int h, int w, Taps& taps) {
+void framed_taps(const Displacement& theta, int x, int y, int h, int w, Taps& taps) {
   const float v = centre(y, h);
   for (int i = 0; i < block; i += lanes) {
-    const Place<Vec> place = place_of(theta, centres(x + i, w), v);
+    const Moved<Vec> place = move(theta, centres(x + i, w), v);
     Vec px = ramp(x + i + 1) + place.du * (float(w) / 2);
     Vec py = float(y + 1) + place.dv * (float(h) / 2);
     px = px > 0 ? px : Vec{};
@@ -151,7 +151,7 @@ struct Fit {
 // Fills r (not yet less its mean) and m.
 Fit compare(const GaussNewton& p, const Target& target, const float* theta, const Planes& planes) {
   const int stride = stride_of(p.w);
-  const Projective t(theta);
+  const Displacement t(theta);
   double count = 0, seen = 0, totals[3] = {};
   for (int y = 0; y < p.h; ++y) {
     const size_t row = size_t(y) * stride;
@@ -235,7 +235,7 @@ void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* the
   constexpr int sums = 6 * 3 + 3 * 2;
   const float sigma = float(fit.size) * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
   const int stride = stride_of(p.w);
-  const Projective t(theta);
+  const Displacement t(theta);
   double hessian[unknowns][unknowns] = {}, right[unknowns] = {};
   for (int y = 0; y < p.h; ++y) {
     const float v = centre(y, p.h);
@@ -252,7 +252,7 @@ void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* the
       for (int k = 0; k < block; k += lanes) {
         const size_t i = size_t(y) * stride + x + k;
         const Vec m = load(planes.m + i), u = centres(x + k, p.w);
-        const Place<Vec> place = place_of(t, u, v);
+        const Moved<Vec> place = move(t, u, v);
         Vec xx = {}, xy = {}, yy = {}, xr = {}, yr = {}, square = {};
         for (int c = 0; c < 3; ++c) {
           const Vec r = load(planes.r[c] + i) - fit.mean[c], gx = load(slopes[c] + k),
@@ -301,11 +301,11 @@ void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* the
 
 // Whether no corner of the box lies a pixel or more away from where another homography takes it.
 bool stays(const GaussNewton& p, const float* theta, const float* other) {
-  const Projective a(theta), b(other);
+  const Displacement a(theta), b(other);
   for (int k = 0; k < 4; ++k) {
     const float x = (p.box.x + float(k % 2) * p.box.w) * 2 / float(p.w) - 1;
     const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
-    const Place<float> from = place_of(a, x, y), to = place_of(b, x, y);
+    const Moved<float> from = move(a, x, y), to = move(b, x, y);
     const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
     if (!(dx * dx + dy * dy < 1)) return false;
   }

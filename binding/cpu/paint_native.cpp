@@ -1,14 +1,14 @@
 // Fills the hole of an 8-bit frame at its own size, see the formula in lib/ops/paint_native.ts.
 //
 //   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
-//   theta [r, 2, 3]   distance [r]   exposure [r, 3]
-//   windows: decoded [h, w, 4]   motion [h, w, 3]
+//   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
+//   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
 //   counts [2]: hole pixels, and those of them in bounds that a reference shows
 //
-// A task makes some rows: a copy, then the hole, 16 pixels at a time; a pixel's channels are the
-// vector. References go by distance, so that the first that sees a pixel is the nearest: the weights
-// of all others are relative to it, and come from a table. Bound by the four reads a reference and
-// pixel.   Contract: lib/ops/paint_native.ts
+// A task makes some rows: a copy, then the hole, 16 pixels at a time. Of each map that is enlarged,
+// two rows are mixed into one. A pixel's channels are the vector, a reference's offset and distance
+// a vector of four; places and weights are worked out for 16 pixels. Bound by the four reads a
+// reference and pixel.   Contract: lib/ops/paint_native.ts
 #include "bilinear.h"
 #include "exp.h"
 #include "rows.h"
@@ -16,101 +16,105 @@
 namespace aa::cpu::AA_ISA {
 namespace {
 
-struct Reference {
-  const uint8_t *frame, *seen;
-  Place x, y;
-  Quad exposure;
-};
-
-// References by distance, and what counts reference k where the nearest that is seen is `first`:
-// exp(scale (distance of first - distance of k)).
-struct References {
-  Reference at[max_references];
-  float weight[max_references][max_references];
-};
-
-void prepare(const PaintNative& p, References& to) {
-  int order[max_references];
-  for (int r = 0; r < p.r; ++r) {
-    int k = r;
-    for (; k > 0 && p.distance[r] < p.distance[order[k - 1]]; --k) order[k] = order[k - 1];
-    order[k] = r;
-  }
-  for (int k = 0; k < p.r; ++k) {
-    const int r = order[k];
-    const float *theta = p.theta + r * 6, *exposure = p.exposure + r * 3;
-    Reference& at = to.at[k];
-    at.frame = p.reference[r];
-    at.seen = p.reference_seen[r];
-    at.x = place_of(theta, false, p.extent.w, p.extent.h, 0, 0);
-    at.y = place_of(theta + 3, true, p.extent.h, p.extent.w, 0, 0);
-    at.exposure = Quad{exposure[0], exposure[1], exposure[2], 0};
-    for (int first = 0; first <= k; ++first)
-      to.weight[first][k] = __builtin_expf(-p.scale * (p.distance[r] - p.distance[order[first]]));
-  }
-}
-
 // Pixels of a row, `block` at most, from x on; those of the hole are at x + i[0 to count - 1].
 struct Hole {
   int y, x, n, count;
   int i[block];
 };
 
+// The columns of each map that make each column of the bounds, and a row of each map.
+struct Enlarged {
+  const Part *decoded_columns, *coarse_columns, *local_columns;
+  float *decoded, *coarse, *local, *motion;  // local [r, local_w, 4]: offset, distance
+};
+
+// Two rows of a plane [.., w, c] mixed into one, whose pixels lie `step` apart: from the first column
+// that is read on.
+void mix_rows(const float* plane, int w, int c, const Part& rows, const Part* columns, int count,
+              float* out, int step) {
+  const float *a = plane + size_t(rows.first) * w * c, *b = plane + size_t(rows.last) * w * c;
+  const int end = columns[count - 1].last + 1;
+  for (int x = columns[0].first; x < end; ++x) {
+    for (int k = 0; k < c; ++k)
+      out[x * step + k] = a[x * c + k] * (1 - rows.t) + b[x * c + k] * rows.t;
+  }
+}
+Quad mix_columns(const float* row, const Part& part, int c) {
+  return quad(row + part.first * c) * (1 - part.t) + quad(row + part.last * c) * part.t;
+}
+
 // What the references show.
 struct Pooled {
-  Quad sum[block];
-  float total[block];  // 0 where no reference sees the pixel
+  Quad mean[block];  // colours, distance
+  float any[block], known[block];
 };
 
 // One pixel of a plane, C channels, anywhere. False where it is not seen.
 template <int C>
-bool sample_pixel(const PaintNative& p, const Reference& from, double x, double y, Quad& colour) {
+bool sample_pixel(const PaintNative& p, int r, float x, float y, Quad& colour) {
   Tap tap;
-  if (!tap_zeros(x, y, p.h, p.w, tap) || !(mix(tap, from.seen) > whole)) return false;
+  if (!tap_zeros(x, y, p.h, p.w, tap) || !(mix(tap, p.reference_seen[r]) > whole)) return false;
   const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
-  for (int k = 0; k < 3; ++k) colour[k] = mix(tap, from.frame, C, k) * (1 / 127.5f) - inside;
+  for (int k = 0; k < 3; ++k) colour[k] = mix(tap, p.reference[r], C, k) * (1 / 127.5f) - inside;
   return true;
 }
 
 template <int C>
-void pool(const PaintNative& p, const References& references, const Hole& hole, Pooled& out) {
-  const float* weights[block];
-  for (int j = 0; j < hole.count; ++j) {
-    out.sum[j] = Quad{};
-    out.total[j] = 0;
-  }
-  for (int k = 0; k < p.r; ++k) {
-    const Reference& from = references.at[k];
+void pool(const PaintNative& p, const Projective* projections, const Enlarged& enlarged,
+          const Part* columns, const Hole& hole, Pooled& out) {
+  // Of each reference and pixel: colours with the offset, and the distance; the logit, then the
+  // weight.
+  Quad value[max_references][block];
+  float weight[max_references][block], best[block];
+  const Vec none = splat(-__builtin_inff());
+  for (int i = 0; i < block; i += lanes) store(best + i, none);
+  for (int r = 0; r < p.r; ++r) {
+    float x[block], y[block];
+    places(projections[r], hole.x, hole.y, x, y);
     Taps taps;
-    const bool fast = affine_taps(from.x, from.y, hole.x, hole.y, hole.n, p.h, p.w, taps);
+    const bool fast = inside_taps(x, y, hole.n, p.h, p.w, taps);
+    const float* local = enlarged.local + size_t(r) * p.local_w * 4;
+    for (int i = 0; i < block; i += lanes) store(weight[r] + i, none);
     for (int j = 0; j < hole.count; ++j) {
       const int i = hole.i[j];
       Quad colour = {};
       if (fast) {
-        if (!seen_at(taps, i, from.seen, p.w)) continue;
-        colour = rgb(mix_quad<C>(taps, i, from.frame, p.w), from.frame);
-      } else {
-        const int x = hole.x + i;
-        if (!sample_pixel<C>(p, from, from.x.start + from.x.down * hole.y + from.x.across * x,
-                             from.y.start + from.y.down * hole.y + from.y.across * x, colour))
-          continue;
+        if (!seen_at(taps, i, p.reference_seen[r], p.w)) continue;
+        colour = rgb(mix_quad<C>(taps, i, p.reference[r], p.w), p.reference[r]);
+        colour[3] = 0;
+      } else if (!sample_pixel<C>(p, r, x[i], y[i], colour)) {
+        continue;
       }
-      if (out.total[j] == 0) weights[j] = references.weight[k];
-      out.sum[j] += weights[j][k] * (colour - from.exposure);
-      out.total[j] += weights[j][k];
+      value[r][j] = colour + mix_columns(local, columns[i], 4);
+      const float logit = weight[r][j] = -p.scale * value[r][j][3];
+      best[j] = logit > best[j] ? logit : best[j];
     }
   }
-}
-
-// A row of the plane that a window holds, mixed from two: from the first column that is read on.
-void mix_rows(const Window& window, const Part& rows, const Part* columns, int count, float* out) {
-  const int begin = columns[0].first * window.c, end = (columns[count - 1].last + 1) * window.c;
-  const float* a = window.data + size_t(rows.first) * window.w * window.c;
-  const float* b = window.data + size_t(rows.last) * window.w * window.c;
-  for (int i = begin; i < end; ++i) out[i] = a[i] * (1 - rows.t) + b[i] * rows.t;
-}
-Quad mix_columns(const float* row, const Part& part, int c) {
-  return quad(row + part.first * c) * (1 - part.t) + quad(row + part.last * c) * part.t;
+  for (int i = 0; i < block; i += lanes) {
+    const Vec largest = load(best + i);
+    const IVec seen = largest > none;
+    Vec sum = {};
+    for (int r = 0; r < p.r; ++r) {
+      const Vec over = load(weight[r] + i) - (seen ? largest : Vec{});
+      const Vec own = over < -87.f ? Vec{} : exp_upto_88(over);
+      store(weight[r] + i, own);
+      sum += own;
+    }
+    store(out.any + i, sum);
+  }
+  float distance[block] = {};
+  for (int j = 0; j < hole.count; ++j) {
+    Quad sum = {};
+    for (int r = 0; r < p.r; ++r) {
+      if (weight[r][j] > 0) sum += weight[r][j] * value[r][j];
+    }
+    out.mean[j] = out.any[j] > 0 ? sum / out.any[j] : sum;
+    distance[j] = out.mean[j][3];
+  }
+  for (int i = 0; i < block; i += lanes) {
+    const Vec known = sigmoid(p.slope * (p.doubt - load(distance + i)));
+    store(out.known + i, load(out.any + i) > 0 ? known : Vec{});
+  }
 }
 
 // What came before, and how much it counts.
@@ -151,45 +155,48 @@ void put(Quad v, uint8_t* out) {
   for (int k = 0; k < 3; ++k) out[k] = uint8_t(bytes[k]);
 }
 
-// The columns of decoded and motion that make each column of the bounds, and a row of each.
-struct Enlarged {
-  const Part *decoded_columns, *motion_columns;
-  float *decoded, *motion;
-};
-
 // Row y of the bounds; the answer is how many of its pixels a reference shows.
 template <int C>
-int paint_row(const PaintNative& p, const References& references, const Enlarged& enlarged, int y) {
+int paint_row(const PaintNative& p, const Projective* projections, const Enlarged& enlarged,
+              int y) {
   const uint8_t* seen = p.seen + size_t(y) * p.w + p.bounds.x;
   uint8_t* out = p.output + (size_t(y) * p.w + p.bounds.x) * C;
-  const float *decoded = enlarged.decoded, *motion = enlarged.motion;
-  mix_rows(p.decoded, bilinear_part(y, p.plane.h, p.extent.h, p.decoded.y, p.decoded.h),
-           enlarged.decoded_columns, p.bounds.w, enlarged.decoded);
-  if (p.previous) {
-    mix_rows(p.motion, bilinear_part(y, float(p.motion.h), p.extent.h, 0, p.motion.h),
-             enlarged.motion_columns, p.bounds.w, enlarged.motion);
+  const int n = p.bounds.w, coarse_w = int(p.plane.w);
+  const Part rows = bilinear_part(y, float(p.local_h), p.extent.h, 0, p.local_h);
+  mix_rows(p.decoded.data, p.decoded.w, 4,
+           bilinear_part(y, p.plane.h, p.extent.h, p.decoded.y, p.decoded.h),
+           enlarged.decoded_columns, n, enlarged.decoded, 4);
+  mix_rows(p.coarse, coarse_w, 3, bilinear_part(y, p.plane.h, p.extent.h, 0, int(p.plane.h)),
+           enlarged.coarse_columns, n, enlarged.coarse, 3);
+  for (int r = 0; r < p.r; ++r) {
+    const size_t before = size_t(r) * p.local_h * p.local_w;
+    float* local = enlarged.local + size_t(r) * p.local_w * 4;
+    mix_rows(p.offset + before * 3, p.local_w, 3, rows, enlarged.local_columns, n, local, 4);
+    mix_rows(p.distance + before, p.local_w, 1, rows, enlarged.local_columns, n, local + 3, 4);
   }
+  if (p.previous)
+    mix_rows(p.motion, p.local_w, 3, rows, enlarged.local_columns, n, enlarged.motion, 3);
   int shown = 0;
-  for (int begin = 0; begin < p.bounds.w; begin += block) {
-    Hole hole = {
-        y, p.bounds.x + begin, p.bounds.w - begin < block ? p.bounds.w - begin : block, 0, {}};
+  for (int begin = 0; begin < n; begin += block) {
+    Hole hole = {y, p.bounds.x + begin, n - begin < block ? n - begin : block, 0, {}};
     for (int i = 0; i < hole.n; ++i) {
       hole.i[hole.count] = i;
       hole.count += seen[begin + i] == 0;
     }
     if (hole.count == 0) continue;
+    const Part* columns = enlarged.local_columns + begin;
     Pooled pooled;
     Before before;
-    pool<C>(p, references, hole, pooled);
-    if (p.previous) warp<C>(p, motion, enlarged.motion_columns + begin, hole, before);
+    pool<C>(p, projections, enlarged, columns, hole, pooled);
+    if (p.previous) warp<C>(p, enlarged.motion, columns, hole, before);
     for (int j = 0; j < hole.count; ++j) {
       const int x = begin + hole.i[j];
-      const Quad made = mix_columns(decoded, enlarged.decoded_columns[x], 4);
-      Quad v = made;
-      if (pooled.total[j] > 0) {
-        v = made[3] * (pooled.sum[j] / pooled.total[j]) + (1 - made[3]) * made;
-        ++shown;
-      }
+      const float known = pooled.known[j];
+      const Quad correction = mix_columns(enlarged.decoded, enlarged.decoded_columns[x], 4);
+      const Quad coarse = mix_columns(enlarged.coarse, enlarged.coarse_columns[x], 3);
+      Quad v =
+          known * pooled.mean[j] + (1 - known) * coarse + (1 - correction[3] * known) * correction;
+      shown += pooled.any[j] > 0;
       if (p.previous) v = before.m[j] * v + (1 - before.m[j]) * before.colour[j];
       put(v, out + x * C);
     }
@@ -199,18 +206,21 @@ int paint_row(const PaintNative& p, const References& references, const Enlarged
 
 template <int C>
 void paint(Context& context, const PaintNative& p) {
-  References references;
-  prepare(p, references);
+  Projective projections[max_references];
+  for (int r = 0; r < p.r; ++r)
+    projections[r] = projective(p.theta + r * 9, p.extent.h, p.extent.w);
   // Shared: two counts a row, added up in the end, so that no two workers write the same; the
-  // columns of decoded and of motion.
-  const size_t rows = p.h, columns = p.bounds.w;
+  // columns of the maps.
+  const size_t rows = p.h, width = p.bounds.w;
   int* counts = static_cast<int*>(
-      context.scratch(context.workers(), rows * 2 * sizeof(int) + columns * 2 * sizeof(Part)));
-  Part *decoded = reinterpret_cast<Part*>(counts + rows * 2), *motion = decoded + columns;
-  for (int x = 0; x < p.bounds.w; ++x) {
-    decoded[x] = bilinear_part(p.bounds.x + x, p.plane.w, p.extent.w, p.decoded.x, p.decoded.w);
-    if (p.previous)
-      motion[x] = bilinear_part(p.bounds.x + x, float(p.motion.w), p.extent.w, 0, p.motion.w);
+      context.scratch(context.workers(), rows * 2 * sizeof(int) + width * 3 * sizeof(Part)));
+  Part *decoded = reinterpret_cast<Part*>(counts + rows * 2), *coarse = decoded + width,
+       *local = coarse + width;
+  for (int i = 0; i < p.bounds.w; ++i) {
+    const int x = p.bounds.x + i;
+    decoded[i] = bilinear_part(x, p.plane.w, p.extent.w, p.decoded.x, p.decoded.w);
+    coarse[i] = bilinear_part(x, p.plane.w, p.extent.w, 0, int(p.plane.w));
+    local[i] = bilinear_part(x, float(p.local_w), p.extent.w, 0, p.local_w);
   }
   parallel_rows(context, p.h, [&](int y, int worker) {
     const uint8_t* seen = p.seen + size_t(y) * p.w;
@@ -222,11 +232,16 @@ void paint(Context& context, const PaintNative& p) {
     counts[y * 2 + 1] = 0;
     if (holes == 0 || y < p.bounds.y || y >= p.bounds.y + p.bounds.h) return;
     // Three channels are read as four: one float more.
-    const size_t values = size_t(p.decoded.w) * 4;
-    float* row = static_cast<float*>(
-        context.scratch(worker, (values + size_t(p.motion.w) * 3 + 1) * sizeof(float)));
-    row[values + size_t(p.motion.w) * 3] = 0;
-    counts[y * 2 + 1] = paint_row<C>(p, references, {decoded, motion, row, row + values}, y);
+    const size_t sizes[] = {size_t(p.decoded.w) * 4, size_t(p.r) * p.local_w * 4,
+                            size_t(p.plane.w) * 3, size_t(p.local_w) * 3};
+    const size_t values = sizes[0] + sizes[1] + sizes[2] + sizes[3];
+    float* row = static_cast<float*>(context.scratch(worker, (values + 1) * sizeof(float)));
+    row[values] = 0;
+    Enlarged enlarged = {decoded, coarse, local, row, nullptr, nullptr, nullptr};
+    enlarged.local = enlarged.decoded + sizes[0];
+    enlarged.coarse = enlarged.local + sizes[1];
+    enlarged.motion = enlarged.coarse + sizes[2];
+    counts[y * 2 + 1] = paint_row<C>(p, projections, enlarged, y);
   });
   for (int i = 0; i < 2; ++i) {
     int sum = 0;

@@ -6,7 +6,7 @@ namespace aa {
 // Contract: lib/ops/blend.ts
 struct Blend {
   Region out;
-  Window decoded;   // c = 4: RGB, copy gate
+  Window decoded;   // c = 4: correction of RGB, copy gate
   Window coarse;    // c = 3
   Window known;     // c = 1
   Window previous;  // c = 3, warped; data null on a shot's first frame

@@ -2,7 +2,7 @@ import { InpaintError } from '../errors.js';
 import type { Safetensors } from '../safetensors.js';
 
 /** One level of the refinement. */
-export interface RefinementLevel {
+export interface LevelConfig {
   /** Side of its cells in pixels of the working size. */
   readonly cell: number;
   readonly steps: number;
@@ -24,7 +24,7 @@ export interface NetworkConfig {
     /** How often the transformation is estimated, each time on what the last left over. */
     readonly iterations: number;
     /** What the refinement works on, coarse to fine. */
-    readonly levels: readonly RefinementLevel[];
+    readonly levels: readonly LevelConfig[];
   };
   readonly inpainter: {
     /** Channels of the image encoder's first layer. */

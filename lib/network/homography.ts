@@ -1,12 +1,12 @@
 import { chainHomographies } from '../ops/chain_homographies.js';
 import { composeAffine } from '../ops/compose_affine.js';
 import { conv2d, type PackedConv } from '../ops/conv2d.js';
-import { type GaussNewtonInputs, gaussNewton } from '../ops/gauss_newton.js';
+import { type GaussNewtonOptions, gaussNewton } from '../ops/gauss_newton.js';
 import { homographySample } from '../ops/homography_sample.js';
 import { linear, type PackedLinear } from '../ops/linear.js';
 import { maskedCorrelation } from '../ops/masked_correlation.js';
 import { normalize } from '../ops/normalize.js';
-import { refinementLevel } from '../ops/refinement_level.js';
+import { type RefinementLevel, refinementLevel } from '../ops/refinement_level.js';
 import { resize } from '../ops/resize.js';
 import type { Region } from '../ops/window.js';
 import { scope } from '../scope.js';
@@ -24,22 +24,12 @@ export interface Cells {
   readonly seen: Tensor;
 }
 
-/** A frame at one size of the refinement, see {@link refinementLevel}. */
-export interface Level {
-  /** [1 h/k w/k 3] */
-  readonly colour: Tensor;
-  /** [1 h/k w/k 1]: 1 where enough of the cell is seen, else 0. */
-  readonly seen: Tensor;
-  /** [1 h/k w/k 1]: what a cell of a target counts, more around its hole. */
-  readonly near: Tensor;
-}
-
 /** A frame as it is related to others. */
 export interface Sight {
   /** For the matching. */
   readonly cells: Cells;
   /** For the refinement, coarse to fine. */
-  readonly levels: readonly Level[];
+  readonly levels: readonly RefinementLevel[];
 }
 
 /** How far around a hole what is seen counts for the refinement, in pixels of the working size. */
@@ -144,7 +134,7 @@ export class Homography {
    * @param colour [1 h w 3]
    * @param hole [1 h w 1]
    */
-  levels(colour: Tensor, hole: Tensor): Level[] {
+  levels(colour: Tensor, hole: Tensor): RefinementLevel[] {
     return this.#config.levels.map(({ cell }) => refinementLevel(colour, hole, cell, nearSigma));
   }
 
@@ -169,8 +159,8 @@ export class Homography {
    */
   refine(
     starts: Tensor,
-    target: readonly Level[],
-    references: readonly (readonly Level[])[],
+    target: readonly RefinementLevel[],
+    references: readonly (readonly RefinementLevel[])[],
     hole: Region,
   ): Tensor {
     const { y, x, h, w } = hole;
@@ -181,17 +171,17 @@ export class Homography {
 
   #refine(
     starts: Tensor,
-    target: readonly Level[],
-    references: readonly (readonly Level[])[],
-    last: Pick<GaussNewtonInputs, 'anchor' | 'box' | 'best'>,
+    target: readonly RefinementLevel[],
+    references: readonly (readonly RefinementLevel[])[],
+    last: Partial<GaussNewtonOptions>,
   ): Tensor {
     const { levels } = this.#config;
     return levels.reduce(
       (theta, { steps, robust }, i) =>
         gaussNewton({
           theta,
-          target: target[i] as Level,
-          references: references.map((it) => it[i] as Level),
+          target: target[i] as RefinementLevel,
+          references: references.map((it) => it[i] as RefinementLevel),
           steps,
           robust,
           ...(i === levels.length - 1 && last),

@@ -5,11 +5,11 @@ import { expectCover, expectRegion, expectWindow, type Region, type Windowed } f
 
 /** What {@link blend} reads; every map has to cover the region. */
 export interface BlendInputs {
-  /** [1 h w 4]: synthesised RGB and the copy gate, as `rgb_gate` leaves them. */
+  /** [1 h w 4]: the correction of RGB and the copy gate, as `rgb_gate` leaves them. */
   readonly decoded: Windowed;
-  /** [1 h w 3]: the coarse frame. */
+  /** [1 h w 3]: the coarse frame, finite everywhere. */
   readonly coarse: Windowed;
-  /** [1 h w 1]: 1 where the coarse frame is known. */
+  /** [1 h w 1], 0 to 1: how far the coarse frame is known. */
   readonly known: Windowed;
   /** [1 h w 3]: the previous output, warped; absent on a shot's first frame. */
   readonly previous?: Windowed;
@@ -22,10 +22,10 @@ export interface BlendInputs {
 /**
  * Makes the output from its parts:
  *
- *   g = decoded[3] known,   raw = g coarse + (1 - g) decoded[0 to 2]
+ *   g = decoded[3] known,   raw = coarse + (1 - g) decoded[0 to 2]
  *   output = m raw + (1 - m) previous,   m = sigmoid(motion[2]);   raw without previous
  *
- * Source: output, paper 3.2; the copy gate is ours.
+ * Source: output, paper 3.2; the copy gate and the correction are ours.
  *
  * @returns [1 h w 3], the region
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED

@@ -26,21 +26,27 @@ export interface PaintNativeInputs {
   readonly target: NativeFrame;
   /** 1 to 64 frames, all of the target's shape. */
   readonly references: readonly NativeFrame[];
-  /** [r, 2, 3], target to reference coordinates. */
+  /** [r, 3, 3], homographies from target to reference coordinates. */
   readonly theta: Tensor;
-  /** [r], from frameDistance. */
+  /** [r mh mw 1], from localDistance, for all of the working plane. */
   readonly distance: Tensor;
-  /** [r, 3], how much brighter each aligned reference is: taken off. */
-  readonly exposure: Tensor;
+  /** [r mh mw 3], from localDistance, added to the references. */
+  readonly offset: Tensor;
   /** Inverse temperature over references, 0 to 1e6. */
   readonly scale: number;
+  /** The distance at which trust is a half, 0 to 1e6. */
+  readonly doubt: number;
+  /** How fast trust falls with the distance, 0 to 1e6. */
+  readonly slope: number;
   /** The part of the frame whose hole is painted. */
   readonly bounds: Region;
-  /** The working plane. */
+  /** The working plane, ph x pw. */
   readonly plane: Size;
   /** What the working plane spans in pixels of the frame; may be fractional. */
   readonly extent: Size;
-  /** [1 dh dw 4]: synthesised RGB and the copy gate, as a window of the working plane. */
+  /** [1 ph pw 3]: the working plane with its hole filled, finite everywhere. */
+  readonly coarse: Tensor;
+  /** [1 dh dw 4]: the correction of RGB and the copy gate, as a window of the working plane. */
   readonly decoded: Windowed;
   /**
    * [1 mh mw 3]: dx, dy, logit of the blend weight, for all of the working plane; absent on a
@@ -58,29 +64,30 @@ export interface PaintNativeInputs {
  * all that the network made is enlarged from the working size. For each pixel p of the hole, inside
  * the bounds:
  *
- *   A[r], V[r] = reference r and its `seen`, sampled under theta[r] (see affineSample)
- *   S[r] = softmax over r with V[r] of (-scale distance[r]),   K = 1 if any V[r], else 0
- *   C = sum over r of S[r] (A[r] - exposure[r])
- *   (RGB, g), (dx, dy, logit) = decoded and motion, enlarged by extent / plane (bilinear resize)
- *   raw = g K C + (1 - g K) RGB
+ *   A[r], V[r] = reference r and its `seen`, sampled under theta[r] (see homographySample)
+ *   D[r], O[r], F, (RGB, g), (dx, dy, logit) = distance, offset, coarse, decoded and motion,
+ *     enlarged to what the working plane spans (see resize, bilinear)
+ *   S[r] = softmax over r with V[r] of (-scale D[r])
+ *   K = sigmoid(slope (doubt - sum over r of S[r] D[r])) if any V[r], else 0
+ *   raw = K sum over r of S[r] (A[r] + O[r]) + (1 - K) F + (1 - g K) RGB
  *   output = m raw + (1 - m) previous(p + flowScale extent / plane (dx, dy)),   m = sigmoid(logit);
  *     raw without previous
  *   frame[p] = round((min(max(output, -1), 1) + 1) 127.5)
  *
  * Bytes are read as value / 127.5 - 1. Everything else, alpha too, is the target's own bit for bit.
  *
- * This is affineSample, temporalPool, resize, flowWarp, blend and composite at once, of the hole
+ * This is homographySample, temporalPool, resize, flowWarp, blend and composite at once, of the hole
  * alone and with nothing rounded in between.
  *
  * Source: output, paper 3.2, at the frame's own size, which is ours.
  *
- * @returns the frame, and [2]: pixels of the hole, and those of them, in bounds, with K = 1
+ * @returns the frame, and [2]: pixels of the hole, and those of them, in bounds, with any V[r]
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
 export function paintNative(from: PaintNativeInputs): Composited {
   const op = 'paintNative';
   expectObject(op, 'inputs', from);
-  const { target, references, theta, distance, exposure, motion, previous } = from;
+  const { target, references, theta, distance, offset, coarse, motion, previous } = from;
   expectObject(op, 'target', target);
   const { h, w, c } = expectShape(op, 'target.frame', target.frame, '1 h w c', {}, 'u8');
   if (c !== 3 && c !== 4) {
@@ -100,10 +107,11 @@ export function paintNative(from: PaintNativeInputs): Composited {
     expectShape(op, `${name}.seen`, reference.seen, '1 h w 1', own, 'u8');
   });
   const r = references.length;
-  expectShape(op, 'theta', theta, 'r 2 3', { r });
-  expectShape(op, 'distance', distance, 'r', { r });
-  expectShape(op, 'exposure', exposure, 'r 3', { r });
-  expectNumber(op, 'scale', from.scale, 0, 1e6);
+  expectShape(op, 'theta', theta, 'r 3 3', { r });
+  const { mh, mw } = expectShape(op, 'distance', distance, 'r mh mw 1', { r });
+  expectShape(op, 'offset', offset, 'r mh mw 3', { r, mh, mw });
+  for (const name of ['scale', 'doubt', 'slope'] as const)
+    expectNumber(op, name, from[name], 0, 1e6);
   const bounds = expectRegion(op, 'bounds', from.bounds);
   if (from.bounds.y + from.bounds.h > h || from.bounds.x + from.bounds.w > w) {
     const { y, x, h: rows, w: columns } = from.bounds;
@@ -119,6 +127,7 @@ export function paintNative(from: PaintNativeInputs): Composited {
     expectNumber(op, `${name}.w`, from[name].w, 1, maxSide);
   }
   expectNumber(op, 'flowScale', from.flowScale, -maxSide, maxSide);
+  expectShape(op, 'coarse', coarse, '1 ph pw 3', { ph: from.plane.h, pw: from.plane.w });
   const decoded = expectWindow(op, 'decoded', from.decoded, '1 dh dw 4');
   if (!previous !== !motion) {
     throw new InpaintError(
@@ -127,7 +136,7 @@ export function paintNative(from: PaintNativeInputs): Composited {
       'expected previous and motion together, got one of them',
     );
   }
-  if (motion) expectShape(op, 'motion', motion, '1 mh mw 3');
+  if (motion) expectShape(op, 'motion', motion, '1 mh mw 3', { mh, mw });
   if (previous) expectShape(op, 'previous', previous, '1 h w c', own, 'u8');
   const { plane, extent } = from;
   const inputs = [
@@ -136,9 +145,10 @@ export function paintNative(from: PaintNativeInputs): Composited {
     previous,
     motion,
     decoded.tensor,
+    coarse,
     theta,
     distance,
-    exposure,
+    offset,
     ...references.map(({ frame }) => frame),
     ...references.map(({ seen }) => seen),
   ];
@@ -154,12 +164,12 @@ export function paintNative(from: PaintNativeInputs): Composited {
       extentH: extent.h,
       extentW: extent.w,
       scale: from.scale,
+      doubt: from.doubt,
+      slope: from.slope,
       scaleY: (from.flowScale * extent.h) / plane.h,
       scaleX: (from.flowScale * extent.w) / plane.w,
       decodedY: decoded.y,
       decodedX: decoded.x,
-      motionY: 0,
-      motionX: 0,
     },
   ) as [Tensor, Tensor];
   return { frame, counts };

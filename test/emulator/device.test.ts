@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Device, type DeviceOptions } from '../../lib/device.js';
 import { conv2d, packConv2d } from '../../lib/ops/conv2d.js';
-import { frameDistance } from '../../lib/ops/frame_distance.js';
+import { localDistance } from '../../lib/ops/local_distance.js';
 import { nonlocalAttention } from '../../lib/ops/nonlocal_attention.js';
 import { normalize } from '../../lib/ops/normalize.js';
 import { unshuffle } from '../../lib/ops/unshuffle.js';
@@ -55,7 +55,8 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
         const seen = device.upload(new Float32Array(h * h).fill(1), [1, h, h, 1]);
         const a = normalize(x);
         const attended = nonlocalAttention(x, seen, [a], [seen], 5);
-        const { distance } = frameDistance(a, seen, x, seen);
+        const colour = device.upload(values(seed, h * h * 3), [1, h, h, 3]);
+        const { distance } = localDistance(normalize(colour), seen, colour, seen, 8);
         return { out: conv2d(attended, conv), distance };
       });
       const reads = Promise.all([out.read(), distance.read()]);
@@ -68,7 +69,7 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
       { precision: 'f16', poison: false },
       { precision: 'f32', poison: true },
     ] as const)('give the bits of single launches: %o', async (options) => {
-      const sizes = [6, 6, 6, 6, 10, 10, 6, 10, 10, 6];
+      const sizes = [8, 8, 8, 8, 12, 12, 8, 12, 12, 8];
       // On a device of its own everything comes for the first time.
       const wanted: unknown[] = [];
       for (const [t, h] of sizes.entries()) {
@@ -88,10 +89,10 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
 
     it('settle on the same memory, so that nothing is left to set', async () => {
       const device = open();
-      for (let t = 0; t < 6; ++t) await frame(device, t, 6);
+      for (let t = 0; t < 6; ++t) await frame(device, t, 8);
       const { made, set } = emulator.graphs();
       const { reserved } = device.memory();
-      for (let t = 0; t < 4; ++t) await frame(device, t, 6);
+      for (let t = 0; t < 4; ++t) await frame(device, t, 8);
       expect(emulator.graphs()).toMatchObject({ made, launched: 9, set });
       expect(device.memory().reserved).toBe(reserved);
     });

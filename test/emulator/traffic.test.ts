@@ -11,6 +11,7 @@ import {
   conv2d,
   flowWarp,
   homographySample,
+  localDistance,
   maskedCorrelation,
   nonlocalAttention,
   packConv2d,
@@ -135,6 +136,18 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
       flowWarp(source, along, { scaleX: 4, scaleY: 4 }),
     );
     expect(useful(launches)).toBeGreaterThan(0.9);
+  });
+
+  // A warp reads 64 bytes of a row of colours, which are two sectors, and 22 of what is seen, less than
+  // a sector.
+  it('of the local distance', async () => {
+    const [aligned, target] = [map(4, 32, 256, 3), map(1, 32, 256, 3)];
+    const seen = (n: number) => device.upload(random.bits(n * 32 * 256, 1), [n, 32, 256, 1]);
+    const launches = await count(
+      ['add_colours', 'add_sizes'],
+      () => localDistance(aligned, seen(4), target, seen(1), 24).distance,
+    );
+    for (const launch of launches) expect(useful([launch]), launch.kernel).toBeGreaterThan(0.75);
   });
 
   it('of attention', async () => {

@@ -165,16 +165,16 @@ describe.skipIf(skipped)(`the life of a process with the device ${kind}${skipped
   it('poisons the stream when queued work fails, and names the operation', async () => {
     const ended = await runChild(`
       const device = Device.create(kind);
-      const x = device.upload(new Float32Array(64 * 64 * 8), [1, 64, 64, 8]);
+      const x = device.upload(new Float32Array(64 * 64 * 3), [1, 64, 64, 3]);
       const seen = device.upload(new Float32Array(64 * 64), [1, 64, 64, 1]);
       await Promise.all([device.upload(new Float32Array(1), [1]).read(), x.read()]);
       device.handle.failAfter(0); // the pool has room: what fails is the kernel's own memory
-      const bad = ops.frameDistance(x, seen, x, seen).distance;
+      const bad = ops.localDistance(x, seen, x, seen, 8).distance;
       for (const tensor of [bad, x]) await tensor.read().catch((error) => console.log(error.code, error.op));
       try { ops.normalize(x); } catch (error) { console.log(error.code, error.op); }`);
     expect(ended).toMatchObject(fine);
     expect(ended.output.trim().split('\n')).toEqual(
-      Array(3).fill('ERR_OUT_OF_MEMORY frame_distance'),
+      Array(3).fill('ERR_OUT_OF_MEMORY local_distance'),
     );
   });
 });

@@ -303,7 +303,7 @@ describeBackends('gaussNewton', (backend) => {
       );
     rejects(() => ({ theta: theta(2) }), 'ERR_ARGUMENT', 'references to hold 2 tensors, got 1');
     rejects(
-      () => ({ theta: backend.upload(random.thetas(1, 0), 1, 2, 3) }),
+      () => ({ theta: backend.upload(random.values(6), 1, 2, 3) }),
       'ERR_SHAPE',
       'theta to have shape [r, 3, 3], got [1, 2, 3]',
     );

@@ -11,9 +11,9 @@ describeBackends('paintNative', (backend) => {
   /** A frame that the working plane is `by` times smaller than, and ends within a pixel of. */
   const make = (r: number, h: number, w: number, c: number, by = 3.7) => {
     const plane = { h: Math.ceil(h / by) + 1, w: Math.ceil(w / by) + 2 };
-    const map = (rows: number, columns: number, channels: number, y = 0, x = 0) =>
-      random.plane(1, rows, columns, channels, y, x);
-    // Colours beyond [-1, 1], as the decoder gives them, and gates.
+    const at = { h: Math.ceil(plane.h / 4), w: Math.ceil(plane.w / 4) };
+    const local = (n: number, channels: number) => random.plane(n, at.h, at.w, channels);
+    // Corrections that lead beyond [-1, 1], and gates.
     const decoded = random.values(plane.h * plane.w * 4, -1.3, 1.3);
     decoded.forEach((v, i) => {
       if (i % 4 === 3) decoded[i] = Math.min(1, Math.abs(v));
@@ -28,15 +28,18 @@ describeBackends('paintNative', (backend) => {
       c,
       target: frame(0.6),
       references: Array.from({ length: r }, () => frame(0.08)),
-      theta: random.thetas(r, 0.1),
-      distance: random.values(r, 0, 2),
-      exposure: random.values(3 * r, -0.3, 0.3),
+      theta: random.homographies(r, 0.1),
+      distance: { ...local(r, 1), data: random.values(r * at.h * at.w, 0, 2) },
+      offset: { ...local(r, 3), data: random.values(3 * r * at.h * at.w, -0.3, 0.3) },
       scale: 5,
+      doubt: 0.7,
+      slope: 3,
       bounds: { y: 0, x: 0, h, w },
       plane,
       extent: { h: plane.h * by, w: plane.w * by },
-      decoded: { ...map(plane.h, plane.w, 4), data: decoded },
-      motion: map(Math.ceil(plane.h / 4), Math.ceil(plane.w / 4), 3),
+      coarse: random.plane(1, plane.h, plane.w, 3),
+      decoded: { ...random.plane(1, plane.h, plane.w, 4), data: decoded },
+      motion: local(1, 3),
       previous: random.bytes(h * w * c),
       flowScale: 1.5,
     };
@@ -56,9 +59,10 @@ describeBackends('paintNative', (backend) => {
         ...p,
         target: frame(p.target),
         references: p.references.map(frame),
-        theta: floats(p.theta, r, 2, 3),
-        distance: floats(p.distance, r),
-        exposure: floats(p.exposure, r, 3),
+        theta: floats(p.theta, r, 3, 3),
+        distance: backend.map(p.distance).tensor,
+        offset: backend.map(p.offset).tensor,
+        coarse: backend.map(p.coarse).tensor,
         decoded: backend.map(p.decoded),
         motion: p.motion && backend.map(p.motion).tensor,
         previous: p.previous && bytes(p.previous, c),
@@ -71,6 +75,13 @@ describeBackends('paintNative', (backend) => {
     return out;
   };
   const first = { motion: undefined, previous: undefined };
+  /** What is lent is trusted, and the gate is open: nothing else counts. */
+  const lend = (p: ReturnType<typeof make>) => {
+    p.decoded.data.fill(1);
+    p.offset.data.fill(0);
+    p.target.seen.fill(0);
+    return { ...p, ...first, theta: random.homographies(p.references.length, 0), doubt: 1e6 };
+  };
 
   it.each([
     [1, 1, 1, 3],
@@ -115,10 +126,7 @@ describeBackends('paintNative', (backend) => {
 
   it('copies a reference as it is where the gate is open', async () => {
     for (const c of [3, 4]) {
-      const p = { ...make(1, 21, 35, c), ...first, theta: random.thetas(1, 0) };
-      p.decoded.data.fill(1);
-      p.exposure.fill(0);
-      p.target.seen.fill(0);
+      const p = lend(make(1, 21, 35, c));
       p.references[0]!.seen.fill(1);
       const { frame, counts } = await run(p);
       const wanted = p.references[0]!.frame.map((v, i) => (i % c === 3 ? p.target.frame[i]! : v));
@@ -127,27 +135,26 @@ describeBackends('paintNative', (backend) => {
     }
   });
 
-  it('takes the exposure off', async () => {
-    const p = { ...make(2, 9, 9, 3), ...first };
-    p.decoded.data.fill(1);
-    p.target.seen.fill(0);
+  it('adds the offset', async () => {
+    const p = lend(make(2, 9, 9, 3));
+    p.offset.data.forEach((_, i, all) => {
+      all[i] = -(10 * (3 * Math.floor((2 * i) / all.length) + (i % 3))) / 127.5;
+    });
     p.references.forEach(({ frame, seen }, r) => {
       seen.fill(1);
-      for (let k = 0; k < 3; k++) p.exposure[3 * r + k] = (10 * (3 * r + k)) / 127.5;
       frame.forEach((_, i) => {
         frame[i] = 100 + 10 * (3 * r + (i % 3));
       });
     });
-    const { frame } = await check({ ...p, theta: random.thetas(2, 0) });
+    const { frame } = await check(p);
     expectSame(frame, new Float32Array(243).fill(100));
   });
 
   it('takes the nearest that sees a pixel when the scale is large, even if all are far', async () => {
-    const p = { ...make(3, 5, 4, 3), ...first, scale: 1e5, theta: random.thetas(3, 0) };
-    p.distance.set([3, 2, 2.5]);
-    p.exposure.fill(0);
-    p.decoded.data.fill(1);
-    p.target.seen.fill(0);
+    const p = { ...lend(make(3, 5, 4, 3)), scale: 1e5 };
+    p.distance.data.forEach((_, i, all) => {
+      all[i] = [3, 2, 2.5][Math.floor((3 * i) / all.length)]!;
+    });
     for (const { seen } of p.references) seen.fill(1);
     p.references[1]!.seen.fill(0, 0, 3); // the next one serves
     const { frame } = await run(p);
@@ -155,11 +162,37 @@ describeBackends('paintNative', (backend) => {
     expectSame(frame.subarray(9), p.references[1]!.frame.subarray(9));
   });
 
-  it('synthesises where no reference shows anything', async () => {
+  it('takes another reference in another place', async () => {
+    const p = { ...lend(make(2, 6, 60, 3)), scale: 1e5 };
+    for (const { seen } of p.references) seen.fill(1);
+    p.distance = { n: 2, h: 1, w: 2, c: 1, y: 0, x: 0, data: Float32Array.of(1, 2, 2, 1) };
+    p.offset = { n: 2, h: 1, w: 2, c: 3, y: 0, x: 0, data: new Float32Array(12) };
+    const { frame } = await run(p);
+    // The working plane is wider than the frame.
+    const halves = (from: ArrayLike<number>, right: boolean) =>
+      Array.from(from).filter((_, i) => {
+        const x = Math.floor(i / 3) % 60;
+        return right ? x >= p.extent.w / 2 + 1 : x < p.extent.w / 2 - 1;
+      });
+    expectSame(halves(frame, false), halves(p.references[0]!.frame, false));
+    expectSame(halves(frame, true), halves(p.references[1]!.frame, true));
+  });
+
+  it('corrects the coarse frame where no reference shows anything', async () => {
     const p = make(2, 15, 17, 3);
     for (const { seen } of p.references) seen.fill(0);
     expect((await check(p)).counts[1]).toBe(0);
     expect((await check({ ...p, ...first })).counts[1]).toBe(0);
+  });
+
+  it('shows the coarse frame, corrected, where it doubts what is lent', async () => {
+    const p = { ...make(2, 15, 17, 3), ...first, doubt: 0, slope: 1e6 };
+    for (const { seen } of p.references) seen.fill(1);
+    p.distance.data.fill(1);
+    const { frame, counts } = await check(p);
+    expect(counts[1]).toBeGreaterThan(0);
+    for (const { seen } of p.references) seen.fill(0);
+    expectSame((await run(p)).frame, frame);
   });
 
   it('changes nothing without a hole', async () => {
@@ -187,18 +220,20 @@ describeBackends('paintNative', (backend) => {
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e30])('reads nothing at %d', async (bad) => {
     const p = make(3, 9, 12, 3);
-    p.theta.fill(bad, 6, 12);
+    p.theta.fill(bad, 9, 18);
     const { frame } = await run(p);
-    const { references, distance, exposure, theta } = p;
+    const { references, distance, offset, theta } = p;
     const others = { references: [references[0]!, references[2]!] };
-    const without = (all: Float32Array, size: number) =>
-      Float32Array.from([...all.subarray(0, size), ...all.subarray(2 * size)]);
+    const without = (all: Float32Array) => {
+      const size = all.length / 3;
+      return Float32Array.from([...all.subarray(0, size), ...all.subarray(2 * size)]);
+    };
     const wanted = await run({
       ...p,
       ...others,
-      distance: without(distance, 1),
-      exposure: without(exposure, 3),
-      theta: without(theta, 6),
+      distance: { ...distance, n: 2, data: without(distance.data) },
+      offset: { ...offset, n: 2, data: without(offset.data) },
+      theta: without(theta),
     });
     expectSame(frame, wanted.frame);
   });
@@ -212,13 +247,16 @@ describeBackends('paintNative', (backend) => {
     const from = () => ({
       target: frame(),
       references: [frame()],
-      theta: list(1, 2, 3),
-      distance: list(1),
-      exposure: list(1, 3),
+      theta: list(1, 3, 3),
+      distance: map(1),
+      offset: map(3),
       scale: 1,
+      doubt: 1,
+      slope: 1,
       bounds: { y: 0, x: 0, h: 2, w: 3 },
       plane: { h: 2, w: 3 },
       extent: { h: 2, w: 3 },
+      coarse: map(3),
       decoded: map(4),
       flowScale: 16,
     });
@@ -248,9 +286,24 @@ describeBackends('paintNative', (backend) => {
       'references to hold 1 to 64 tensors, got 0',
     );
     rejects(
-      () => paintNative({ ...from(), theta: list(2, 2, 3) }),
+      () => paintNative({ ...from(), theta: list(2, 3, 3) }),
       'ERR_SHAPE',
-      'theta to have shape [r=1, 2, 3], got [2, 2, 3]',
+      'theta to have shape [r=1, 3, 3], got [2, 3, 3]',
+    );
+    rejects(
+      () => paintNative({ ...from(), offset: map(4) }),
+      'ERR_SHAPE',
+      'offset to have shape [r=1, mh=2, mw=3, 3], got [1, 2, 3, 4]',
+    );
+    rejects(
+      () => paintNative({ ...from(), coarse: map(3), plane: { h: 2, w: 4 } }),
+      'ERR_SHAPE',
+      'coarse to have shape [1, ph=2, pw=4, 3], got [1, 2, 3, 3]',
+    );
+    rejects(
+      () => paintNative({ ...from(), doubt: -1 }),
+      'ERR_ARGUMENT',
+      'doubt to be a number from 0 to 1000000, got -1',
     );
     rejects(
       () => paintNative({ ...from(), bounds: { y: 1, x: 0, h: 2, w: 3 } }),

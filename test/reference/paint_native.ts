@@ -17,12 +17,15 @@ export interface PaintNative extends Size {
   readonly target: Frame;
   readonly references: readonly Frame[];
   readonly theta: ArrayLike<number>;
-  readonly distance: ArrayLike<number>;
-  readonly exposure: ArrayLike<number>;
+  readonly distance: Plane;
+  readonly offset: Plane;
   readonly scale: number;
+  readonly doubt: number;
+  readonly slope: number;
   readonly bounds: Size & { readonly y: number; readonly x: number };
   readonly plane: Size;
   readonly extent: Size;
+  readonly coarse: Plane;
   readonly decoded: Plane;
   readonly motion?: Plane | undefined;
   readonly previous?: ArrayLike<number> | undefined;
@@ -45,7 +48,7 @@ const clamp = (value: number, low: number, high: number) => Math.min(Math.max(va
 
 /** The frame, its bytes not yet rounded: (y + 1) 127.5; and the counts. */
 export function paintNative(p: PaintNative, round: Round) {
-  const { h, w, c, target, references, theta, distance, bounds, extent, plane, previous } = p;
+  const { h, w, c, target, references, theta, bounds, extent, plane, previous } = p;
   const out = Float64Array.from(target.frame);
   const counts: [number, number] = [0, 0];
   const colour = (byte = 0) => round(round(byte / 127.5) - 1);
@@ -67,15 +70,17 @@ export function paintNative(p: PaintNative, round: Round) {
     return sums;
   };
 
-  /** A map's channels at row y, column x of the frame; the map is part of a plane of size `from`. */
-  const enlarge = (map: Plane, from: Size, y: number, x: number) => {
+  /**
+   * Channels of map n at row y, column x of the frame; the map is part of a plane of size `from`.
+   */
+  const enlarge = (map: Plane, from: Size, y: number, x: number, n = 0) => {
     const rows = clamp(((y + 0.5) * from.h) / extent.h - 0.5 - map.y, 0, map.h - 1);
     const columns = clamp(((x + 0.5) * from.w) / extent.w - 0.5 - map.x, 0, map.w - 1);
     const sums = new Array<number>(map.c).fill(0);
     for (const [row, column, weight] of around(rows, columns)) {
       if (weight === 0) continue;
       for (let k = 0; k < map.c; k++) {
-        const value = map.data[(row * map.w + column) * map.c + k] as number;
+        const value = map.data[((n * map.h + row) * map.w + column) * map.c + k] as number;
         sums[k] = round((sums[k] as number) + round(round(weight) * value));
       }
     }
@@ -90,32 +95,43 @@ export function paintNative(p: PaintNative, round: Round) {
       y >= bounds.y && y < bounds.y + bounds.h && x >= bounds.x && x < bounds.x + bounds.w;
     if (!inside) continue;
 
-    const shown: { logit: number; colour: number[] }[] = [];
+    const shown: { distance: number; colour: number[] }[] = [];
     references.forEach((reference, r) => {
-      const [a = 0, b = 0, e = 0, d = 0, f = 0, g = 0] = Array.from(theta).slice(6 * r, 6 * r + 6);
       const u = ((x + 0.5) * 2) / extent.w - 1;
       const v = ((y + 0.5) * 2) / extent.h - 1;
-      const sx = round(((a * u + b * v + e + 1) * extent.w - 1) / 2);
-      const sy = round(((d * u + f * v + g + 1) * extent.h - 1) / 2);
+      const [du, dv, d] = [0, 3, 6].map((i) => {
+        const [a = 0, b = 0, e = 0] = Array.from(theta).slice(9 * r + i, 9 * r + i + 3);
+        return a * u + b * v + e;
+      }) as [number, number, number];
+      const over = Math.max(d, 0.1);
+      const sx = round(((du / over + 1) * extent.w - 1) / 2);
+      const sy = round(((dv / over + 1) * extent.h - 1) / 2);
       const [seen = 0] = sample((at) => reference.seen[at] as number, sy, sx, 1);
       if (!(seen > 0.99)) return;
       const own = sample((at, k) => colour(reference.frame[at * c + k]), sy, sx, 3);
-      shown.push({
-        logit: round(-p.scale * (distance[r] as number)),
-        colour: own.map((value, k) => round(value - (p.exposure[3 * r + k] as number))),
-      });
+      const [distance = 0] = enlarge(p.distance, p.distance, y, x, r);
+      const offset = enlarge(p.offset, p.offset, y, x, r);
+      shown.push({ distance, colour: own.map((v, k) => round(v + (offset[k] as number))) });
     });
-    const best = Math.max(...shown.map(({ logit }) => logit));
-    const weights = shown.map(({ logit }) => round(Math.exp(logit - best)));
+    const logits = shown.map(({ distance }) => round(-p.scale * distance));
+    const weights = logits.map((logit) => round(Math.exp(logit - Math.max(...logits))));
     const total = weights.reduce((sum, weight) => round(sum + weight), 0);
-    const known = shown.length > 0 ? 1 : 0;
-    counts[1] += known;
+    const mean = (of: (it: (typeof shown)[number]) => number) =>
+      shown.reduce((sum, it, i) => {
+        const weight = round((weights[i] as number) / total);
+        return round(sum + round(weight * of(it)));
+      }, 0);
+    const sigmoid = (logit: number) => round(1 / round(1 + round(Math.exp(-logit))));
+    const doubted = round(p.slope * round(p.doubt - mean(({ distance }) => distance)));
+    const known = shown.length > 0 ? sigmoid(doubted) : 0;
+    counts[1] += shown.length > 0 ? 1 : 0;
 
-    const made = enlarge(p.decoded, plane, y, x);
-    const gate = round((made[3] as number) * known);
+    const coarse = enlarge(p.coarse, plane, y, x);
+    const correction = enlarge(p.decoded, plane, y, x);
+    const gate = round((correction[3] as number) * known);
     const moved = p.motion && enlarge(p.motion, p.motion, y, x);
     const [dx = 0, dy = 0, logit = 0] = moved ?? [];
-    const m = previous ? round(1 / round(1 + round(Math.exp(-logit)))) : 1;
+    const m = previous ? sigmoid(logit) : 1;
     const toX = round(x + round(((p.flowScale * extent.w) / plane.w) * dx));
     const toY = round(y + round(((p.flowScale * extent.h) / plane.h) * dy));
     const before = previous
@@ -127,11 +143,9 @@ export function paintNative(p: PaintNative, round: Round) {
         )
       : [0, 0, 0];
     for (let k = 0; k < 3; k++) {
-      const copy = shown.reduce((sum, it, i) => {
-        const weight = round((weights[i] as number) / total);
-        return round(sum + round(weight * (it.colour[k] as number)));
-      }, 0);
-      const raw = round(round(gate * copy) + round(round(1 - gate) * (made[k] as number)));
+      const copy = round(known * mean(({ colour }) => colour[k] as number));
+      const filled = round(copy + round(round(1 - known) * (coarse[k] as number)));
+      const raw = round(filled + round(round(1 - gate) * (correction[k] as number)));
       const value = round(round(m * raw) + round(round(1 - m) * (before[k] as number)));
       out[pixel * c + k] = round(round(clamp(value, -1, 1) + 1) * 127.5);
     }
