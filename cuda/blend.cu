@@ -1,7 +1,7 @@
 // Mixes the coarse frame, what corrects it and what came before into the new frame.
 //
-//   g = decoded[3] known     raw = coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
-//   output = m raw + (1 - m) previous, or raw without a previous frame
+//   u = 1 - decoded[3] known     raw = coarse + u decoded[0..2]     s = u sigmoid(-motion[2])
+//   output = (1 - s) raw + s previous, or raw without a previous frame
 //
 //   windows: decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1]
 //   output [out.h, out.w, 3]
@@ -28,13 +28,13 @@ __global__ void __launch_bounds__(threads) blend_pixels(const __grid_constant__ 
   const int y = p.out.y + int(i / p.out.w), x = p.out.x + int(i % p.out.w);
   const T* decoded = pixel<T>(p.decoded, y, x);
   const T* coarse = pixel<T>(p.coarse, y, x);
-  const float gate = value(decoded[3]) * value(*pixel<T>(p.known, y, x));
-  float m = 1;
-  if (p.previous.data) m = 1 / (1 + expf(-value(pixel<T>(p.motion, y, x)[2])));
+  const float u = 1 - value(decoded[3]) * value(*pixel<T>(p.known, y, x));
+  float s = 0;
+  if (p.previous.data) s = u / (1 + expf(value(pixel<T>(p.motion, y, x)[2])));
 #pragma unroll
   for (int k = 0; k < 3; ++k) {
-    float v = value(coarse[k]) + (1 - gate) * value(decoded[k]);
-    if (p.previous.data) v = m * v + (1 - m) * value(pixel<T>(p.previous, y, x)[k]);
+    float v = value(coarse[k]) + u * value(decoded[k]);
+    if (p.previous.data) v = (1 - s) * v + s * value(pixel<T>(p.previous, y, x)[k]);
     map<T>(p.output)[i * 3 + k] = stored<T>(v);
   }
 }

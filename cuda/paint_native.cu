@@ -120,25 +120,25 @@ __global__ void __launch_bounds__(threads, blocks)
     const auto made = [&](int k) {
       return mix_parts(map<T>(decoded.data), decoded.w, made_rows, made_columns, 4, k);
     };
-    const float correction = 1 - made(3) * known;
+    const float u = 1 - made(3) * known;
     float colour[3];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {
       const float copy = any ? pooled.sum[k] / pooled.total : 0;
       const float coarse = mix_parts(map<T>(p.coarse), coarse_w, coarse_rows, coarse_columns, 3, k);
-      colour[k] = known * copy + (1 - known) * coarse + correction * made(k);
+      colour[k] = known * copy + (1 - known) * coarse + u * made(k);
     }
     if (p.previous) {
       const auto motion = [&](int k) {
         return mix_parts(map<T>(p.motion), p.local_w, rows, columns, 3, k);
       };
-      const float m = sigmoid(motion(2));
+      const float s = u * sigmoid(-motion(2));
       const Tap tap =
           tap_border(float(x) + p.scale_x * motion(0), float(y) + p.scale_y * motion(1), p.h, p.w);
 #pragma unroll
       for (int k = 0; k < 3; ++k) {
         const float before = mix(tap, p.previous, C, k) * (1 / 127.5f) - 1;
-        colour[k] = m * colour[k] + (1 - m) * before;
+        colour[k] = (1 - s) * colour[k] + s * before;
       }
     }
 #pragma unroll

@@ -1,7 +1,7 @@
 // Mixes the coarse frame, what corrects it and what came before into the new frame.
 //
-//   g = decoded[3] known     raw = coarse + (1 - g) decoded[0..2]     m = sigmoid(motion[2])
-//   output = m raw + (1 - m) previous, or raw without a previous frame
+//   u = 1 - decoded[3] known     raw = coarse + u decoded[0..2]     s = u sigmoid(-motion[2])
+//   output = (1 - s) raw + s previous, or raw without a previous frame
 //
 //   windows: decoded [h, w, 4]   coarse, previous, motion [h, w, 3]   known [h, w, 1]
 //   output [out.h, out.w, 3]
@@ -33,16 +33,16 @@ void blend(Context& context, const Blend& p) {
     float* out = p.output + size_t(row) * p.out.w * 3;
     for (int begin = 0; begin < p.out.w; begin += block) {
       const int end = begin + block < p.out.w ? begin + block : p.out.w;
-      float m[block] = {};
+      float share[block] = {};
       if (previous) {
-        for (int x = begin; x < end; ++x) m[x - begin] = motion[size_t(x) * p.motion.c + 2];
-        for (int i = 0; i < block; i += lanes) store(m + i, sigmoid(load(m + i)));
+        for (int x = begin; x < end; ++x) share[x - begin] = -motion[size_t(x) * p.motion.c + 2];
+        for (int i = 0; i < block; i += lanes) store(share + i, sigmoid(load(share + i)));
       }
       for (int x = begin; x < end; ++x) {
         const Quad correction = quad(decoded + x * 4);
-        const float gate = correction[3] * known[x];
-        Quad v = three(coarse + x * 3) + (1 - gate) * correction;
-        if (previous) v = m[x - begin] * v + (1 - m[x - begin]) * three(previous + x * 3);
+        const float u = 1 - correction[3] * known[x], s = u * share[x - begin];
+        Quad v = three(coarse + x * 3) + u * correction;
+        if (previous) v = (1 - s) * v + s * three(previous + x * 3);
         store_rgb(out + x * 3, v);
       }
     }

@@ -117,10 +117,10 @@ void pool(const PaintNative& p, const Projective* projections, const Enlarged& e
   }
 }
 
-// What came before, and how much it counts.
+// What came before, and how much it counts where nothing is known.
 struct Before {
   Quad colour[block];
-  float m[block];  // of what is new
+  float share[block];
 };
 
 template <int C>
@@ -131,9 +131,9 @@ void warp(const PaintNative& p, const float* motion, const Part* columns, const 
     const Quad v = mix_columns(motion, columns[hole.i[j]], 3);
     x[j] = float(hole.x + hole.i[j]) + p.scale_x * v[0];
     y[j] = float(hole.y) + p.scale_y * v[1];
-    logit[j] = v[2];
+    logit[j] = -v[2];
   }
-  for (int i = 0; i < block; i += lanes) store(out.m + i, sigmoid(load(logit + i)));
+  for (int i = 0; i < block; i += lanes) store(out.share + i, sigmoid(load(logit + i)));
   Taps taps;
   const bool wide = p.h > 1 && p.w > 1;
   if (wide) border_taps(x, y, p.h, p.w, taps);
@@ -194,10 +194,13 @@ int paint_row(const PaintNative& p, const Projective* projections, const Enlarge
       const float known = pooled.known[j];
       const Quad correction = mix_columns(enlarged.decoded, enlarged.decoded_columns[x], 4);
       const Quad coarse = mix_columns(enlarged.coarse, enlarged.coarse_columns[x], 3);
-      Quad v =
-          known * pooled.mean[j] + (1 - known) * coarse + (1 - correction[3] * known) * correction;
+      const float u = 1 - correction[3] * known;
+      Quad v = known * pooled.mean[j] + (1 - known) * coarse + u * correction;
       shown += pooled.any[j] > 0;
-      if (p.previous) v = before.m[j] * v + (1 - before.m[j]) * before.colour[j];
+      if (p.previous) {
+        const float s = u * before.share[j];
+        v = (1 - s) * v + s * before.colour[j];
+      }
       put(v, out + x * C);
     }
   }

@@ -22,8 +22,10 @@ export interface BlendInputs {
 /**
  * Makes the output from its parts:
  *
- *   g = decoded[3] known,   raw = coarse + (1 - g) decoded[0 to 2]
- *   output = m raw + (1 - m) previous,   m = sigmoid(motion[2]);   raw without previous
+ *   u = 1 - decoded[3] known,   raw = coarse + u decoded[0 to 2]
+ *   output = (1 - s) raw + s previous,   s = u sigmoid(-motion[2]);   raw without previous
+ *
+ * So real pixels that the gate keeps are neither corrected nor blended with what came before.
  *
  * Source: output, paper 3.2; the copy gate and the correction are ours.
  *

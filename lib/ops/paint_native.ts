@@ -69,8 +69,8 @@ export interface PaintNativeInputs {
  *     enlarged to what the working plane spans (see resize, bilinear)
  *   S[r] = softmax over r with V[r] of (-scale D[r])
  *   K = sigmoid(slope (doubt - sum over r of S[r] D[r])) if any V[r], else 0
- *   raw = K sum over r of S[r] (A[r] + O[r]) + (1 - K) F + (1 - g K) RGB
- *   output = m raw + (1 - m) previous(p + flowScale extent / plane (dx, dy)),   m = sigmoid(logit);
+ *   u = 1 - g K,   raw = K sum over r of S[r] (A[r] + O[r]) + (1 - K) F + u RGB
+ *   output = (1 - s) raw + s previous(p + flowScale extent / plane (dx, dy)),   s = u sigmoid(-logit);
  *     raw without previous
  *   frame[p] = round((min(max(output, -1), 1) + 1) 127.5)
  *

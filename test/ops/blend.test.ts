@@ -73,10 +73,18 @@ describeBackends('blend', (backend) => {
       return known.data[pixel] ? value : value + decoded.data[pixel * 4 + (i % 3)]!;
     });
     expectClose(out, () => expected);
+    // Nor does what came before count there, however much it would.
+    p.motion.data.fill(-200);
+    const later = await backend.run(() =>
+      blend({ ...maps(p), region: { y: 0, x: 0, h: 2, w: 3 } }),
+    );
+    const shown = (_: number, i: number) => known.data[Math.floor(i / 3)] === 1;
+    expectSame(later.filter(shown), coarse.data.filter(shown));
   });
 
   it('takes the previous output, or none of it, at the ends of the logit', async () => {
     const p = make(2, 3);
+    p.known.data.fill(0);
     p.motion.data.fill(-200);
     const region = { y: 0, x: 0, h: 2, w: 3 };
     expectSame(await backend.run(() => blend({ ...maps(p), region })), p.previous.data);

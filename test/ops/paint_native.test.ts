@@ -206,6 +206,7 @@ describeBackends('paintNative', (backend) => {
   it('keeps the previous output where the blend says so, wherever the flow leads', async () => {
     const p = make(1, 14, 18, 3);
     p.target.seen.fill(0);
+    for (const { seen } of p.references) seen.fill(0);
     p.motion.data.forEach((_, i, all) => {
       all[i] = [0, 0, -100][i % 3]!;
     });

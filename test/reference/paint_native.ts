@@ -128,10 +128,10 @@ export function paintNative(p: PaintNative, round: Round) {
 
     const coarse = enlarge(p.coarse, plane, y, x);
     const correction = enlarge(p.decoded, plane, y, x);
-    const gate = round((correction[3] as number) * known);
+    const u = round(1 - round((correction[3] as number) * known));
     const moved = p.motion && enlarge(p.motion, p.motion, y, x);
     const [dx = 0, dy = 0, logit = 0] = moved ?? [];
-    const m = previous ? sigmoid(logit) : 1;
+    const s = previous ? round(u * sigmoid(-logit)) : 0;
     const toX = round(x + round(((p.flowScale * extent.w) / plane.w) * dx));
     const toY = round(y + round(((p.flowScale * extent.h) / plane.h) * dy));
     const before = previous
@@ -145,8 +145,8 @@ export function paintNative(p: PaintNative, round: Round) {
     for (let k = 0; k < 3; k++) {
       const copy = round(known * mean(({ colour }) => colour[k] as number));
       const filled = round(copy + round(round(1 - known) * (coarse[k] as number)));
-      const raw = round(filled + round(round(1 - gate) * (correction[k] as number)));
-      const value = round(round(m * raw) + round(round(1 - m) * (before[k] as number)));
+      const raw = round(filled + round(u * (correction[k] as number)));
+      const value = round(round(round(1 - s) * raw) + round(s * (before[k] as number)));
       out[pixel * c + k] = round(round(clamp(value, -1, 1) + 1) * 127.5);
     }
   }
