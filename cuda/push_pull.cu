@@ -54,7 +54,7 @@ __device__ void halve_value(const Level<T>& from, int c, int64_t i, float* colou
   }
   const float part = 1.f / float(rows * columns);
   colour[i] = sum * part / fmaxf(share * part, 1e-6f);
-  if (k == 0) weight[cell] = fminf(4 * share * part, 1);
+  if (k == 0) weight[cell] = fminf(6 * share * part, 1);
 }
 
 // Value i of a level, filled from the one that is half as large.

@@ -14,7 +14,7 @@ const maxSteps = 320;
  *
  * Where a step is not finite, or has no inverse and needs one, what is beyond it is not finite.
  *
- * Source: the track of weights/training/coarse.py, `chain`.
+ * Source: the track of weights/training/alignment.py, `chain`.
  *
  * @param steps 1 to 320 homographies [1, 3, 3]
  * @param target a frame, 0 to n

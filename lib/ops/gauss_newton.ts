@@ -57,7 +57,7 @@ export interface GaussNewtonOptions {
  * from where the anchor takes it, or where its mismatch is below 0.9 of the anchor's; else the
  * anchor. With `best`, only the one of the least mismatch is given, the first of equals.
  *
- * Source: `refine`, `gauss_newton`, `mismatch` and `accepted` of weights/training/coarse.py (ours).
+ * Source: `gauss_newton` of weights/training/alignment.py (ours).
  *
  * @returns [r 3 3]; [1 3 3] with `best`
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED

@@ -19,7 +19,7 @@ export interface HomographySampled {
  * comes from far away. `seen` is sampled likewise and is 1 where the result is above 0.99, so where
  * all that was read is visible. A position that is not a number lies outside.
  *
- * Source: align, paper 3.1.2, with the homography of weights/training/coarse.py, `sample`.
+ * Source: align, paper 3.1.2, with the homography of weights/training/alignment.py, `sample`.
  *
  * @param sources 1 to 64 maps [1 h w c]
  * @param seen as many maps [1 h w 1], 0 or 1

@@ -25,8 +25,7 @@ export interface RefinementLevel {
  * to int(2.5 s + 0.5) cells away; beyond the border both find zeros, so neither it nor the hole
  * brings anything in. Colours of the hole are not read.
  *
- * Source: `level` of weights/training/coarse.py (ours), with the normalised blur in the place of its
- * push-pull.
+ * Source: `level` of weights/training/alignment.py (ours).
  *
  * @param colour [1 h w 3]
  * @param hole [1 h w 1], 1 in the hole, 0 elsewhere

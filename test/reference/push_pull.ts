@@ -38,7 +38,7 @@ export function pushPull(colour: Map, weight: ArrayLike<number>, round: Round): 
     const colours = Float64Array.from(sums.data, (x, i) =>
       round(x / Math.max(share.data[Math.floor(i / c)] as number, 1e-6)),
     );
-    const weights = Float64Array.from(share.data, (x) => Math.min(round(4 * x), 1));
+    const weights = Float64Array.from(share.data, (x) => Math.min(round(6 * x), 1));
     const half = { ...sums, data: colours };
     return enlarged({ ...half, data: pushPull(half, weights, round) }, h, w, round);
   }

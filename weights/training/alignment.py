@@ -243,7 +243,7 @@ def push_pull(x, weight):
         total = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
         return x * weight + (1 - weight) * (x * weight).sum((2, 3), keepdim=True) / total
     share = halved(weight)
-    coarse = push_pull(halved(x * weight) / share.clamp(min=1e-6), (4 * share).clamp(max=1))
+    coarse = push_pull(halved(x * weight) / share.clamp(min=1e-6), (6 * share).clamp(max=1))
     coarse = F.interpolate(coarse, (h, w), mode='bilinear', align_corners=False)
     return x * weight + (1 - weight) * coarse
 

@@ -6,10 +6,18 @@ import argparse
 
 import torch
 
+import alignment
 import pairs
 import sources
-from model import Homography, refine
+from model import Homography
 from train_homography import grid_distance
+
+
+def projective(homography, truth, size=128):
+    """Mean distance of the grid under a homography and under the true affine transform, in pixels."""
+    x, y, u, v, _ = alignment.positions(homography, size, size)
+    a, b = (truth[:, k, :1] * x + truth[:, k, 1:2] * y + truth[:, k, 2:] for k in (0, 1))
+    return torch.stack([u - a, v - b]).norm(dim=0).mean(1) * size / 2
 
 
 @torch.no_grad()
@@ -18,9 +26,11 @@ def errors(network, batches):
     rows = []
     for target, reference, mt, mr, truth in batches:
         found = network(*network.encode(target, mt), *network.encode(reference, mr))
-        sharp = refine(found, target, mt, reference, mr)
+        levels = alignment.levels(target, mt), alignment.levels(reference, mr)
+        sharp = alignment.refine(alignment.from_affine(found), *levels)
         identity = torch.eye(2, 3).expand_as(truth)
-        rows.append(torch.stack([grid_distance(x, truth) for x in (identity, found, sharp)]))
+        rows.append(torch.stack([
+            *(grid_distance(x, truth) for x in (identity, found)), projective(sharp, truth)]))
     return torch.cat(rows, 1)
 
 

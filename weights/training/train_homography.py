@@ -7,10 +7,11 @@ import time
 
 import torch
 
+import alignment
 import pairs
 import running
 import sources
-from model import Homography, compose, sample
+from model import Homography, compose
 
 
 def grid_distance(theta, truth, size=128, steps=16):
@@ -31,7 +32,8 @@ def estimates(network, target, reference, mt, mr, iterations=2):
     found = [network.regress(ft, vt, fr, vr)]
     for _ in range(iterations - 1):
         # The gradient does not pass through the warp: each iteration answers for its own estimate.
-        fw, vw = sample(fr, vr, found[-1].detach().float())
+        warp = alignment.from_affine(found[-1].detach().float())
+        fw, vw = alignment.sample(fr, vr, warp)
         fw = torch.nn.functional.normalize(fw, dim=1)
         found.append(compose(found[-1].detach().float(), network.regress(ft, vt, fw, vw).float()))
     return found
