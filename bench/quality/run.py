@@ -2,12 +2,13 @@
 """Scores the package on cases whose truth is known, against what one would do without it.
 
     bench/quality/run.py --cases DIR --out DIR [--weights FILE] [--command 'npx align-and-attend']
-                         [--results NAME=DIR ...]
+                         [--results NAME=DIR ...] [--i3d FILE]
 
 A case is a folder with frames/ (the truth) and masks/ (white is removed). Masks are not grown,
 so that all methods fill the same pixels. DIR/CASE/ of --results holds the frames of another
-method, to be scored beside; an empty --command leaves the package itself out. Needs Python 3.11
-with OpenCV and NumPy.
+method, to be scored beside; an empty --command leaves the package itself out. --i3d, a TorchScript
+file (see vfid.py), adds the VFID over all cases. Needs Python 3.11 with OpenCV and NumPy, and
+PyTorch for VFID.
 """
 import argparse
 import pathlib
@@ -77,7 +78,12 @@ def main():
     parser.add_argument('--device', default='auto')
     parser.add_argument('--command', default='npx tsx lib/cli/main.ts')
     parser.add_argument('--results', metavar='NAME=DIR', action='append', default=[])
+    parser.add_argument('--i3d', help='a TorchScript module of I3D features, for VFID')
     options = parser.parse_args()
+    if options.i3d:
+        import torch
+        import vfid
+        i3d, seen = torch.jit.load(options.i3d).eval(), {}
     options.out.mkdir(parents=True, exist_ok=True)
     rows = []
     for case in sorted(path for path in options.cases.iterdir() if path.is_dir()):
@@ -94,10 +100,17 @@ def main():
         motion = score.flows(truth)
         rows.append((case.name, {method: score.score(frames, truth, masks, motion)
                                  for method, frames in results.items()}))
+        if options.i3d:
+            for method, frames in {**results, 'truth': truth}.items():
+                seen.setdefault(method, []).append(vfid.features(i3d, frames))
         cv2.imwrite(str(options.out / f'{case.name}.png'), sheet(truth, masks, results))
         print(f'{case.name}: ' + ', '.join(f'{name} {figures[0]:.2f}'
                                            for name, figures in rows[-1][1].items()), flush=True)
     table(rows)
+    if options.i3d:
+        real = np.concatenate(seen.pop('truth'))
+        for method, found in seen.items():
+            print(f'VFID {method}: {vfid.distance(np.concatenate(found), real):.4f}')
 
 
 if __name__ == '__main__':
