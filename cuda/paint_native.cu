@@ -25,8 +25,8 @@ namespace {
 
 constexpr int tile_w = 32, tile_h = 4;  // a warp is a row of pixels, whose taps share lines
 constexpr int threads = tile_w * tile_h;
-// Of a multiprocessor, at 64 registers a thread: left alone, ptxas takes 96, and fewer reads are under
-// way at a time.
+// Of a multiprocessor, at 64 registers a thread: left alone, ptxas takes 96, and fewer reads would be
+// under way at a time. What that is worth no card has shown yet.
 constexpr int blocks = 8;
 constexpr int copied = 16;  // bytes at once
 

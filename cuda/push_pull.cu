@@ -54,7 +54,7 @@ __device__ void halve_value(const Level<T>& from, int c, int64_t i, float* colou
   }
   const float part = 1.f / float(rows * columns);
   colour[i] = sum * part / fmaxf(share * part, 1e-6f);
-  if (k == 0) weight[cell] = fminf(6 * share * part, 1);
+  if (k == 0) weight[cell] = fminf(PushPull::gain * share * part, 1);
 }
 
 // Value i of a level, filled from the one that is half as large.
@@ -65,12 +65,7 @@ __device__ float filled_value(const Level<T>& level, int c, int64_t i, const flo
   const int k = int(i - pixel * c), y = int(pixel / level.w), x = int(pixel % level.w);
   const Part rows = bilinear_part(y, float(half_h), float(level.h), 0, half_h);
   const Part columns = bilinear_part(x, float(half_w), float(level.w), 0, half_w);
-  const float* upper = coarse + int64_t(rows.first) * half_w * c + k;
-  const float* lower = coarse + int64_t(rows.last) * half_w * c + k;
-  const int left = columns.first * c, right = columns.last * c;
-  const float a = upper[left] * (1 - rows.t) + lower[left] * rows.t;
-  const float b = upper[right] * (1 - rows.t) + lower[right] * rows.t;
-  const float fill = a * (1 - columns.t) + b * columns.t;
+  const float fill = mix_parts(coarse, half_w, rows, columns, c, k);
   return weighted(level, pixel, k, c) + (1 - value(level.weight[pixel])) * fill;
 }
 

@@ -48,7 +48,10 @@ void halve_row(const Level& from, int c, const Level& to, float* weight, int y, 
     float* colour = to.output + k * to.plane + size_t(y) * to.w;
     for (int x = 0; x < to.w; ++x) colour[x] = sums[x] / (share[x] > 1e-6f ? share[x] : 1e-6f);
   }
-  for (int x = 0; x < to.w; ++x) out[x] = 6 * share[x] < 1 ? 6 * share[x] : 1;
+  for (int x = 0; x < to.w; ++x) {
+    const float counted = PushPull::gain * share[x];
+    out[x] = counted < 1 ? counted : 1;
+  }
 }
 
 // The weighted mean where nothing is seen.
