@@ -168,7 +168,8 @@ export function estimateBytes(
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
   const held = 1.5 * references + 2 * nearReach(references) + 2;
-  return frames * (own + 2 * tracked) + held * kept + working + weights + copies;
+  // Those ahead, and twice as many behind the target.
+  return frames * (own + 3 * tracked) + held * kept + working + weights + copies;
 }
 
 /**
@@ -337,7 +338,8 @@ export class Completion {
 
   /**
    * Relates the frames up to `last` that are not yet, each to the one before it; of those, keeps
-   * the wanted ones loaded.
+   * the wanted ones loaded. The others are loaded anew when their turn comes: a whole look-ahead of
+   * packed frames would be many times what relates them.
    */
   async #track(last: number, wanted: readonly number[], turn: Turn): Promise<void> {
     const start = this.#start as number;
