@@ -167,10 +167,11 @@ void masked_correlation(Call& call, const Operations& on) {
 }
 
 void refinement_level(Call& call, const Operations& on) {
-  const Tensor& seen = *call.out[1];
-  call.push(on.refinement_level, {seen.dim(1), seen.dim(2), call.integer("factor"),
-                                  call.integer("radius"), call.number("sigma"), call.input(0),
-                                  call.input(1), call.output(0), call.output(1), call.output(2)});
+  const Tensor& level = *call.out[0];
+  call.push(on.refinement_level,
+            {level.dim(1), level.dim(2), call.integer("factor"), call.integer("radius"),
+             call.number("sigma"), call.input(0), call.input(1), call.output(0),
+             call.out.size() > 1 ? call.output(1) : nullptr});
 }
 
 void gauss_newton(Call& call, const Operations& on) {
@@ -178,17 +179,18 @@ void gauss_newton(Call& call, const Operations& on) {
   p.r = call.in[0]->dim(0);
   p.h = call.in[2]->dim(1);
   p.w = call.in[2]->dim(2);
+  p.rows = call.in[3]->dim(1);
+  p.columns = call.in[3]->dim(2);
   p.steps = call.integer("steps");
   p.robust = call.number("robust");
   p.best = call.flag("best");
   p.theta = call.input(0);
   p.anchor = call.input(1);
   p.box = {call.number("boxY"), call.number("boxX"), call.number("boxH"), call.number("boxW")};
+  p.within = call.number("within");
   p.target = call.input(2);
-  p.target_seen = call.input(3);
-  p.near = call.input(4);
-  references(call, 5, p.r, p.reference);
-  references(call, 5 + p.r, p.r, p.reference_seen);
+  p.near = call.input(3);
+  references(call, 4, p.r, p.reference);
   p.output = call.output(0);
   call.push(on.gauss_newton, p);
 }

@@ -3,22 +3,20 @@
 //
 //   place     u = h1 p / d, v = h2 p / d, d = max(h3 p, 0.1), p = (x, y, 1)
 //   residual  R = reference(u, v) - target less its mean by m, a channel at a time; m = near where
-//             both are seen
+//             both are seen, (u, v) a pixel or more inside the border
 //   weight    W = m / (1 + mean_c R^2 / s^2)^2,   s = robust (mean by m of mean_c |R|) + 0.01
 //   step      (J'WJ + damping)^-1 J'W R, at most 0.1 each,
 //             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
 //   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 3]
-//   target_seen, near, reference_seen [h, w]
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, seen   near [rows, columns]
 //
-// 1. lay_out: beside a reference's colour its visibility, so that a sample is four reads.
-// 2. derive: its derivatives along x and along y, likewise.
-// 3. refine: a block makes all steps of a reference. Its sums need it every time, so one block that
+// 1. refine: a block makes all steps of a reference. Its sums need it every time, so one block that
 //    stays is worth more than many that start anew; r blocks leave most of a large GPU idle.
-// 4. choose: the best, if only that is wanted.
-// Sums go up a fixed tree. Bound by the sampling, steps + 1 times.   Contract:
-// lib/ops/gauss_newton.ts
+// 2. choose: the best, if only that is wanted.
+// The places p are every h / rows-th pixel. A sample is four pixels, its derivatives these and eight
+// around them; a pixel is one read. Sums go up a fixed tree. Bound by the sampling, steps + 1 times.
+// Contract: lib/ops/gauss_newton.ts
 #include "operations.cuh"
 #include "reduce.cuh"
 #include "sample.cuh"
@@ -27,7 +25,6 @@ namespace aa::cuda {
 
 namespace {
 
-constexpr int threads = 128;
 constexpr int refine_threads = 512, refine_warps = refine_threads / warp_size;
 
 // The method's constants.
@@ -36,34 +33,6 @@ constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-
 constexpr float overlap = 20;  // a part in so many is 5 %
 
 constexpr int unknowns = 8, products = unknowns * (unknowns + 1) / 2;
-
-template <class T>
-__global__ void __launch_bounds__(threads)
-    lay_out(const __grid_constant__ GaussNewton p, float4* stack) {
-  const int i = blockIdx.x * threads + threadIdx.x, r = blockIdx.y, n = p.h * p.w;
-  if (i >= n) return;
-  const T* colour = map<T>(p.reference[r]) + i * 3;
-  stack[size_t(r) * n + i] = make_float4(value(colour[0]), value(colour[1]), value(colour[2]),
-                                         value(map<T>(p.reference_seen[r])[i]));
-}
-
-__device__ float4 slope(const float4& a, const float4& b, float factor) {
-  return make_float4((a.x - b.x) * factor, (a.y - b.y) * factor, (a.z - b.z) * factor, 0);
-}
-
-// Derivatives are in [-1, 1] coordinates, 0 on the border: along x in a reference's first plane,
-// along y in its second.
-__global__ void __launch_bounds__(threads)
-    derive(const __grid_constant__ GaussNewton p, const float4* stack, float4* slopes) {
-  const int i = blockIdx.x * threads + threadIdx.x, r = blockIdx.y, n = p.h * p.w;
-  if (i >= n) return;
-  const float4* at = stack + size_t(r) * n + i;
-  const int y = i / p.w, x = i % p.w;
-  float4* const to = slopes + size_t(r) * n * 2 + i;
-  const bool across = x > 0 && x + 1 < p.w, down = y > 0 && y + 1 < p.h;
-  to[0] = across ? slope(at[1], at[-1], float(p.w) / 4) : float4{};
-  to[n] = down ? slope(at[p.w], at[-p.w], float(p.h) / 4) : float4{};
-}
 
 // A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
 // exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
@@ -94,17 +63,72 @@ __device__ Moved move(const Displacement& t, float x, float y) {
   return {(ax - x * e) / d, (ay - y * e) / d, d};
 }
 
+// A pixel that is compared: of each axis one of `apart`, in the middle of its part.
+struct Place {
+  int column, row;
+  float x, y;  // in [-1, 1]
+};
+
 __device__ float centre(int i, int n) { return (float(i) + .5f) * 2 / float(n) - 1; }
 
-__device__ float4 mix_four(const Tap& tap, const float4* plane) {
+__device__ Place place_at(const GaussNewton& p, int i) {
+  const int apart_x = p.w / p.columns, apart_y = p.h / p.rows;
+  const int column = i % p.columns * apart_x + apart_x / 2;
+  const int row = i / p.columns * apart_y + apart_y / 2;
+  return {column, row, centre(column, p.w), centre(row, p.h)};
+}
+
+// Four pixels with neighbours on all sides: the index of the upper left one, and where between them.
+struct Inner {
+  int at;
+  float fx, fy;
+  __device__ float weight(int k) const { return (k / 2 ? fy : 1 - fy) * (k % 2 ? fx : 1 - fx); }
+};
+
+// False outside, where a position is no number among them.
+__device__ bool inner_tap(const GaussNewton& p, const Place& place, const Moved& moved,
+                          Inner& tap) {
+  const float x = float(place.column) + moved.du * float(p.w) / 2;
+  const float y = float(place.row) + moved.dv * float(p.h) / 2;
+  if (!(x >= 1 && x <= float(p.w - 2) && y >= 1 && y <= float(p.h - 2))) return false;
+  const int left = min(int(x), p.w - 3), top = min(int(y), p.h - 3);
+  tap = {top * p.w + left, x - float(left), y - float(top)};
+  return true;
+}
+
+template <class T>
+__device__ float4 read(const T* level, int i) {
+  const auto pixel = reinterpret_cast<const Vector<T, 4>*>(level)[i];
+  return make_float4(value(pixel.at[0]), value(pixel.at[1]), value(pixel.at[2]),
+                     value(pixel.at[3]));
+}
+
+__device__ void add(float4& sum, float weight, const float4& v) {
+  sum.x += weight * v.x;
+  sum.y += weight * v.y;
+  sum.z += weight * v.z;
+  sum.w += weight * v.w;
+}
+
+template <class T>
+__device__ float4 mix_four(const Inner& tap, const T* level, int w) {
   float4 sum = {};
 #pragma unroll
+  for (int k = 0; k < 4; ++k) add(sum, tap.weight(k), read(level, tap.at + k / 2 * w + k % 2));
+  return sum;
+}
+
+// Central differences along an axis on which pixels lie `apart`, mixed; in [-1, 1] coordinates. One
+// after the other: all reads at once take more registers than there are.
+template <class T>
+__device__ float4 mix_slopes(const Inner& tap, const T* level, int w, int apart, float factor) {
+  float4 sum = {};
+#pragma unroll 1
   for (int k = 0; k < 4; ++k) {
-    const float4 texel = plane[tap.at[k]];
-    sum.x += tap.weight[k] * texel.x;
-    sum.y += tap.weight[k] * texel.y;
-    sum.z += tap.weight[k] * texel.z;
-    sum.w += tap.weight[k] * texel.w;
+    const int at = tap.at + k / 2 * w + k % 2;
+    const float4 after = read(level, at + apart), before = read(level, at - apart);
+    add(sum, tap.weight(k) * factor,
+        make_float4(after.x - before.x, after.y - before.y, after.z - before.z, 0));
   }
   return sum;
 }
@@ -135,26 +159,24 @@ struct Fit {
   bool enough;
 };
 
-// sampled: r (not yet less its mean) and m of every pixel.
+// sampled: r (not yet less its mean) and m of every place.
 template <class T>
-__device__ Fit compare(const GaussNewton& p, const Displacement& theta, const float4* stack,
+__device__ Fit compare(const GaussNewton& p, const Displacement& theta, const T* level,
                        float4* sampled, float (*partial)[refine_warps + 1], float* sums) {
-  const int n = p.h * p.w;
+  const int n = p.rows * p.columns;
   float seen[5] = {};  // how many, the sum of m, those of m r
   for (int i = threadIdx.x; i < n; i += refine_threads) {
-    const int x = i % p.w, y = i / p.w;
-    const Moved place = move(theta, centre(x, p.w), centre(y, p.h));
-    const Tap tap = tap_zeros(float(x) + place.du * float(p.w) / 2,
-                              float(y) + place.dv * float(p.h) / 2, p.h, p.w);
-    const float4 s = mix_four(tap, stack);
-    const float m = s.w > whole ? value(map<T>(p.target_seen)[i]) * value(map<T>(p.near)[i]) : 0;
+    const Place place = place_at(p, i);
     float4 r = {};
-    if (m > 0) {
-      const T* colour = map<T>(p.target) + i * 3;
-      r = make_float4(s.x - value(colour[0]), s.y - value(colour[1]), s.z - value(colour[2]), m);
+    Inner tap;
+    if (inner_tap(p, place, move(theta, place.x, place.y), tap)) {
+      const float4 s = mix_four(tap, level, p.w);
+      const float4 t = read(map<T>(p.target), place.row * p.w + place.column);
+      const float m = s.w > whole ? t.w * value(map<T>(p.near)[i]) : 0;
+      if (m > 0) r = make_float4(s.x - t.x, s.y - t.y, s.z - t.z, m);
     }
     sampled[i] = r;
-    seen[0] += m > 0 ? 1 : 0;
+    seen[0] += r.w > 0 ? 1 : 0;
     seen[1] += r.w;
     seen[2] += r.w * r.x;
     seen[3] += r.w * r.y;
@@ -189,28 +211,29 @@ __device__ constexpr int term(int i, int j) {
   return twin ? at(other, j - j % 3 + i % 3) : at(i, j);
 }
 
+template <class T>
 __device__ void add_products(const GaussNewton& p, const Displacement& theta, const Fit& fit,
-                             const float4* slopes, const float4* sampled, float* mine) {
-  const int n = p.h * p.w;
+                             const T* level, const float4* sampled, float* mine) {
+  const int n = p.rows * p.columns;
   const float sigma = fit.size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
   for (int i = threadIdx.x; i < n; i += refine_threads) {
     const float4 r = sampled[i];
-    if (!(r.w > 0)) continue;
-    const int column = i % p.w, row = i / p.w;
-    const float x = centre(column, p.w), y = centre(row, p.h);
-    const Moved place = move(theta, x, y);
-    const Tap tap = tap_zeros(float(column) + place.du * float(p.w) / 2,
-                              float(row) + place.dv * float(p.h) / 2, p.h, p.w);
-    const float4 gx = mix_four(tap, slopes), gy = mix_four(tap, slopes + n);
+    const Place place = place_at(p, i);
+    const float x = place.x, y = place.y;
+    const Moved moved = move(theta, x, y);
+    Inner tap;
+    if (!(r.w > 0 && inner_tap(p, place, moved, tap))) continue;
+    const float4 gx = mix_slopes(tap, level, p.w, 1, float(p.w) / 4);
+    const float4 gy = mix_slopes(tap, level, p.w, p.w, float(p.h) / 4);
     const float rx = r.x - fit.mean[0], ry = r.y - fit.mean[1], rz = r.z - fit.mean[2];
     const float near = 1 + (rx * rx + ry * ry + rz * rz) * inverse;
-    const float once = r.w / (near * near * place.d), twice = once / place.d;
+    const float once = r.w / (near * near * moved.d), twice = once / moved.d;
     const float xx = twice * (gx.x * gx.x + gx.y * gx.y + gx.z * gx.z);
     const float xy = twice * (gx.x * gy.x + gx.y * gy.y + gx.z * gy.z);
     const float yy = twice * (gy.x * gy.x + gy.y * gy.y + gy.z * gy.z);
     const float xr = once * (gx.x * rx + gx.y * ry + gx.z * rz);
     const float yr = once * (gy.x * rx + gy.y * ry + gy.z * rz);
-    const float u = x + place.du, v = y + place.dv;
+    const float u = x + moved.du, v = y + moved.dv;
     const float zx = -(xx * u + xy * v), zy = -(xy * u + yy * v);
     const float pairs[] = {xx, xy, yy, zx, zy, -(zx * u + zy * v)};
     const float residuals[] = {xr, yr, -(xr * u + yr * v)}, factors[] = {x, y, 1};
@@ -270,7 +293,8 @@ __device__ void step(float* theta, const float* sums) {
   }
 }
 
-// Whether no corner of the box lies a pixel or more away from where another homography takes it.
+// Whether every corner of the box lies less than `within` away from where another homography takes
+// it.
 __device__ bool stays(const GaussNewton& p, const float* theta, const float* other) {
   const Displacement a(theta), b(other);
   for (int k = 0; k < 4; ++k) {
@@ -278,7 +302,7 @@ __device__ bool stays(const GaussNewton& p, const float* theta, const float* oth
     const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
     const Moved from = move(a, x, y), to = move(b, x, y);
     const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
-    if (!(dx * dx + dy * dy < 1)) return false;
+    if (!(dx * dx + dy * dy < p.within * p.within)) return false;
   }
   return true;
 }
@@ -286,16 +310,14 @@ __device__ bool stays(const GaussNewton& p, const float* theta, const float* oth
 // output, mismatch: of each reference.
 template <class T>
 __global__ void __launch_bounds__(refine_threads)
-    refine(const __grid_constant__ GaussNewton p, const float4* stack, const float4* slopes,
-           float4* sampled, float* output, float* mismatches) {
+    refine(const __grid_constant__ GaussNewton p, float4* sampled, float* output,
+           float* mismatches) {
   __shared__ float theta[9], sums[products + unknowns];
   __shared__ float partial[products + unknowns][refine_warps + 1];  // rows in different banks
   const int r = blockIdx.x;
-  const size_t n = size_t(p.h) * p.w;
   const float *start = p.theta + r * 9, *anchor = p.anchor ? p.anchor + r * 9 : nullptr;
-  stack += r * n;
-  slopes += r * n * 2;
-  sampled += r * n;
+  const T* level = map<T>(p.reference[r]);
+  sampled += size_t(r) * p.rows * p.columns;
   if (threadIdx.x < 9) theta[threadIdx.x] = start[threadIdx.x];
   __syncthreads();
 
@@ -304,7 +326,7 @@ __global__ void __launch_bounds__(refine_threads)
   for (int turn = 0; turn < turns; ++turn) {
     const bool last = turn > p.steps;
     const Displacement now(last ? anchor : theta);
-    const Fit fit = compare<T>(p, now, stack, sampled, partial, sums);
+    const Fit fit = compare(p, now, level, sampled, partial, sums);
     if (last) {
       least = fit.mismatch;
       break;
@@ -313,7 +335,7 @@ __global__ void __launch_bounds__(refine_threads)
     if (turn == 0) before = mismatch;
     if (turn == p.steps) continue;
     float mine[products + unknowns] = {};
-    add_products(p, now, fit, slopes, sampled, mine);
+    add_products(p, now, fit, level, sampled, mine);
     add_up(mine, partial, sums);
     if (threadIdx.x == 0 && fit.enough) step(theta, sums);
     __syncthreads();
@@ -336,19 +358,12 @@ __global__ void __launch_bounds__(warp_size)
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
-  const int n = p.h * p.w;
-  float4* stack = context.scratch<float4>(size_t(p.r) * n);
-  float4* slopes = context.scratch<float4>(size_t(p.r) * n * 2);
-  float4* sampled = context.scratch<float4>(size_t(p.r) * n);
+  float4* sampled = context.scratch<float4>(size_t(p.r) * p.rows * p.columns);
   float* mismatches = context.scratch<float>(p.r);
   float* refined = p.best ? context.scratch<float>(size_t(p.r) * 9) : p.output;
-  const dim3 pixels(ceil_divide(n, threads), p.r);
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(lay_out<T>, pixels, threads, 0, p, stack);
-    context.launch(derive, pixels, threads, 0, p, stack, slopes);
-    context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, stack, slopes, sampled, refined,
-                   mismatches);
+    context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, sampled, refined, mismatches);
   });
   if (p.best) context.launch(choose, dim3(1), warp_size, 0, p, refined, mismatches);
 }

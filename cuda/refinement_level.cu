@@ -1,13 +1,14 @@
 // A frame at one size of the refinement: cells of factor x factor pixels.
 //
-//   seen = mean over the cell of V > 0.6     colour = B(mean V full) / max(B(mean V), 1e-6)
-//   near = 0.01 + G(1 - seen) / G(1)         V = 1 - hole
+//   colour = B(mean V full) / max(B(mean V), 1e-6)     seen = mean over the cell of V > 0.6
+//   near = 0.01 + G(1 - seen) / G(1)                   V = 1 - hole
 //
-//   full [h factor, w factor, 3]   hole [h factor, w factor]   colour [h, w, 3]   seen, near [h, w]
+//   full [h factor, w factor, 3]   hole [h factor, w factor]
+//   level [h, w, 4]: colour, seen   near [h, w] or none
 //
-// B is 1 4 6 4 1 over 16, G a Gaussian, both separable with zeros outside. A thread makes a cell:
-// 1. mean_cells: its means, the colours and V side by side.   2. across: blurred along the row.
-// 3. down: along the column.
+// B is 1 2 1 over 4, G a Gaussian, both separable with zeros outside. A thread makes a cell:
+// 1. mean_cells: its means, the colours and V side by side.   2. blur.
+// 3. across, down: the Gaussian along the row, then along the column, where near is wanted.
 // Bound by the frame's bytes and by the Gaussian's width, whose reads are coalesced and meet the
 // caches.   Contract: lib/ops/refinement_level.ts
 #include "map.cuh"
@@ -20,11 +21,6 @@ namespace {
 constexpr int threads = 128;
 
 constexpr float most_seen = .6f, least_near = .01f;
-
-__device__ constexpr float binomial(int i) {
-  return i == 0 ? 6 / 16.f : i % 2 ? 4 / 16.f : 1 / 16.f;
-}
-constexpr int reach = 2;
 
 // The Gaussian from its middle outwards, for the whole block.
 __device__ void fill_gaussian(const RefinementLevel& p, float* weights) {
@@ -54,65 +50,68 @@ __global__ void __launch_bounds__(threads)
     }
   }
   const float area = float(k * k);
-  const int64_t at = int64_t(y) * p.w + x;
-  map<T>(p.seen)[at] = stored<T>(sum.w > most_seen * area ? 1 : 0);
-  means[at] = make_float4(sum.x / area, sum.y / area, sum.z / area, sum.w / area);
+  means[int64_t(y) * p.w + x] = make_float4(sum.x / area, sum.y / area, sum.z / area, sum.w / area);
 }
 
-__device__ void add(float4& sum, float weight, const float4& v) {
-  sum.x += weight * v.x;
-  sum.y += weight * v.y;
-  sum.z += weight * v.z;
-  sum.w += weight * v.w;
-}
+__device__ bool is_seen(const float4& mean) { return mean.w > most_seen; }
 
-// mixed: the means blurred; hidden: how much of the row around a cell is.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    across(const __grid_constant__ RefinementLevel p, const float4* means, float4* mixed,
-           float* hidden) {
+    blur(const __grid_constant__ RefinementLevel p, const float4* means) {
+  const int x = blockIdx.x * threads + threadIdx.x, y = blockIdx.y;
+  if (x >= p.w) return;
+  float4 sum = {};
+#pragma unroll
+  for (int dy = -1; dy <= 1; ++dy) {
+#pragma unroll
+    for (int dx = -1; dx <= 1; ++dx) {
+      if (x + dx < 0 || x + dx >= p.w || y + dy < 0 || y + dy >= p.h) continue;
+      const float4 mean = means[int64_t(y + dy) * p.w + x + dx];
+      const float weight = (dy ? .25f : .5f) * (dx ? .25f : .5f);
+      sum.x += weight * mean.x;
+      sum.y += weight * mean.y;
+      sum.z += weight * mean.z;
+      sum.w += weight * mean.w;
+    }
+  }
+  const int64_t at = int64_t(y) * p.w + x;
+  const float share = fmaxf(sum.w, 1e-6f);
+  reinterpret_cast<Vector<T, 4>*>(map<T>(p.level))[at] = {
+      stored<T>(sum.x / share), stored<T>(sum.y / share), stored<T>(sum.z / share),
+      stored<T>(is_seen(means[at]) ? 1 : 0)};
+}
+
+// hidden: how much of the row around a cell is.
+__global__ void __launch_bounds__(threads)
+    across(const __grid_constant__ RefinementLevel p, const float4* means, float* hidden) {
   extern __shared__ float weights[];
   fill_gaussian(p, weights);
   const int x = blockIdx.x * threads + threadIdx.x;
   if (x >= p.w) return;
   const int64_t row = int64_t(blockIdx.y) * p.w;
-  float4 sum = {};
-  for (int u = max(x - reach, 0); u <= min(x + reach, p.w - 1); ++u)
-    add(sum, binomial(abs(u - x)), means[row + u]);
-  mixed[row + x] = sum;
-  const T* seen = map<T>(p.seen) + row;
   float holes = 0, total = 0;
   for (int u = max(x - p.radius, 0); u <= min(x + p.radius, p.w - 1); ++u) {
     const float weight = weights[abs(u - x)];
     total += weight;
-    holes += weight * (1 - value(seen[u]));
+    holes += is_seen(means[row + u]) ? 0 : weight;
   }
   hidden[row + x] = holes / total;
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads)
-    down(const __grid_constant__ RefinementLevel p, const float4* mixed, const float* hidden) {
+    down(const __grid_constant__ RefinementLevel p, const float* hidden) {
   extern __shared__ float weights[];
   fill_gaussian(p, weights);
   const int x = blockIdx.x * threads + threadIdx.x, y = blockIdx.y;
   if (x >= p.w) return;
-  const int64_t at = int64_t(y) * p.w + x;
-  float4 sum = {};
-  for (int v = max(y - reach, 0); v <= min(y + reach, p.h - 1); ++v)
-    add(sum, binomial(abs(v - y)), mixed[int64_t(v) * p.w + x]);
-  const float share = fmaxf(sum.w, 1e-6f);
-  T* colour = map<T>(p.colour) + at * 3;
-  colour[0] = stored<T>(sum.x / share);
-  colour[1] = stored<T>(sum.y / share);
-  colour[2] = stored<T>(sum.z / share);
   float holes = 0, total = 0;
   for (int v = max(y - p.radius, 0); v <= min(y + p.radius, p.h - 1); ++v) {
     const float weight = weights[abs(v - y)];
     total += weight;
     holes += weight * hidden[int64_t(v) * p.w + x];
   }
-  map<T>(p.near)[at] = stored<T>(least_near + holes / total);
+  map<T>(p.near)[int64_t(y) * p.w + x] = stored<T>(least_near + holes / total);
 }
 
 }  // namespace
@@ -120,15 +119,16 @@ __global__ void __launch_bounds__(threads)
 void refinement_level(Context& context, const RefinementLevel& p) {
   const size_t n = size_t(p.h) * p.w;
   float4* means = context.scratch<float4>(n);
-  float4* mixed = context.scratch<float4>(n);
-  float* hidden = context.scratch<float>(n);
+  float* hidden = p.near ? context.scratch<float>(n) : nullptr;
   const dim3 grid(ceil_divide(p.w, threads), p.h);
   const size_t kernel = (size_t(p.radius) + 1) * sizeof(float);
   with_map(context, [&](auto type) {
     using T = decltype(type);
     context.launch(mean_cells<T>, grid, threads, 0, p, means);
-    context.launch(across<T>, grid, threads, kernel, p, means, mixed, hidden);
-    context.launch(down<T>, grid, threads, kernel, p, mixed, hidden);
+    context.launch(blur<T>, grid, threads, 0, p, means);
+    if (!p.near) return;
+    context.launch(across, grid, threads, kernel, p, means, hidden);
+    context.launch(down<T>, grid, threads, kernel, p, hidden);
   });
 }
 

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-LEVELS = [[4, 4, 1.5], [2, 3, .7]]  # of the refinement: pixels of a cell, steps, robustness
+LEVELS = [[4, 4, 1.5], [2, 4, 1.5], [1, 4, 1.5]]  # of the refinement: pixels of a cell, steps, robustness
 
 
 def write_safetensors(path, tensors, metadata):

@@ -3,19 +3,18 @@
 //
 //   place     u = h1 p / d, v = h2 p / d, d = max(h3 p, 0.1), p = (x, y, 1)
 //   residual  R = reference(u, v) - target less its mean by m, a channel at a time; m = near where
-//             both are seen
+//             both are seen, (u, v) a pixel or more inside the border
 //   weight    W = m / (1 + mean_c R^2 / s^2)^2,   s = robust (mean by m of mean_c |R|) + 0.01
 //   step      (J'WJ + damping)^-1 J'W R, at most 0.1 each,
 //             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
 //   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 3]
-//   target_seen, near, reference_seen [h, w]
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, seen   near [rows, columns]
 //
-// A task is one reference, whose colours and visibility lie side by side inside a border of zeros:
-// one pixel is one vector to sample, and any place is read alike. J'WJ needs only sums over 1, x and
-// x^2 along a row; y is put in once a row. Bound by the sampling, steps + 1 times a reference.
-// Contract: lib/ops/gauss_newton.ts
+// The places p are every h / rows-th pixel. A task is one reference; a pixel of it is one vector,
+// and one beside the border has neighbours to derive it from, so that no place needs care. J'WJ
+// needs only sums over 1, x and x^2 along a row; y is put in once a row. Bound by the sampling,
+// steps + 1 times a reference.   Contract: lib/ops/gauss_newton.ts
 #include "bilinear.h"
 
 namespace aa::cpu::AA_ISA {
@@ -27,56 +26,24 @@ constexpr double least_count = 1e-3, rare = 0.3, worst = 1, longest_step = 0.1, 
 constexpr int overlap = 20;  // a part in so many is 5 %
 constexpr int unknowns = 8;
 
-// Rows of the planes below, in floats: what is behind a map's width has m = 0 and all else 0.
-int stride_of(int w) { return (w + block - 1) / block * block; }
+// Rows of the planes below, in floats: what is behind the last column has m = 0 and all else 0.
+int stride_of(int columns) { return (columns + block - 1) / block * block; }
 
-// What all references are compared with: the target's colours, each a plane, and what a pixel of it
-// counts.
+// What all references are compared with, place by place: the target's colours, each a plane, and
+// what a place counts.
 struct Target {
   const float *colour[3], *weight;
 };
 
-// Scratch of one worker. `stack` has four floats a pixel (colour, visibility), `slopes` eight (their
-// derivatives along x, then along y), both with a border of one pixel and no padding.
+// Scratch of one worker.
 struct Planes {
-  float *r[3], *m, *stack, *slopes;
-  static size_t framed(int h, int w) { return size_t(h + 2) * (w + 2); }
-  static size_t floats(int h, int w) { return 4 * size_t(h) * stride_of(w) + 12 * framed(h, w); }
-  Planes(float* p, int h, int w) {
-    const size_t n = size_t(h) * stride_of(w);
-    r[0] = p, r[1] = p + n, r[2] = p + 2 * n, m = p + 3 * n, stack = p + 4 * n;
-    slopes = stack + 4 * framed(h, w);
+  float *r[3], *m;
+  static size_t floats(int rows, int columns) { return 4 * size_t(rows) * stride_of(columns); }
+  Planes(float* p, int rows, int columns) {
+    const size_t n = size_t(rows) * stride_of(columns);
+    r[0] = p, r[1] = p + n, r[2] = p + 2 * n, m = p + 3 * n;
   }
 };
-
-// Derivatives are in [-1, 1] coordinates, 0 on the border.
-void fill_stack(const GaussNewton& p, int reference, const Planes& planes) {
-  const int wide = p.w + 2;
-  __builtin_memset(planes.stack, 0, 12 * Planes::framed(p.h, p.w) * sizeof(float));
-  for (int y = 0; y < p.h; ++y) {
-    float* to = planes.stack + (size_t(y + 1) * wide + 1) * 4;
-    const size_t row = size_t(y) * p.w;
-    const float *colour = p.reference[reference] + row * 3,
-                *seen = p.reference_seen[reference] + row;
-    for (int x = 0; x < p.w; ++x) {
-      for (int c = 0; c < 3; ++c) to[x * 4 + c] = colour[x * 3 + c];
-      to[x * 4 + 3] = seen[x];
-    }
-  }
-  const float across = float(p.w) / 4, down = float(p.h) / 4;
-  for (int y = 0; y < p.h; ++y) {
-    const size_t row = size_t(y + 1) * wide + 1;
-    for (int x = 0; x < p.w; ++x) {
-      const float* at = planes.stack + (row + x) * 4;
-      float* to = planes.slopes + (row + x) * 8;
-      Quad dx = {}, dy = {};
-      if (x > 0 && x + 1 < p.w) dx = (quad(at + 4) - quad(at - 4)) * across;
-      if (y > 0 && y + 1 < p.h) dy = (quad(at + wide * 4) - quad(at - wide * 4)) * down;
-      __builtin_memcpy(to, &dx, sizeof dx);
-      __builtin_memcpy(to + 4, &dy, sizeof dy);
-    }
-  }
-}
 
 // A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
 // exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
@@ -109,28 +76,50 @@ Moved<V> move(const Displacement& t, V x, float y) {
   return {(ax - x * e) * inverse, (ay - y * e) * inverse, d};
 }
 
-// Centres of pixels, in [-1, 1].
-Vec centres(int from, int n) { return (ramp(from) + .5f) * (2 / float(n)) - 1; }
-float centre(int i, int n) { return (float(i) + .5f) * (2 / float(n)) - 1; }
+// The pixels that are compared: of each axis every `apart`-th, in the middle of its part.
+struct Axis {
+  int apart, first, n;
+  Axis(int size, int places) : apart(size / places), first(apart / 2), n(size) {}
+  float pixel(int i) const { return float(first + i * apart); }
+  Vec pixels(int from) const { return ramp(from) * float(apart) + float(first); }
+  // Centres, in [-1, 1].
+  float centre(int i) const { return (pixel(i) + .5f) * (2 / float(n)) - 1; }
+  Vec centres(int from) const { return (pixels(from) + .5f) * (2 / float(n)) - 1; }
+};
 
-// The taps of `block` pixels from x on of row y, in the planes with a border; far away, and where
-// there is no number, only zeros are met.
-void framed_taps(const Displacement& theta, int x, int y, int h, int w, Taps& taps) {
-  const float v = centre(y, h);
-  for (int i = 0; i < block; i += lanes) {
-    const Moved<Vec> place = move(theta, centres(x + i, w), v);
-    Vec px = ramp(x + i + 1) + place.du * (float(w) / 2);
-    Vec py = float(y + 1) + place.dv * (float(h) / 2);
-    px = px > 0 ? px : Vec{};
-    py = py > 0 ? py : Vec{};
-    px = px < float(w + 1) ? px : splat(float(w + 1));
-    py = py < float(h + 1) ? py : splat(float(h + 1));
+// The taps of `block` places from column i on, of row j. `inside` is 1 for those that lie between
+// pixels which have neighbours on all sides, 0 for others, whose taps are any such pixels.
+void inner_taps(const Displacement& theta, const Axis& across, const Axis& down, int i, int j,
+                Taps& taps, float* inside) {
+  const int h = down.n, w = across.n;
+  const float v = down.centre(j), row = down.pixel(j);
+  for (int k = 0; k < block; k += lanes) {
+    const Moved<Vec> place = move(theta, across.centres(i + k), v);
+    Vec px = across.pixels(i + k) + place.du * (float(w) / 2);
+    Vec py = row + place.dv * (float(h) / 2);
+    const IVec in = (px >= 1) & (px <= float(w - 2)) & (py >= 1) & (py <= float(h - 2));
+    store(inside + k, in ? splat(1) : Vec{});
+    px = in ? px : splat(1);
+    py = in ? py : splat(1);
     IVec ix = __builtin_convertvector(px, IVec), iy = __builtin_convertvector(py, IVec);
-    ix = ix < w ? ix : IVec{} + w;
-    iy = iy < h ? iy : IVec{} + h;
-    set_taps(taps, i, iy * (w + 2) + ix, px - __builtin_convertvector(ix, Vec),
+    ix = ix < w - 3 ? ix : IVec{} + (w - 3);
+    iy = iy < h - 3 ? iy : IVec{} + (h - 3);
+    set_taps(taps, k, iy * w + ix, px - __builtin_convertvector(ix, Vec),
              py - __builtin_convertvector(iy, Vec));
   }
+}
+
+// Pixel k of the block's derivatives, per pixel.
+void mix_slopes(const Taps& taps, int k, const float* plane, int w, Quad& dx, Quad& dy) {
+  const size_t wide = size_t(w) * 4;
+  const float *p = plane + size_t(taps.at[k]) * 4, *q = p + wide;
+  const Quad a = quad(p), b = quad(p + 4), c = quad(q), d = quad(q + 4);
+  const float wa = taps.weight[0][k], wb = taps.weight[1][k], wc = taps.weight[2][k],
+              wd = taps.weight[3][k];
+  dx = (wa * (b - quad(p - 4)) + wb * (quad(p + 8) - a)) +
+       (wc * (d - quad(q - 4)) + wd * (quad(q + 8) - c));
+  dy = (wa * (c - quad(p - wide)) + wb * (d - quad(p + 4 - wide))) +
+       (wc * (quad(q + wide) - a) + wd * (quad(q + 4 + wide) - b));
 }
 
 double sum(Vec v) {
@@ -149,24 +138,27 @@ struct Fit {
 };
 
 // Fills r (not yet less its mean) and m.
-Fit compare(const GaussNewton& p, const Target& target, const float* theta, const Planes& planes) {
-  const int stride = stride_of(p.w);
+Fit compare(const GaussNewton& p, const Target& target, const float* reference, const float* theta,
+            const Planes& planes) {
+  const int stride = stride_of(p.columns);
+  const Axis across(p.w, p.columns), down(p.h, p.rows);
   const Displacement t(theta);
   double count = 0, seen = 0, totals[3] = {};
-  for (int y = 0; y < p.h; ++y) {
+  for (int y = 0; y < p.rows; ++y) {
     const size_t row = size_t(y) * stride;
     Vec counts = {}, weights = {}, sums[3] = {};
     for (int x = 0; x < stride; x += block) {
       Taps taps;
-      framed_taps(t, x, y, p.h, p.w, taps);
-      float sampled[4][block];
+      float inside[block], sampled[4][block];
+      inner_taps(t, across, down, x, y, taps, inside);
       for (int k = 0; k < block; ++k) {
-        const Quad s = mix_quad<4>(taps, k, planes.stack, p.w + 2);
+        const Quad s = mix_quad<4>(taps, k, reference, p.w);
         for (int c = 0; c < 4; ++c) sampled[c][k] = s[c];
       }
       for (int k = 0; k < block; k += lanes) {
         const size_t i = row + x + k;
-        const Vec m = load(sampled[3] + k) > whole ? load(target.weight + i) : Vec{};
+        const Vec m =
+            load(sampled[3] + k) * load(inside + k) > whole ? load(target.weight + i) : Vec{};
         store(planes.m + i, m);
         weights += m;
         counts += m > 0 ? splat(1) : Vec{};
@@ -184,7 +176,7 @@ Fit compare(const GaussNewton& p, const Target& target, const float* theta, cons
   count = count > least_count ? count : least_count;
   Fit fit = {};
   for (int c = 0; c < 3; ++c) fit.mean[c] = float(totals[c] / count);
-  for (size_t row = 0, n = size_t(p.h) * stride; row < n; row += stride) {
+  for (size_t row = 0, n = size_t(p.rows) * stride; row < n; row += stride) {
     Vec sizes = {}, clipped = {};
     for (size_t i = row; i < row + stride; i += lanes) {
       Vec a = {};
@@ -197,10 +189,10 @@ Fit compare(const GaussNewton& p, const Target& target, const float* theta, cons
     fit.size += sum(sizes);
     fit.mismatch += sum(clipped);
   }
-  const double pixels = double(p.h) * p.w;
+  const double places = double(p.rows) * p.columns;
   fit.size /= count;
-  fit.mismatch = t.finite() ? fit.mismatch / count + (seen * overlap < pixels ? rare : 0) : worst;
-  fit.enough = seen * overlap > pixels;
+  fit.mismatch = t.finite() ? fit.mismatch / count + (seen * overlap < places ? rare : 0) : worst;
+  fit.enough = seen * overlap > places;
   return fit;
 }
 
@@ -230,33 +222,37 @@ bool solve(double (*a)[unknowns], double* b) {
 constexpr int pair(int a, int b) { return a < b ? b * (b + 1) / 2 + a : a * (a + 1) / 2 + b; }
 
 // Theta after one step; the planes are those of `compare`.
-void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* theta) {
+void step(const GaussNewton& p, const float* reference, const Planes& planes, const Fit& fit,
+          float* theta) {
   // Sums of the six products times 1, x, x^2, and of gx, gy, gz times r, each times 1, x.
   constexpr int sums = 6 * 3 + 3 * 2;
   const float sigma = float(fit.size) * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
-  const int stride = stride_of(p.w);
+  const int stride = stride_of(p.columns);
+  const Axis across(p.w, p.columns), down(p.h, p.rows);
+  // Derivatives are in [-1, 1] coordinates, and central: over two pixels.
+  const float per_x = float(p.w) / 4, per_y = float(p.h) / 4;
   const Displacement t(theta);
   double hessian[unknowns][unknowns] = {}, right[unknowns] = {};
-  for (int y = 0; y < p.h; ++y) {
-    const float v = centre(y, p.h);
+  for (int y = 0; y < p.rows; ++y) {
+    const float v = down.centre(y);
     Vec s[sums] = {};
     for (int x = 0; x < stride; x += block) {
       Taps taps;
-      framed_taps(t, x, y, p.h, p.w, taps);
-      float slopes[6][block];
+      float inside[block], slopes[6][block];
+      inner_taps(t, across, down, x, y, taps, inside);
       for (int k = 0; k < block; ++k) {
-        const Quad gx = mix_quad<8>(taps, k, planes.slopes, p.w + 2),
-                   gy = mix_quad<8>(taps, k, planes.slopes + 4, p.w + 2);
-        for (int c = 0; c < 3; ++c) slopes[c][k] = gx[c], slopes[3 + c][k] = gy[c];
+        Quad dx, dy;
+        mix_slopes(taps, k, reference, p.w, dx, dy);
+        for (int c = 0; c < 3; ++c) slopes[c][k] = dx[c], slopes[3 + c][k] = dy[c];
       }
       for (int k = 0; k < block; k += lanes) {
         const size_t i = size_t(y) * stride + x + k;
-        const Vec m = load(planes.m + i), u = centres(x + k, p.w);
+        const Vec m = load(planes.m + i), u = across.centres(x + k);
         const Moved<Vec> place = move(t, u, v);
         Vec xx = {}, xy = {}, yy = {}, xr = {}, yr = {}, square = {};
         for (int c = 0; c < 3; ++c) {
-          const Vec r = load(planes.r[c] + i) - fit.mean[c], gx = load(slopes[c] + k),
-                    gy = load(slopes[3 + c] + k);
+          const Vec r = load(planes.r[c] + i) - fit.mean[c], gx = load(slopes[c] + k) * per_x,
+                    gy = load(slopes[3 + c] + k) * per_y;
           xx += gx * gx, xy += gx * gy, yy += gy * gy, xr += gx * r, yr += gy * r;
           square += r * r;
         }
@@ -299,7 +295,8 @@ void step(const GaussNewton& p, const Planes& planes, const Fit& fit, float* the
   }
 }
 
-// Whether no corner of the box lies a pixel or more away from where another homography takes it.
+// Whether every corner of the box lies less than `within` away from where another homography takes
+// it.
 bool stays(const GaussNewton& p, const float* theta, const float* other) {
   const Displacement a(theta), b(other);
   for (int k = 0; k < 4; ++k) {
@@ -307,7 +304,7 @@ bool stays(const GaussNewton& p, const float* theta, const float* other) {
     const float y = (p.box.y + float(k / 2) * p.box.h) * 2 / float(p.h) - 1;
     const Moved<float> from = move(a, x, y), to = move(b, x, y);
     const float dx = (from.du - to.du) * float(p.w) / 2, dy = (from.dv - to.dv) * float(p.h) / 2;
-    if (!(dx * dx + dy * dy < 1)) return false;
+    if (!(dx * dx + dy * dy < p.within * p.within)) return false;
   }
   return true;
 }
@@ -315,20 +312,20 @@ bool stays(const GaussNewton& p, const float* theta, const float* other) {
 // One reference; the answer is the mismatch of what is put out, before the anchor is asked.
 double refine(const GaussNewton& p, const Target& target, int reference, const Planes& planes,
               float* output) {
-  fill_stack(p, reference, planes);
-  const float *start = p.theta + reference * 9, *kept = start;
+  const float *level = p.reference[reference], *start = p.theta + reference * 9, *kept = start;
   float theta[9];
   __builtin_memcpy(theta, start, sizeof theta);
-  Fit fit = compare(p, target, theta, planes);
+  Fit fit = compare(p, target, level, theta, planes);
   double mismatch = fit.mismatch;
   for (int i = 0; i < p.steps; ++i) {
-    step(p, planes, fit, theta);
-    fit = compare(p, target, theta, planes);
+    step(p, level, planes, fit, theta);
+    fit = compare(p, target, level, theta, planes);
   }
   if (fit.mismatch < mismatch) kept = theta, mismatch = fit.mismatch;
   if (p.anchor) {
     const float* anchor = p.anchor + reference * 9;
-    if (!stays(p, kept, anchor) && !(mismatch < gain * compare(p, target, anchor, planes).mismatch))
+    if (!stays(p, kept, anchor) &&
+        !(mismatch < gain * compare(p, target, level, anchor, planes).mismatch))
       kept = anchor;
   }
   __builtin_memcpy(output, kept, sizeof theta);
@@ -338,23 +335,28 @@ double refine(const GaussNewton& p, const Target& target, int reference, const P
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
-  const int stride = stride_of(p.w);
-  const size_t n = size_t(p.h) * stride, bytes = Planes::floats(p.h, p.w) * sizeof(float);
+  const int stride = stride_of(p.columns);
+  const size_t n = size_t(p.rows) * stride,
+               bytes = Planes::floats(p.rows, p.columns) * sizeof(float);
   double* mismatch = static_cast<double*>(context.scratch(
       context.workers(), p.r * (sizeof(double) + 9 * sizeof(float)) + 4 * n * sizeof(float)));
   float *refined = reinterpret_cast<float*>(mismatch + p.r), *colour = refined + p.r * 9,
         *weight = colour + 3 * n;
   __builtin_memset(colour, 0, 4 * n * sizeof(float));
-  for (int y = 0; y < p.h; ++y) {
-    for (int x = 0; x < p.w; ++x) {
-      const size_t from = size_t(y) * p.w + x, to = size_t(y) * stride + x;
-      for (int c = 0; c < 3; ++c) colour[c * n + to] = p.target[from * 3 + c];
-      weight[to] = p.target_seen[from] * p.near[from];
+  const Axis across(p.w, p.columns), down(p.h, p.rows);
+  for (int y = 0; y < p.rows; ++y) {
+    for (int x = 0; x < p.columns; ++x) {
+      const size_t to = size_t(y) * stride + x,
+                   pixel = (down.first + size_t(y) * down.apart) * p.w + across.first +
+                           x * across.apart;
+      const float* from = p.target + pixel * 4;
+      for (int c = 0; c < 3; ++c) colour[c * n + to] = from[c];
+      weight[to] = from[3] * p.near[size_t(y) * p.columns + x];
     }
   }
   const Target target = {{colour, colour + n, colour + 2 * n}, weight};
   parallel(context, p.r, [&](int task, int worker) {
-    const Planes planes(static_cast<float*>(context.scratch(worker, bytes)), p.h, p.w);
+    const Planes planes(static_cast<float*>(context.scratch(worker, bytes)), p.rows, p.columns);
     mismatch[task] = refine(p, target, task, planes, refined + task * 9);
   });
   int best = 0;

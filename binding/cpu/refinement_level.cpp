@@ -1,13 +1,14 @@
 // A frame at one size of the refinement: cells of factor x factor pixels.
 //
-//   seen = mean over the cell of V > 0.6     colour = B(mean V full) / max(B(mean V), 1e-6)
-//   near = 0.01 + G(1 - seen) / G(1)         V = 1 - hole
+//   colour = B(mean V full) / max(B(mean V), 1e-6)     seen = mean over the cell of V > 0.6
+//   near = 0.01 + G(1 - seen) / G(1)                   V = 1 - hole
 //
-//   full [h factor, w factor, 3]   hole [h factor, w factor]   colour [h, w, 3]   seen, near [h, w]
+//   full [h factor, w factor, 3]   hole [h factor, w factor]
+//   level [h, w, 4]: colour, seen   near [h, w] or none
 //
-// B is 1 4 6 4 1 over 16, G a Gaussian, both separable with zeros outside. First a task makes some
-// rows of cells, blurred along the row; then some rows blurred along the columns. The colour and V
-// of a cell lie side by side: one vector. Bound by the frame's bytes and by the Gaussian's width.
+// B is 1 2 1 over 4, G a Gaussian, both separable with zeros outside. First a task makes some rows
+// of cells, blurred along the row; then some rows blurred along the columns. The colour and V of a
+// cell lie side by side: one vector. Bound by the frame's bytes and by the Gaussian's width.
 // Contract: lib/ops/refinement_level.ts
 #include "bilinear.h"
 #include "exp.h"
@@ -17,8 +18,8 @@ namespace aa::cpu::AA_ISA {
 namespace {
 
 constexpr float most_seen = 0.6f, least_near = 0.01f;
-constexpr float binomial[] = {6 / 16.f, 4 / 16.f, 1 / 16.f};  // from the middle outwards
-constexpr int reach = 2;
+constexpr float binomial[] = {2 / 4.f, 1 / 4.f};  // from the middle outwards
+constexpr int reach = 1;
 
 int padded(int n) { return (n + block - 1) / block * block; }
 
@@ -51,7 +52,7 @@ void mean_row(const RefinementLevel& p, int y, float* means) {
         sum += seen * Quad{colour[0], colour[1], colour[2], 1};
       }
     }
-    p.seen[size_t(y) * p.w + x] = sum[3] > most_seen * area;
+    p.level[(size_t(y) * p.w + x) * 4 + 3] = sum[3] > most_seen * area;
     const Quad mean = sum / area;
     __builtin_memcpy(means + x * 4, &mean, sizeof mean);
   }
@@ -62,10 +63,10 @@ void mean_row(const RefinementLevel& p, int y, float* means) {
 void refinement_level(Context& context, const RefinementLevel& p) {
   const int stride = padded(p.w), wide = padded(p.w * 4);
   const size_t kernel = padded(p.radius + 1), mixed = size_t(p.h) * wide;
-  float* weights = static_cast<float*>(context.scratch(
-      context.workers(), (kernel + stride + mixed + size_t(p.h) * stride) * sizeof(float)));
-  float *inside = weights + kernel, *means = inside + stride, *hidden = means + mixed;
-  gaussian(p, weights, inside);
+  float* means = static_cast<float*>(context.scratch(
+      context.workers(), (mixed + kernel + stride + size_t(p.h) * stride) * sizeof(float)));
+  float *weights = means + mixed, *inside = weights + kernel, *hidden = inside + stride;
+  if (p.near) gaussian(p, weights, inside);
   for (int x = p.w; x < stride; ++x) inside[x] = 1;
 
   parallel_rows(context, p.h, [&](int y, int worker) {
@@ -75,13 +76,14 @@ void refinement_level(Context& context, const RefinementLevel& p) {
     float *cells = row + margin, *holes = row + count + p.radius;
     __builtin_memset(row, 0, (count + around) * sizeof(float));
     mean_row(p, y, cells);
-    for (int x = 0; x < p.w; ++x) holes[x] = 1 - p.seen[size_t(y) * p.w + x];
     for (int x = 0; x < wide; x += lanes) {
       Vec sum = binomial[0] * load(cells + x);
       for (int i = 1; i <= reach; ++i)
         sum += binomial[i] * (load(cells + x - i * 4) + load(cells + x + i * 4));
       store(means + size_t(y) * wide + x, sum);
     }
+    if (!p.near) return;
+    for (int x = 0; x < p.w; ++x) holes[x] = 1 - p.level[(size_t(y) * p.w + x) * 4 + 3];
     for (int x = 0; x < stride; x += lanes) {
       Vec sum = weights[0] * load(holes + x);
       for (int i = 1; i <= p.radius; ++i)
@@ -102,18 +104,18 @@ void refinement_level(Context& context, const RefinementLevel& p) {
       for (int x = 0; x < wide; x += lanes)
         store(cells + x, load(cells + x) + binomial[i] * load(means + size_t(v) * wide + x));
     });
+    for (int x = 0; x < p.w; ++x) {
+      const Quad sum = quad(cells + x * 4);
+      store_rgb(p.level + (size_t(y) * p.w + x) * 4, sum / (sum[3] > 1e-6f ? sum[3] : 1e-6f));
+    }
+    if (!p.near) return;
     float total = 0;
     each(p.radius, [&](int v, int i) {
       total += weights[i];
       for (int x = 0; x < stride; x += lanes)
         store(holes + x, load(holes + x) + weights[i] * load(hidden + size_t(v) * stride + x));
     });
-    for (int x = 0; x < p.w; ++x) {
-      const size_t at = size_t(y) * p.w + x;
-      const Quad sum = quad(cells + x * 4);
-      store_rgb(p.colour + at * 3, sum / (sum[3] > 1e-6f ? sum[3] : 1e-6f));
-      p.near[at] = least_near + holes[x] / total;
-    }
+    for (int x = 0; x < p.w; ++x) p.near[size_t(y) * p.w + x] = least_near + holes[x] / total;
   });
 }
 

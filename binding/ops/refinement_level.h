@@ -10,9 +10,8 @@ struct RefinementLevel {
   float sigma;        // in cells
   const float* full;  // [h * factor, w * factor, 3]
   const float* hole;  // [h * factor, w * factor]
-  float* colour;      // [h, w, 3]
-  float* seen;        // [h, w]
-  float* near;        // [h, w]
+  float* level;       // [h, w, 4]
+  float* near;        // [h, w] or null
 };
 
 }  // namespace aa

@@ -80,8 +80,10 @@ export function readConfig({ file, metadata }: Safetensors): NetworkConfig {
       levels: levels.map((level: unknown, i) => {
         const name = `homography.levels[${i}]`;
         const [cell, steps, robust] = Array.isArray(level) ? level : [];
-        // Working planes are multiples of 16, and two cells are the least that can be refined.
-        if (![2, 4, 8].includes(cell)) return fail(`config.${name}`, 'of cells of 2, 4 or 8', cell);
+        // Working planes are multiples of 16, and four cells are the least that can be refined.
+        if (![1, 2, 4].includes(cell)) return fail(`config.${name}`, 'of cells of 1, 2 or 4', cell);
+        if (cell > levels[0][0])
+          return fail(`config.${name}`, `of cells as small as the first, ${levels[0][0]}`, cell);
         if (!(robust > 0 && robust <= 100))
           return fail(`config.${name}`, 'as robust as 0 to 100', robust);
         return { cell, steps: whole(name, steps, 64), robust };

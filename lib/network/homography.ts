@@ -6,7 +6,7 @@ import { homographySample } from '../ops/homography_sample.js';
 import { linear, type PackedLinear } from '../ops/linear.js';
 import { maskedCorrelation } from '../ops/masked_correlation.js';
 import { normalize } from '../ops/normalize.js';
-import { type RefinementLevel, refinementLevel } from '../ops/refinement_level.js';
+import { refinementLevel } from '../ops/refinement_level.js';
 import { resize } from '../ops/resize.js';
 import type { Region } from '../ops/window.js';
 import { scope } from '../scope.js';
@@ -28,12 +28,17 @@ export interface Cells {
 export interface Sight {
   /** For the matching. */
   readonly cells: Cells;
-  /** For the refinement, coarse to fine. */
-  readonly levels: readonly RefinementLevel[];
+  /** For the refinement, coarse to fine: colour and what is seen, [1 h w 4] each. */
+  readonly levels: readonly Tensor[];
+  /** [1 h w 1], of the coarsest level's size: how much its cells count when it is the target. */
+  readonly near: Tensor;
 }
 
 /** How far around a hole what is seen counts for the refinement, in pixels of the working size. */
 const nearSigma = 60;
+
+/** How far the refinement moves a hole in any case, in pixels of the working size. */
+const settled = 2;
 
 /**
  * The homographies [r 3 3] from a target to its references, in [-1, 1] x [-1, 1], corners not
@@ -134,8 +139,13 @@ export class Homography {
    * @param colour [1 h w 3]
    * @param hole [1 h w 1]
    */
-  levels(colour: Tensor, hole: Tensor): RefinementLevel[] {
-    return this.#config.levels.map(({ cell }) => refinementLevel(colour, hole, cell, nearSigma));
+  levels(colour: Tensor, hole: Tensor): Pick<Sight, 'levels' | 'near'> {
+    const [coarsest, ...finer] = this.#config.levels.map(({ cell }) => cell) as [number];
+    const { level, near } = refinementLevel(colour, hole, coarsest, nearSigma);
+    return {
+      levels: [level, ...finer.map((cell) => refinementLevel(colour, hole, cell).level)],
+      near,
+    };
   }
 
   /**
@@ -147,7 +157,7 @@ export class Homography {
       const estimate = this.estimate(frame.cells, [before.cells]);
       const starts = chainHomographies([estimate], 1, [1, 0]);
       const twice = [before.levels, before.levels];
-      return this.#refine(starts, frame.levels, twice, { best: true });
+      return this.#refine(starts, frame, twice, { best: true });
     });
   }
 
@@ -159,20 +169,21 @@ export class Homography {
    */
   refine(
     starts: Tensor,
-    target: readonly RefinementLevel[],
-    references: readonly (readonly RefinementLevel[])[],
+    target: Pick<Sight, 'levels' | 'near'>,
+    references: readonly (readonly Tensor[])[],
     hole: Region,
   ): Tensor {
     const { y, x, h, w } = hole;
     const k = this.#config.levels.at(-1)?.cell ?? 1;
     const box = { y: y / k, x: x / k, h: h / k, w: w / k };
-    return scope(() => this.#refine(starts, target, references, { anchor: starts, box }));
+    const anchor = { theta: starts, box, within: settled / k };
+    return scope(() => this.#refine(starts, target, references, { anchor }));
   }
 
   #refine(
     starts: Tensor,
-    target: readonly RefinementLevel[],
-    references: readonly (readonly RefinementLevel[])[],
+    { levels: own, near }: Pick<Sight, 'levels' | 'near'>,
+    references: readonly (readonly Tensor[])[],
     last: Partial<GaussNewtonOptions>,
   ): Tensor {
     const { levels } = this.#config;
@@ -180,8 +191,9 @@ export class Homography {
       (theta, { steps, robust }, i) =>
         gaussNewton({
           theta,
-          target: target[i] as RefinementLevel,
-          references: references.map((it) => it[i] as RefinementLevel),
+          target: own[i] as Tensor,
+          near,
+          references: references.map((it) => it[i] as Tensor),
           steps,
           robust,
           ...(i === levels.length - 1 && last),

@@ -186,7 +186,7 @@ export class Network implements Owner {
     return owner(
       scope(() => ({
         cells: homography.encode(input, hole),
-        levels: homography.levels(colour, hole),
+        ...homography.levels(colour, hole),
       })),
     );
   }
@@ -228,7 +228,7 @@ export class Network implements Owner {
     return scope(() => {
       const starts = chainHomographies(track.steps, track.target, track.references);
       const levels = references.map((it) => it.levels);
-      return this.parts.homography.refine(starts, target.levels, levels, window);
+      return this.parts.homography.refine(starts, target, levels, window);
     });
   }
 

@@ -5,31 +5,30 @@ import { maxSide } from './window.js';
 
 /** A frame at one size of the refinement. */
 export interface RefinementLevel {
-  /** [1 h w 3], blurred. */
-  readonly colour: Tensor;
-  /** [1 h w 1]: 1 where more than 60 % of the cell is seen, else 0. */
-  readonly seen: Tensor;
+  /** [1 h w 4]: colour, blurred; and 1 where more than 60 % of the cell is seen, else 0. */
+  readonly level: Tensor;
   /** [1 h w 1]: how much a cell counts, 0.01 to 1.01: more the nearer it is to the hole. */
-  readonly near: Tensor;
+  readonly near?: Tensor;
 }
 
 /**
  * Makes what {@link gaussNewton} reads of a frame: cells of `factor` x `factor` pixels. With
  * V = 1 - hole and a mean taken over a cell:
  *
- *   seen = 1 where mean V > 0.6, else 0
+ *   level = (colour, seen)
  *   colour = B(mean of V colour) / max(B(mean V), 1e-6)
- *   near = 0.01 + G(1 - seen) / G(1)
+ *   seen = 1 where mean V > 0.6, else 0
+ *   near = 0.01 + G(1 - seen) / G(1),   only with sigma
  *
- * B blurs by 1 4 6 4 1 over 16 in both directions, G by exp(-i^2 / (2 s^2)), s = sigma / factor, up
- * to int(2.5 s + 0.5) cells away; beyond the border both find zeros, so neither it nor the hole
- * brings anything in. Colours of the hole are not read.
+ * B blurs by 1 2 1 over 4 in both directions, G by exp(-i^2 / (2 s^2)), s = sigma / factor, up to
+ * int(2.5 s + 0.5) cells away; beyond the border both find zeros, so neither it nor the hole brings
+ * anything in. Colours of the hole are not read.
  *
- * Source: `level` of weights/training/alignment.py (ours).
+ * Source: `levels` of weights/training/alignment.py (ours).
  *
  * @param colour [1 h w 3]
  * @param hole [1 h w 1], 1 in the hole, 0 elsewhere
- * @param factor 2 to 16, divides h and w
+ * @param factor 1 to 16, divides h and w
  * @param sigma in pixels of the frame, 0.1 to 1024
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
@@ -38,6 +37,18 @@ export function refinementLevel(
   hole: Tensor,
   factor: number,
   sigma: number,
+): Required<RefinementLevel>;
+export function refinementLevel(
+  colour: Tensor,
+  hole: Tensor,
+  factor: number,
+  sigma?: number,
+): RefinementLevel;
+export function refinementLevel(
+  colour: Tensor,
+  hole: Tensor,
+  factor: number,
+  sigma?: number,
 ): RefinementLevel {
   const op = 'refinementLevel';
   const { h, w } = expectShape(op, 'colour', colour, '1 h w 3');
@@ -45,8 +56,8 @@ export function refinementLevel(
   expectSameDevice(op, [colour, hole]);
   expectInteger(op, 'the height of colour', h, 1, maxSide);
   expectInteger(op, 'the width of colour', w, 1, maxSide);
-  expectInteger(op, 'factor', factor, 2, 16);
-  expectNumber(op, 'sigma', sigma, 0.1, 1024);
+  expectInteger(op, 'factor', factor, 1, 16);
+  if (sigma !== undefined) expectNumber(op, 'sigma', sigma, 0.1, 1024);
   if (h % factor || w % factor) {
     throw new InpaintError(
       'ERR_ARGUMENT',
@@ -55,12 +66,12 @@ export function refinementLevel(
     );
   }
   const map = (c: number) => ({ shape: [1, h / factor, w / factor, c] });
-  const cells = sigma / factor;
-  const [small, seen, near] = enqueue(
+  const cells = (sigma ?? 0) / factor;
+  const [level, near] = enqueue(
     'refinement_level',
     [colour, hole],
-    [map(3), map(1), map(1)],
+    sigma === undefined ? [map(4)] : [map(4), map(1)],
     { factor, sigma: cells, radius: Math.floor(2.5 * cells + 0.5) },
-  ) as [Tensor, Tensor, Tensor];
-  return { colour: small, seen, near };
+  ) as [Tensor, Tensor?];
+  return near ? { level, near } : { level };
 }

@@ -44,7 +44,8 @@ interface Loaded {
 
 /** A frame as it is related to others, and to the one before it if that is tracked too. */
 interface Tracked {
-  readonly seen: Seen;
+  /** Absent where it only leads to others: large, and soon made. */
+  seen: Seen | undefined;
   readonly step: Tensor | undefined;
 }
 
@@ -157,10 +158,9 @@ export function estimateBytes(
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
-  // Of a reference: its bytes, colour and visibility, features at a quarter.
-  const kept = own + pixels * 50;
-  // Of a frame that is tracked: five maps at 1/2 and 1/4, cells.
-  const tracked = pixels * 6.25 + 2 ** 17;
+  // Of a reference: its bytes, colour and visibility, features at a quarter; colour and visibility
+  // at three sizes, weights at 1/4, cells.
+  const kept = own + pixels * (50 + 21.25) + 2 ** 17;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
   // copies, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
@@ -168,8 +168,7 @@ export function estimateBytes(
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
   const held = 1.5 * references + 2 * nearReach(references) + 2;
-  // Those ahead, and twice as many behind the target.
-  return frames * (own + 3 * tracked) + held * kept + working + weights + copies;
+  return frames * own + held * kept + working + weights + copies;
 }
 
 /**
@@ -252,18 +251,19 @@ export class Completion {
     const oldest = oldestReference(index + 1, start, stride, maxReferences);
     // Those near the next target, and the last two outputs when they passed through.
     const near = Math.min(index + 1 - nearReach(maxReferences), index - 1);
-    for (const at of this.#loaded.keys()) {
-      const far = (at - start) % stride === 0 && at >= oldest;
-      if (!far && at < near) this.#unload(at);
+    const done = (at: number) => at < near && ((at - start) % stride !== 0 || at < oldest);
+    for (const at of this.#loaded.keys()) if (done(at)) this.#unload(at);
+    for (const at of this.#tracked.keys()) {
+      if (done(at)) this.#unsee(at);
+      if (at < Math.min(oldest, near)) this.#untrack(at);
     }
-    for (const at of this.#tracked.keys()) if (at < Math.min(oldest, near)) this.#untrack(at);
     this.#window.drop((frame) => frame.index > index);
     return result;
   }
 
   /** A frame without a hole: its own output. */
   async #passThrough(held: HeldFrame, turn: Turn): Promise<Queued> {
-    if (this.#start !== undefined) await this.#track(held.index, [held.index], turn);
+    if (this.#start !== undefined) await this.#track([held.index], turn);
     const { frame, packed, encoded } = this.#load(held);
     const { colour } = (encoded ?? packed) as Encoded | Packed;
     this.#push({ working: colour, native: frame, owned: false });
@@ -283,7 +283,7 @@ export class Completion {
     const [latest, before = latest] = this.#outputs;
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
-    await this.#track(Math.max(index, ...chosen), [index, ...chosen], turn);
+    await this.#track([index, ...chosen], turn);
     const target = this.#load(held);
     const encoded = this.#encode(target);
     const references: Loaded[] = [];
@@ -337,22 +337,41 @@ export class Completion {
   }
 
   /**
-   * Relates the frames up to `last` that are not yet, each to the one before it; of those, keeps
-   * the wanted ones loaded. The others are loaded anew when their turn comes: a whole look-ahead of
-   * packed frames would be many times what relates them.
+   * Relates the frames up to the last wanted one that are not yet, each to the one before it; keeps
+   * the wanted ones. The others are loaded anew when their turn comes: a whole look-ahead of them
+   * would be many times all else.
    */
-  async #track(last: number, wanted: readonly number[], turn: Turn): Promise<void> {
+  async #track(wanted: readonly number[], turn: Turn): Promise<void> {
     const start = this.#start as number;
+    const last = Math.max(...wanted);
     for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
-      const { packed } = this.#load(this.#window.get(at) as HeldFrame);
-      const seen = this.#network.see(packed as Packed);
+      const seen = this.#see(at);
       const before = this.#tracked.get(at - 1);
-      const step = before && this.#network.track(seen, before.seen);
+      const step = before && this.#network.track(seen, before.seen as Seen);
       this.#tracked.set(at, { seen, step });
       if (!wanted.includes(at)) this.#unload(at);
+      if (!wanted.includes(at - 1)) this.#unsee(at - 1);
     }
+    for (const at of wanted) {
+      const tracked = this.#tracked.get(at) as Tracked;
+      if (tracked.seen) continue;
+      await turn.over();
+      tracked.seen = this.#see(at);
+    }
+  }
+
+  #see(index: number): Seen {
+    const { packed } = this.#load(this.#window.get(index) ?? index);
+    return this.#network.see(packed as Packed);
+  }
+
+  #unsee(index: number): void {
+    const tracked = this.#tracked.get(index);
+    if (!tracked?.seen) return;
+    tracked.seen.dispose();
+    tracked.seen = undefined;
   }
 
   /** The homographies from a target to the references chosen for it. */
@@ -364,10 +383,10 @@ export class Completion {
       { length: last - first },
       (_, i) => tracked(first + i + 1).step as Tensor,
     );
-    const references = chosen.map((at) => tracked(at).seen);
+    const references = chosen.map((at) => tracked(at).seen as Seen);
     const places = chosen.map((at) => at - first);
     const track = { steps, target: target - first, references: places };
-    return this.#network.relate(tracked(target).seen, references, track, window);
+    return this.#network.relate(tracked(target).seen as Seen, references, track, window);
   }
 
   /**
@@ -407,7 +426,7 @@ export class Completion {
 
   #untrack(index: number): void {
     const tracked = this.#tracked.get(index);
-    tracked?.seen.dispose();
+    tracked?.seen?.dispose();
     tracked?.step?.dispose();
     this.#tracked.delete(index);
   }

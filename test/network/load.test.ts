@@ -65,7 +65,8 @@ test('sizes come from the file', async () => {
       iterations: 2,
       levels: [
         { cell: 4, steps: 4, robust: 1.5 },
-        { cell: 2, steps: 3, robust: 0.7 },
+        { cell: 2, steps: 4, robust: 1.5 },
+        { cell: 1, steps: 4, robust: 1.5 },
       ],
     },
     inpainter: { width: 4, flowWidth: 2 },
@@ -112,7 +113,18 @@ test.each<[string, (header: Header, data: Buffer) => void, RegExp]>([
   [
     'cells that do not fit',
     config((c) => (c.homography.levels = [[3, 4, 1]])),
-    /expected config.homography.levels\[0\] .* of cells of 2, 4 or 8, got 3/,
+    /expected config.homography.levels\[0\] .* of cells of 1, 2 or 4, got 3/,
+  ],
+  [
+    'cells that grow',
+    config(
+      (c) =>
+        (c.homography.levels = [
+          [2, 4, 1],
+          [4, 4, 1],
+        ]),
+    ),
+    /expected config.homography.levels\[1\] .* of cells as small as the first, 2, got 4/,
   ],
   [
     'a refinement that minds nothing',

@@ -84,30 +84,32 @@ describeBackends('parts of the network', (backend) => {
     })));
 
   test('homography: levels', () =>
-    expectRecorded((_, known) =>
-      Object.fromEntries(
+    expectRecorded((_, known) => ({
+      ...Object.fromEntries(
         known.flatMap(({ levels }, frame) =>
-          levels.flatMap((level, i) =>
-            Object.entries(level).map(([name, it]) => [`level.${i}.${name}/${frame}`, it]),
-          ),
+          levels.map((level, i) => [`levels.${i}/${frame}`, level]),
         ),
       ),
-    ));
+      ...byFrame(
+        'levels.near',
+        known.map(({ near }) => near),
+      ),
+    })));
 
   test('homography: track', () =>
     expectRecorded(({ parts }, [target, before]) => ({
       'track.step': parts.homography.track(
-        { cells: cells(0), levels: target?.levels ?? [] },
-        { cells: cells(1), levels: before?.levels ?? [] },
+        { ...(target as Known), cells: cells(0) },
+        { ...(before as Known), cells: cells(1) },
       ),
     })));
 
   test('homography: refinement', () =>
-    expectRecorded(({ parts }, known) => {
-      const [target = [], ...references] = known.map(({ levels }) => levels);
+    expectRecorded(({ parts }, [target, ...references]) => {
       const hole = boundsOf(shot.masks[0] as Uint8Array, shot.w) as Region;
       const starts = recorded('refine.theta');
-      return { 'refine.refined': parts.homography.refine(starts, target, references, hole) };
+      const levels = references.map((it) => it.levels);
+      return { 'refine.refined': parts.homography.refine(starts, target as Known, levels, hole) };
     }));
 
   test('inpainter: encoder', () =>

@@ -8,6 +8,8 @@ import { place, gaussNewton as reference } from '../reference/gauss_newton.js';
 interface Case {
   readonly h: number;
   readonly w: number;
+  /** Pixels from one that is compared to the next. */
+  readonly apart: number;
   readonly robust: number;
   readonly theta: Float32Array;
   readonly target: Float32Array;
@@ -15,25 +17,31 @@ interface Case {
   readonly near: Float32Array;
   readonly references: Float32Array[];
   readonly seen: Float32Array[];
-  readonly anchor?: Float32Array;
-  readonly box?: Region;
+  readonly anchor?: { theta: Float32Array; box: Region; within: number };
 }
+
+/** Colours [h w 3] and what is seen [h w], side by side. */
+const level = (colour: Float32Array, seen: Float32Array) =>
+  Float32Array.from({ length: seen.length * 4 }, (_, i) =>
+    i % 4 === 3 ? seen[(i - 3) / 4]! : colour[Math.floor(i / 4) * 3 + (i % 4)]!,
+  );
 
 describeBackends('gaussNewton', (backend) => {
   const random = new Random(9);
   const run = (p: Case, steps: number, best = false) => {
-    const { h, w, robust, box } = p;
+    const { h, w, apart, robust, anchor } = p;
     const r = p.references.length;
-    const map = (data: Float32Array) => backend.upload(data, 1, h, w, data.length / h / w);
+    const map = (colour: Float32Array, seen: Float32Array) =>
+      backend.upload(level(colour, seen), 1, h, w, 4);
     return backend.run(() =>
       gaussNewton({
         theta: backend.upload(p.theta, r, 3, 3),
-        target: { colour: map(p.target), seen: map(p.targetSeen), near: map(p.near) },
-        references: p.references.map((data, i) => ({ colour: map(data), seen: map(p.seen[i]!) })),
+        target: map(p.target, p.targetSeen),
+        near: backend.upload(p.near, 1, h / apart, w / apart, 1),
+        references: p.references.map((data, i) => map(data, p.seen[i]!)),
         steps,
         robust,
-        anchor: p.anchor && backend.upload(p.anchor, r, 3, 3),
-        box,
+        anchor: anchor && { ...anchor, theta: backend.upload(anchor.theta, r, 3, 3) },
         best,
       }),
     );
@@ -42,9 +50,16 @@ describeBackends('gaussNewton', (backend) => {
   const refined = (p: Case, r: number, steps: number, round: (x: number) => number) =>
     reference(
       of(p.theta, r),
-      { colour: p.target, seen: p.targetSeen, near: p.near },
-      { colour: p.references[r]!, seen: p.seen[r]! },
-      { ...p, ...(p.anchor && { anchor: of(p.anchor, r) }), steps } as never,
+      level(p.target, p.targetSeen),
+      level(p.references[r]!, p.seen[r]!),
+      p.near,
+      {
+        ...p,
+        rows: p.h / p.apart,
+        columns: p.w / p.apart,
+        ...(p.anchor && { anchor: { ...p.anchor, theta: of(p.anchor.theta, r) } }),
+        steps,
+      },
       round,
     );
   const check = (out: Float32Array, p: Case, steps: number, factor = 4) => {
@@ -57,10 +72,16 @@ describeBackends('gaussNewton', (backend) => {
    * References that are one image, and the target that image under a homography, which theta misses
    * by a little.
    */
-  const make = (r: number, h: number, w: number, chance = 0.98): Case & { truth: Float32Array } => {
+  const make = (
+    r: number,
+    h: number,
+    w: number,
+    chance = 0.98,
+    apart = 1,
+  ): Case & { truth: Float32Array } => {
     const image = random.smooth(h, w, 3);
     const truth = random.homographies(1, 0.06);
-    const near = random.values(h * w, 0.01, 1);
+    const near = random.values((h / apart) * (w / apart), 0.01, 1);
     const target = Float32Array.from({ length: h * w * 3 }, (_, i) => {
       const pixel = Math.floor(i / 3);
       const [u, v] = place(
@@ -86,6 +107,7 @@ describeBackends('gaussNewton', (backend) => {
     return {
       h,
       w,
+      apart,
       robust: 1.5,
       truth,
       target,
@@ -119,10 +141,39 @@ describeBackends('gaussNewton', (backend) => {
   });
 
   it.each([
-    [3, 3],
-    [3, 9],
-    [4, 5],
-    [5, 4],
+    [2, 64, 64, 2, 3],
+    [3, 64, 96, 4, 4],
+    [1, 60, 45, 3, 2],
+    [2, 90, 100, 5, 2],
+  ])(
+    'compares only some pixels: %i references, %i x %i, one of %i, %i steps',
+    async (r, h, w, apart, steps) => {
+      const p = make(r, h, w, 0.98, apart);
+      const out = await run(p, steps);
+      check(out, p, steps);
+      expect(out).not.toEqual(p.theta);
+      // Of the target nothing else is read.
+      const middle = Math.floor(apart / 2);
+      const compared = (i: number) =>
+        (i % w) % apart === middle && Math.floor(i / w) % apart === middle;
+      const target = p.target.map((v, i) => (compared(Math.floor(i / 3)) ? v : Number.NaN));
+      expectSame(await run({ ...p, target }, steps), out);
+    },
+  );
+
+  it('reads nothing beyond the outermost pixels, and counts none that lie there', async () => {
+    const p = make(1, 40, 36, 1);
+    const inner = (i: number) => i % 36 > 0 && i % 36 < 35 && i >= 36 && i < 39 * 36;
+    const ring = Float32Array.from({ length: 40 * 36 }, (_, i) => (inner(i) ? 1 : 0));
+    const out = await run(p, 3);
+    expectSame(await run({ ...p, seen: [ring] }, 3), out);
+  });
+
+  it.each([
+    [4, 4],
+    [4, 9],
+    [6, 5],
+    [5, 8],
   ])('matches the reference on %i x %i', async (h, w) => {
     const p = make(1, h, w, 1);
     // Of so few pixels the sums of the reference in float32 hardly err, by luck of their order.
@@ -241,10 +292,10 @@ describeBackends('gaussNewton', (backend) => {
 
   it('leaves the anchor for what moves the box little or pays', async () => {
     const p = make(1, 32, 40, 1);
-    const box = { y: 8.5, x: 10.25, h: 12, w: 14.5 };
+    const held = { box: { y: 8.5, x: 10.25, h: 12, w: 14.5 }, within: 1 };
     const out = await run(p, 4);
     const anchored = async (anchor: Float32Array, wanted: Float32Array, with_: Case = p) => {
-      const q = { ...with_, anchor, box };
+      const q = { ...with_, anchor: { ...held, theta: anchor } };
       check(await run(q, 4), q, 4);
       expectSame(await run(q, 4), wanted);
     };
@@ -255,23 +306,25 @@ describeBackends('gaussNewton', (backend) => {
     const flat = { ...p, target: new Float32Array(3840), references: [new Float32Array(3840)] };
     const still = random.homographies(1, 0);
     const by = (dx: number, dy: number) => still.map((v, i) => v + ([0, 0, dx, 0, 0, dy][i] ?? 0));
-    const level = { ...flat, theta: still };
+    const even = { ...flat, theta: still };
     const shifted = (dx: number, dy: number) => by(dx / 20, dy / 16);
-    await anchored(shifted(0.7, 0.7), still, level);
-    await anchored(shifted(0.75, 0.7), shifted(0.75, 0.7), level);
-    await anchored(shifted(-0.97, 0), still, level);
-    await anchored(shifted(0, 1.05), shifted(0, 1.05), level);
+    await anchored(shifted(0.7, 0.7), still, even);
+    await anchored(shifted(0.75, 0.7), shifted(0.75, 0.7), even);
+    await anchored(shifted(-0.97, 0), still, even);
+    await anchored(shifted(0, 1.05), shifted(0, 1.05), even);
     // A turn around the box's middle moves its corners, but not the middle.
-    const whole = { ...level, anchor: still.map((v, i) => (i === 0 ? v + 0.06 : v)) };
-    expectSame(await run(whole, 4), whole.anchor);
+    const turned = still.map((v, i) => (i === 0 ? v + 0.06 : v));
+    const whole = { box: { y: 0, x: 0, h: 32, w: 40 }, within: 1, theta: turned };
+    expectSame(await run({ ...even, anchor: whole }, 4), turned);
+    expectSame(await run({ ...even, anchor: { ...whole, within: 2.5 } }, 4), still);
     // Of noise, places between the pixels have less: a little does not pay, more does.
     const noise = { ...flat, references: [random.values(3840, -0.05, 0.05)] };
     for (const [part, taken] of [
       [0.05, false],
       [0.2, true],
     ] as const) {
-      const q = { ...noise, theta: by(part / 20, 0), anchor: by(2 / 20, 0), box };
-      const wanted = taken ? q.theta : q.anchor;
+      const q = { ...noise, theta: by(part / 20, 0), anchor: { ...held, theta: by(2 / 20, 0) } };
+      const wanted = taken ? q.theta : q.anchor.theta;
       check(await run(q, 0), q, 0);
       expectSame(await run(q, 0), wanted);
     }
@@ -281,13 +334,14 @@ describeBackends('gaussNewton', (backend) => {
   });
 
   it('rejects what it cannot take', () => {
-    const map = (c: number, h = 4) => backend.upload(random.values(h * 5 * c), 1, h, 5, c);
+    const map = (c = 4, h = 6) => backend.upload(random.values(h * 10 * c), 1, h, 10, c);
     const theta = (r = 1) => backend.upload(random.homographies(r, 0), r, 3, 3);
-    const level = (h = 4, c = 3) => ({ colour: map(c, h), seen: map(1, h), near: map(1, h) });
+    const box = { y: 0, x: 0, h: 1, w: 1 };
     const given = () => ({
       theta: theta(),
-      target: level(),
-      references: [level()],
+      target: map(),
+      near: map(1),
+      references: [map()],
       steps: 1,
       robust: 1,
     });
@@ -308,34 +362,44 @@ describeBackends('gaussNewton', (backend) => {
       'theta to have shape [r, 3, 3], got [1, 2, 3]',
     );
     rejects(
-      () => ({ target: level(2) }),
+      () => ({ target: map(4, 3) }),
       'ERR_ARGUMENT',
-      'the height of target to be an integer from 3 to 4096, got 2',
+      'the height of target to be an integer from 4 to 4096, got 3',
     );
     rejects(
-      () => ({ target: level(4, 1) }),
+      () => ({ target: map(3) }),
       'ERR_SHAPE',
-      'target.colour to have shape [1, h, w, 3], got [1, 4, 5, 1]',
+      'target to have shape [1, h, w, 4], got [1, 6, 10, 3]',
     );
     rejects(
-      () => ({ references: [level(5)] }),
+      () => ({ near: map(1, 4) }),
       'ERR_SHAPE',
-      "the references' colour[0] to have shape [1, h=4, w=5, 3], got [1, 5, 5, 3]",
+      'near to divide the height 6 and the width 10, got 4 and 10',
+    );
+    rejects(
+      () => ({ references: [map(4, 5)] }),
+      'ERR_SHAPE',
+      'references[0] to have shape [1, h=6, w=10, 4], got [1, 5, 10, 4]',
     );
     rejects(() => ({ steps: 65 }), 'ERR_ARGUMENT', 'steps to be an integer from 0 to 64, got 65');
     rejects(() => ({ robust: -1 }), 'ERR_ARGUMENT', 'robust to be a number from 0 to 1000, got -1');
     rejects(
-      () => ({ anchor: theta(2) }),
+      () => ({ anchor: { theta: theta(2), box, within: 1 } }),
       'ERR_SHAPE',
-      'anchor to have shape [r=1, 3, 3], got [2, 3, 3]',
+      'anchor.theta to have shape [r=1, 3, 3], got [2, 3, 3]',
     );
     rejects(
-      () => ({ anchor: theta(), box: { y: 0, x: Number.NaN, h: 1, w: 1 } }),
+      () => ({ anchor: { theta: theta(), box: { ...box, x: Number.NaN }, within: 1 } }),
       'ERR_ARGUMENT',
-      'box.x to be a number from 0 to 4096, got NaN',
+      'anchor.box.x to be a number from 0 to 4096, got NaN',
     );
     rejects(
-      () => ({ anchor: theta(), best: true }),
+      () => ({ anchor: { theta: theta(), box, within: -1 } }),
+      'ERR_ARGUMENT',
+      'anchor.within to be a number from 0 to 4096, got -1',
+    );
+    rejects(
+      () => ({ anchor: { theta: theta(), box, within: 1 }, best: true }),
       'ERR_ARGUMENT',
       'anchor or best, got both of them',
     );

@@ -8,21 +8,32 @@ import { refinementLevel as reference } from '../reference/refinement_level.js';
 describeBackends('refinementLevel', (backend) => {
   const random = new Random(23);
   type Data = readonly [colour: Float32Array, hole: Float32Array];
-  const run = ([colour, hole]: Data, h: number, w: number, factor: number, sigma: number) =>
-    backend.run(() => {
-      const { colour: small, ...rest } = refinementLevel(
+  const run = async (
+    [colour, hole]: Data,
+    h: number,
+    w: number,
+    factor: number,
+    sigma?: number,
+  ) => {
+    const { level, near } = await backend.run(() => {
+      const made = refinementLevel(
         backend.upload(colour, 1, h, w, 3),
         backend.upload(hole, 1, h, w, 1),
         factor,
         sigma,
       );
-      return { small, ...rest };
+      expect('near' in made).toBe(sigma !== undefined);
+      return { near: made.level, ...made };
     });
+    const small = level.filter((_, i) => i % 4 < 3);
+    const seen = level.filter((_, i) => i % 4 === 3);
+    return { small, seen, near: sigma === undefined ? new Float32Array(seen.length) : near };
+  };
   const make = (h: number, w: number, chance = 0.3): Data => [
     random.values(h * w * 3),
     random.bits(h * w, chance),
   ];
-  const check = async (data: Data, h: number, w: number, factor: number, sigma: number) => {
+  const check = async (data: Data, h: number, w: number, factor: number, sigma?: number) => {
     const made = await run(data, h, w, factor, sigma);
     const wanted = (round: (x: number) => number) => reference(...data, h, w, factor, sigma, round);
     expectClose(made.small, (round) => wanted(round).colour);
@@ -46,6 +57,10 @@ describeBackends('refinementLevel', (backend) => {
     [14, 258, 2, 5],
     [6, 21, 3, 0.1],
     [66, 34, 2, 25],
+    [24, 40, 1, 6],
+    [17, 131, 1, undefined],
+    [1, 1, 1, undefined],
+    [36, 52, 2, undefined],
   ])('matches the reference: %i x %i, cells of %i, sigma %d', async (h, w, factor, sigma) => {
     await check(make(h, w), h, w, factor, sigma);
   });
@@ -116,9 +131,9 @@ describeBackends('refinementLevel', (backend) => {
       'factor to divide the height 4 and the width 6, got 4',
     );
     rejects(
-      () => refinementLevel(map(3), map(1), 1, 60),
+      () => refinementLevel(map(3), map(1), 0, 60),
       'ERR_ARGUMENT',
-      'factor to be an integer from 2 to 16, got 1',
+      'factor to be an integer from 1 to 16, got 0',
     );
     rejects(
       () => refinementLevel(map(3), map(1), 2, 0),

@@ -1,24 +1,22 @@
 import type { Round } from '../close.js';
 
-/** A frame at one size: colours [h w 3], what is seen [h w], and what it counts [h w]. */
-export interface Level {
-  readonly colour: ArrayLike<number>;
-  readonly seen: ArrayLike<number>;
-  readonly near: ArrayLike<number>;
-}
-
-/** Sizes of a level, and how it is refined. */
+/** Sizes of a level, of the places that are compared, and how it is refined. */
 export interface GaussNewton {
   readonly h: number;
   readonly w: number;
+  readonly rows: number;
+  readonly columns: number;
   readonly steps: number;
   readonly robust: number;
-  readonly anchor?: ArrayLike<number>;
-  readonly box?: {
-    readonly y: number;
-    readonly x: number;
-    readonly h: number;
-    readonly w: number;
+  readonly anchor?: {
+    readonly theta: ArrayLike<number>;
+    readonly box: {
+      readonly y: number;
+      readonly x: number;
+      readonly h: number;
+      readonly w: number;
+    };
+    readonly within: number;
   };
 }
 
@@ -69,24 +67,28 @@ function solve(a: Float64Array, b: Float64Array): Float64Array {
   return Float64Array.from({ length: n }, (_, i) => at(i, n) / at(i, i));
 }
 
-/** One level of the refinement of one reference; the mismatch is that before the anchor is asked. */
+/**
+ * One level [h w 4] of the refinement of one reference, near [rows columns]; the mismatch is that
+ * before the anchor is asked.
+ */
 export function gaussNewton(
   theta: ArrayLike<number>,
-  target: Level,
-  reference: Omit<Level, 'near'>,
+  target: ArrayLike<number>,
+  reference: ArrayLike<number>,
+  near: ArrayLike<number>,
   p: GaussNewton,
   round: Round,
 ): { theta: Float64Array; mismatch: number } {
-  const { h, w, steps, robust } = p;
+  const { h, w, rows, columns, steps, robust } = p;
   const at = (list: ArrayLike<number>, i: number) => list[i] as number;
   const slopes = (dy: number, dx: number, factor: number) => {
-    const out = new Float64Array(3 * h * w);
+    const out = new Float64Array(4 * h * w);
     for (let y = dy; y < h - dy; y++) {
       for (let x = dx; x < w - dx; x++) {
         for (let c = 0; c < 3; c++) {
-          const after = at(reference.colour, 3 * ((y + dy) * w + x + dx) + c);
-          const before = at(reference.colour, 3 * ((y - dy) * w + x - dx) + c);
-          out[3 * (y * w + x) + c] = round((after - before) * factor);
+          const after = at(reference, 4 * ((y + dy) * w + x + dx) + c);
+          const before = at(reference, 4 * ((y - dy) * w + x - dx) + c);
+          out[4 * (y * w + x) + c] = round((after - before) * factor);
         }
       }
     }
@@ -95,8 +97,8 @@ export function gaussNewton(
   const across = slopes(0, 1, w / 4);
   const down = slopes(1, 0, h / 4);
 
-  /** Channel c of n of the reference between its pixels, zero outside. */
-  const sample = (plane: ArrayLike<number>, y: number, x: number, n: number, c: number) => {
+  /** Channel c of the reference between its pixels. */
+  const sample = (plane: ArrayLike<number>, y: number, x: number, c: number) => {
     const [row, column] = [Math.floor(y), Math.floor(x)];
     let sum = 0;
     for (const [dy, dx] of [
@@ -106,9 +108,8 @@ export function gaussNewton(
       [1, 1],
     ] as const) {
       const [sy, sx] = [row + dy, column + dx];
-      if (!(sy >= 0 && sy < h && sx >= 0 && sx < w)) continue;
       const weight = (dy ? y - row : 1 - (y - row)) * (dx ? x - column : 1 - (x - column));
-      sum = round(sum + round(weight * at(plane, (sy * w + sx) * n + c)));
+      sum = round(sum + round(weight * at(plane, (sy * w + sx) * 4 + c)));
     }
     return sum;
   };
@@ -118,16 +119,21 @@ export function gaussNewton(
   /** Pixels that both show, their residuals less the mean; and how well they fit. */
   const compare = (t: ArrayLike<number>) => {
     let pixels: Pixel[] = [];
-    for (let i = 0; i < h * w; i++) {
-      const x = (((i % w) + 0.5) * 2) / w - 1;
-      const y = ((Math.floor(i / w) + 0.5) * 2) / h - 1;
+    for (let i = 0; i < rows * columns; i++) {
+      const middle = (k: number, apart: number) => k * apart + Math.floor(apart / 2);
+      const row = middle(Math.floor(i / columns), h / rows);
+      const column = middle(i % columns, w / columns);
+      const x = ((column + 0.5) * 2) / w - 1;
+      const y = ((row + 0.5) * 2) / h - 1;
+      const own = 4 * (row * w + column);
       const [u, v, d] = place(t, x, y);
       const [px, py] = [((u + 1) * w - 1) / 2, ((v + 1) * h - 1) / 2];
-      if (!(sample(reference.seen, py, px, 1, 0) > 0.99)) continue;
-      const m = round(at(target.seen, i) * at(target.near, i));
+      if (!(px >= 1 && px <= w - 2 && py >= 1 && py <= h - 2)) continue;
+      if (!(sample(reference, py, px, 3) > 0.99)) continue;
+      const m = round(at(target, own + 3) * at(near, i));
       if (!(m > 0)) continue;
-      const each = (plane: ArrayLike<number>) => [0, 1, 2].map((c) => sample(plane, py, px, 3, c));
-      const r = each(reference.colour).map((s, c) => round(s - at(target.colour, 3 * i + c)));
+      const each = (plane: ArrayLike<number>) => [0, 1, 2].map((c) => sample(plane, py, px, c));
+      const r = each(reference).map((s, c) => round(s - at(target, own + c)));
       pixels.push({ x, y, u, v, d, m, r, gx: each(across), gy: each(down) });
     }
     const total = (of: (pixel: Pixel) => number) =>
@@ -139,7 +145,7 @@ export function gaussNewton(
     const mean = [0, 1, 2].map((c) => round(total(({ r }) => at(r, c)) / count));
     pixels = pixels.map((it) => ({ ...it, r: it.r.map((v, c) => round(v - at(mean, c))) }));
     const size = round(total(({ r }) => absolute(r)) / count);
-    const rare = pixels.length < 0.05 * h * w ? 0.3 : 0;
+    const rare = pixels.length < 0.05 * rows * columns ? 0.3 : 0;
     const clipped = total(({ r }) => Math.min(absolute(r), 0.1));
     const finite = Array.from(t).every(Number.isFinite);
     return { pixels, size, mismatch: finite ? round(clipped / count) + rare : 1 };
@@ -172,7 +178,7 @@ export function gaussNewton(
     const largest = Math.max(...[0, 9, 18, 27, 36, 45, 54, 63].map((i) => at(hessian, i)));
     for (let i = 0; i < 64; i += 9)
       hessian[i] = at(hessian, i) * (1 + 1e-3) + largest * 1e-6 + 1e-6;
-    if (!(pixels.length > 0.05 * h * w)) break;
+    if (!(pixels.length > 0.05 * rows * columns)) break;
     const delta = solve(hessian, right);
     now = now.map((it, i) =>
       i < 8 ? round(it - Math.min(Math.max(at(delta, i), -0.1), 0.1)) : it,
@@ -181,13 +187,13 @@ export function gaussNewton(
   const [before, after] = [compare(start).mismatch, compare(now).mismatch];
   const [kept, mismatch] = after < before ? [now, after] : [start, before];
   if (!p.anchor) return { theta: kept, mismatch };
-  const { anchor, box = { y: 0, x: 0, h, w } } = p;
+  const { theta: anchor, box, within } = p.anchor;
   const moves = [0, 1, 2, 3].map((k) => {
     const x = ((box.x + (k % 2) * box.w) * 2) / w - 1;
     const y = ((box.y + Math.floor(k / 2) * box.h) * 2) / h - 1;
     const [[u, v], [anchorU, anchorV]] = [place(kept, x, y), place(anchor, x, y)];
     return Math.hypot(((u - anchorU) * w) / 2, ((v - anchorV) * h) / 2);
   });
-  const take = moves.every((it) => it < 1) || mismatch < 0.9 * compare(anchor).mismatch;
+  const take = moves.every((it) => it < within) || mismatch < 0.9 * compare(anchor).mismatch;
   return { theta: take ? kept : Float64Array.from(anchor), mismatch };
 }

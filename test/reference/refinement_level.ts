@@ -1,13 +1,16 @@
 import type { Round } from '../close.js';
 
-/** A level of a frame [h w 3] with its hole [h w]; the share is what `seen` is decided from. */
+/**
+ * A level of a frame [h w 3] with its hole [h w]; the share is what `seen` is decided from. Without
+ * sigma, near is all 0.
+ */
 export function refinementLevel(
   frame: ArrayLike<number>,
   hole: ArrayLike<number>,
   h: number,
   w: number,
   factor: number,
-  sigma: number,
+  sigma: number | undefined,
   round: Round,
 ): { colour: Float64Array; share: Float64Array; near: Float64Array } {
   const [rows, columns] = [h / factor, w / factor];
@@ -45,8 +48,8 @@ export function refinementLevel(
     }
     return sum;
   };
-  const binomial = (i: number) => ([1, 4, 6, 4, 1][i + 2] as number) / 16;
-  const s = sigma / factor;
+  const binomial = (i: number) => ([1, 2, 1][i + 1] as number) / 4;
+  const s = (sigma ?? 0) / factor;
   const gaussian = (i: number) => round(Math.exp(-(i ** 2) / (2 * s ** 2)));
   const radius = Math.floor(2.5 * s + 0.5);
 
@@ -55,9 +58,10 @@ export function refinementLevel(
   const hidden = share.map((it) => (it > 0.6 ? 0 : 1));
   const ones = new Float64Array(cells).fill(1);
   for (let i = 0; i < cells; i++) {
-    const weight = Math.max(around(share, i, 2, binomial), 1e-6);
+    const weight = Math.max(around(share, i, 1, binomial), 1e-6);
     for (let c = 0; c < 3; c++)
-      colour[3 * i + c] = round(around(mean, i, 2, binomial, 3, c) / weight);
+      colour[3 * i + c] = round(around(mean, i, 1, binomial, 3, c) / weight);
+    if (sigma === undefined) continue;
     const all = around(ones, i, radius, gaussian);
     near[i] = round(0.01 + round(around(hidden, i, radius, gaussian) / all));
   }

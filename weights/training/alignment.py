@@ -6,8 +6,8 @@ affine_grid's [-1, 1] coordinates; its last entry is 1.
 
     track           t -> t-1 once per arriving frame; products and inverses of these start every
                     pair (t, r)
-    refine          robust Gauss-Newton on 8 parameters, weighted towards the hole's surroundings;
-                    of a pair, accepted where it moves the hole little or pays for it
+    refine          robust Gauss-Newton on 8 parameters, up to the full size, weighted towards the
+                    hole's surroundings; of a pair, accepted where it moves the hole little or pays
     local_distance  how far each reference is from the target around each cell, and what to add to it
     push_pull       what nobody shows, smoothly
 """
@@ -17,8 +17,11 @@ import torch
 import torch.nn.functional as F
 
 
-levels_of = ((4, 4, 1.5), (2, 3, .7))       # cells of the refinement in pixels, steps, robustness
+# Cells of the refinement in pixels, steps, robustness. Every level compares as many places: finer
+# ones give more precise derivatives, not more of them.
+levels_of = ((4, 4, 1.5), (2, 4, 1.5), (1, 4, 1.5))
 near_sigma, local_sigma = 60., 24.          # pixels
+settled = 2.                                # pixels a corner of the hole's box may be moved by
 doubt, slope = .1, 60.                      # of the trust in what is borrowed
 
 
@@ -75,7 +78,7 @@ def separable(x, kernel):
 
 
 def binomial(x):
-    return separable(x, torch.tensor([1., 4, 6, 4, 1]) / 16)
+    return separable(x, torch.tensor([1., 2, 1]) / 4)
 
 
 def window(x, sigma):
@@ -86,51 +89,87 @@ def window(x, sigma):
 
 
 @precise
-def level(frame, mask, k):
-    """What one level of the refinement needs: frame, visibility, weights of the target's cells.
+def levels(frame, mask):
+    """What the refinement needs of a frame, coarse to fine: colours and visibility (n, 4, h, w), and
+    the weights (n, 1, h, w) of the target's cells, at the coarsest level's size.
 
-    The frame is the mean of what is visible, of each k x k cell and then of its neighbours; a cell
+    The colour is the mean of what is visible, of each k x k cell and then of its neighbours; a cell
     is visible with more than 60 % of its pixels; weights are high around holes.
     """
-    share = F.avg_pool2d(1 - mask, k)
-    seen = (share > .6).float()
-    colour = binomial(F.avg_pool2d(frame * (1 - mask), k)) / binomial(share).clamp(min=1e-6)
-    near = window(1 - seen, near_sigma / k) / window(torch.ones_like(seen), near_sigma / k)
-    return colour, seen, near + .01
+    made, near = [], None
+    for k, _, _ in levels_of:
+        share = F.avg_pool2d(1 - mask, k)
+        seen = (share > .6).float()
+        colour = binomial(F.avg_pool2d(frame * (1 - mask), k)) / binomial(share).clamp(min=1e-6)
+        if near is None:
+            sigma = near_sigma / k
+            near = window(1 - seen, sigma) / window(torch.ones_like(seen), sigma) + .01
+        made.append((torch.cat([colour, seen], 1), near))
+    return made
 
 
-def levels(frame, mask):
-    return [level(frame, mask, k) for k, _, _ in levels_of]
+def spread(near, h, w):
+    """The places at which levels of h x w cells are compared, one for each weight: their slices."""
+    return tuple(slice(n // k // 2, None, n // k) for n, k in zip((h, w), near.shape[-2:]))
+
+
+def compared(homography, level, near):
+    """-> positions x, y, u, v, depths, all (n, places), and whether u, v lies inside, where there
+    are derivatives, that is a cell or more from the border."""
+    h, w = level.shape[-2:]
+    rows, columns = spread(near, h, w)
+
+    def pick(v):
+        return v.view(-1, h, w)[:, rows, columns].flatten(1)
+    x, y, u, v, d = map(pick, positions(homography, h, w))
+    px, py = ((u + 1) * w - 1) / 2, ((v + 1) * h - 1) / 2
+    inside = (px >= 1) & (px <= w - 2) & (py >= 1) & (py <= h - 2)
+    return x, y, u, v, d, inside.float()[:, None]
+
+
+def read(level, u, v):
+    """A level (n, c, h, w) at the positions u, v (n, places) -> (n, c, places)."""
+    return F.grid_sample(level, torch.stack([u, v], -1)[:, None], align_corners=False).flatten(2)
 
 
 def residual(warped, target, m, robust):
-    """-> differences less their mean (n, c, hw), weights (n, 1, hw): m / (1 + r^2 / sigma^2)^2."""
+    """-> differences less their mean (n, c, places), weights (n, 1, places):
+    m / (1 + r^2 / sigma^2)^2."""
     count = m.sum(2, keepdim=True).clamp(min=1e-3)
-    r = warped - target.flatten(2)
+    r = warped - target
     r = r - (r * m).sum(2, keepdim=True) / count
     size = (r.abs().mean(1, keepdim=True) * m).sum(2, keepdim=True) / count
     sigma = size * robust + .01
     return r, m / (1 + (r ** 2).mean(1, keepdim=True) / sigma ** 2) ** 2
 
 
+def target_at(target):
+    """Colours of the target where it is compared (n, 3, places), and what it counts there."""
+    level, near = target
+    rows, columns = spread(near, *level.shape[-2:])
+    picked = level[:, :, rows, columns].flatten(2)
+    return picked[:, :3], picked[:, 3:] * near.flatten(2)
+
+
 @precise
 def steps_of(homography, target, reference, steps, robust):
     """Steps on sum of near * squared-Cauchy(warped reference - target - mean difference)."""
-    (gt, vt, near), (gr, vr, _) = target, reference
-    n, c, h, w = gr.shape
+    (level, _), (gt, weight), near = reference, target_at(target), target[1]
+    n, _, h, w = level.shape
+    gr = level[:, :3]
     dx = F.pad((gr[..., 2:] - gr[..., :-2]) * (w / 4), (1, 1, 0, 0))
     dy = F.pad((gr[..., 2:, :] - gr[..., :-2, :]) * (h / 4), (0, 0, 1, 1))
-    stack, weight = torch.cat([gr, dx, dy, vr], 1), (vt * near).flatten(2)
+    stack = torch.cat([level, dx, dy], 1)
     for _ in range(steps):
-        s = resample(stack, homography).flatten(2)
-        x, y, u, v, d = positions(homography, h, w)
-        m = (s[:, -1:] > .99).float() * weight
-        r, rho = residual(s[:, :c], gt, m, robust)
-        gx, gy = s[:, c:2 * c] / d[:, None], s[:, 2 * c:3 * c] / d[:, None]
+        x, y, u, v, d, inside = compared(homography, level, near)
+        colour, seen, gx, gy = read(stack, u, v).split((3, 1, 3, 3), 1)
+        m = (seen > .99).float() * inside * weight
+        r, rho = residual(colour, gt, m, robust)
+        gx, gy = gx / d[:, None], gy / d[:, None]
         gz = -(gx * u[:, None] + gy * v[:, None])
-        jac = torch.stack([gx * x, gx * y, gx, gy * x, gy * y, gy, gz * x, gz * y], 1)
-        jac = jac.flatten(2)                                                # (n, 8, c hw)
-        jw = jac * rho.expand(-1, c, -1).flatten(1)[:, None]
+        jac = torch.stack([gx * x[:, None], gx * y[:, None], gx, gy * x[:, None], gy * y[:, None],
+                           gy, gz * x[:, None], gz * y[:, None]], 1).flatten(2)    # (n, 8, 3 places)
+        jw = jac * rho.expand(-1, 3, -1).flatten(1)[:, None]
         hess = jw @ jac.transpose(1, 2)
         diagonal = hess.diagonal(dim1=1, dim2=2)
         damping = diagonal * 1e-3 + diagonal.amax(1, keepdim=True) * 1e-6 + 1e-6
@@ -144,18 +183,20 @@ def steps_of(homography, target, reference, steps, robust):
 @precise
 def mismatch(homography, target, reference):
     """Weighted mean of differences, 0.1 at most, where both are visible; 0.3 more under 5 %."""
-    (gt, vt, near), (gr, vr, _) = target, reference
-    s = resample(torch.cat([gr, vr], 1), homography).flatten(2)
-    m = (s[:, -1:] > .99).float() * (vt * near).flatten(2)
-    r, _ = residual(s[:, :-1], gt, m, 1.)
+    (gt, weight), near = target_at(target), target[1]
+    _, _, u, v, _, inside = compared(homography, reference[0], near)
+    colour, seen = read(reference[0], u, v).split((3, 1), 1)
+    m = (seen > .99).float() * inside * weight
+    r, _ = residual(colour, gt, m, 1.)
     cost = (r.abs().mean(1, keepdim=True).clamp(max=.1) * m).sum((1, 2))
     rare = (m > 0).float().mean((1, 2)) < .05
     return cost / m.sum((1, 2)).clamp(min=1e-3) + .3 * rare.float()
 
 
-def gauss_newton(homography, target, reference, steps, robust, anchor=None, box=None):
-    """Steps that lower the mismatch, or none. With an anchor: that, unless no corner of the box
-    (y, x, h, w in cells) moves by a cell against it, or the mismatch falls by a tenth."""
+def gauss_newton(homography, target, reference, steps, robust, anchor=None):
+    """Steps that lower the mismatch, or none. With an anchor (homography, box (y, x, h, w),
+    distance), in cells: that, unless every corner of the box moves less than the distance against
+    it, or the mismatch falls by a tenth."""
     def choose(first, a, b):
         return torch.where(first.view(-1, 1, 1), a, b)
     new = steps_of(homography, target, reference, steps, robust)
@@ -163,8 +204,10 @@ def gauss_newton(homography, target, reference, steps, robust, anchor=None, box=
     kept, cost = choose(cost < before, new, homography), torch.minimum(cost, before)
     if anchor is None:
         return kept
-    pays = cost < .9 * mismatch(anchor, target, reference)
-    return choose(pays | (moved(kept, anchor, box, target[0].shape[-2:]) < 1), kept, anchor)
+    held, box, distance = anchor
+    pays = cost < .9 * mismatch(held, target, reference)
+    near = moved(kept, held, box, target[0].shape[-2:]) < distance
+    return choose(pays | near, kept, held)
 
 
 def moved(a, b, box, size):
@@ -184,8 +227,8 @@ def refine(homography, target, reference, anchored=None):
     start = homography
     for t, r, (k, steps, robust) in zip(target, reference, levels_of):
         last = anchored is not None and k == levels_of[-1][0]
-        settle = (start, [v / k for v in anchored]) if last else ()
-        homography = gauss_newton(homography, t, r, steps, robust, *settle)
+        anchor = (start, [v / k for v in anchored], settled / k) if last else None
+        homography = gauss_newton(homography, t, r, steps, robust, anchor)
     return homography
 
 

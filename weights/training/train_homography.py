@@ -24,28 +24,57 @@ def grid_distance(theta, truth, size=128, steps=16):
 
 
 def estimates(network, target, reference, mt, mr, iterations=2):
-    """Theta after every iteration."""
+    """Theta after every iteration, and what each matched: from which theta, features, visibility."""
     frames = torch.cat([target, reference]).contiguous(memory_format=torch.channels_last)
     features, seen = network.encode(frames, torch.cat([mt, mr]))
     ft, fr = features.float().chunk(2)
     vt, vr = seen.chunk(2)
-    found = [network.regress(ft, vt, fr, vr)]
-    for _ in range(iterations - 1):
-        # The gradient does not pass through the warp: each iteration answers for its own estimate.
-        warp = alignment.from_affine(found[-1].detach().float())
-        fw, vw = alignment.sample(fr, vr, warp)
-        fw = torch.nn.functional.normalize(fw, dim=1)
-        found.append(compose(found[-1].detach().float(), network.regress(ft, vt, fw, vw).float()))
-    return found
+    before, fw, vw = torch.eye(2, 3).expand(len(ft), 2, 3), fr, vr
+    found, matched = [], []
+    for i in range(iterations):
+        if i:
+            # The gradient does not pass through the warp: each iteration answers for its own.
+            before = found[-1].detach().float()
+            fw, vw = alignment.sample(fr, vr, alignment.from_affine(before))
+            fw = torch.nn.functional.normalize(fw, dim=1)
+        matched.append((before, ft, vt, fw, vw))
+        found.append(compose(before, network.regress(ft, vt, fw, vw).float()))
+    return found, matched
 
 
-def objective(found, truth, weight_theta):
-    """Grid distance (in 16 pixels) of every iteration, the last one fully, and L1 of theta."""
+def correspondence(network, truth, before, ft, vt, fr, vr):
+    """Cross-entropy of the matching against the true position, shared among its four cells."""
+    n, _, g, _ = ft.shape
+    both = torch.linalg.solve(*(alignment.from_affine(x) for x in (before, truth)))
+    _, _, u, v, _ = alignment.positions(both, g, g)                       # (n, g g)
+    logits = torch.einsum('nci,ncj->nij', fr.flatten(2), ft.flatten(2)).float() * network.scale
+    seen = vr.flatten(1)
+    chance = logits.masked_fill(seen.unsqueeze(2) < .5, -1e4).log_softmax(1)
+    loss, total = 0, 0
+    x, y = ((p + 1) * (g / 2) - .5 for p in (u, v))
+    for dy in (0, 1):
+        for dx in (0, 1):
+            cx, cy = x.floor() + dx, y.floor() + dy
+            share = (1 - (x - cx).abs()) * (1 - (y - cy).abs())
+            inside = (cx >= 0) & (cy >= 0) & (cx < g) & (cy < g)
+            at = (cy.clamp(0, g - 1) * g + cx.clamp(0, g - 1)).long()
+            share = share * inside * seen.gather(1, at) * vt.flatten(1)
+            loss = loss - (share * chance.gather(1, at.unsqueeze(1)).squeeze(1)).sum()
+            total = total + share.sum()
+    return loss / total.clamp(min=1)
+
+
+def objective(network, found, matched, truth, options):
+    """Grid distance (in 16 pixels) of every iteration, the last one fully, L1 of theta, and how
+    well cells were matched."""
     loss = 0
-    for i, theta in enumerate(found):
+    for i, (theta, match) in enumerate(zip(found, matched)):
         weight = 1 if i == len(found) - 1 else .5
-        grid = grid_distance(theta, truth).mean() / 16
-        loss = loss + weight * (grid + weight_theta * (theta.float() - truth).abs().mean())
+        terms = grid_distance(theta, truth).mean() / 16
+        terms = terms + options.weight_theta * (theta.float() - truth).abs().mean()
+        if options.weight_matching:
+            terms = terms + options.weight_matching * correspondence(network, truth, *match)
+        loss = loss + weight * terms
     return loss
 
 
@@ -58,6 +87,7 @@ def arguments():
     parser.add_argument('--batch', type=int, default=48)
     parser.add_argument('--rate', type=float, default=6e-4)
     parser.add_argument('--weight-theta', type=float, default=1.0)
+    parser.add_argument('--weight-matching', type=float, default=.02)
     parser.add_argument('--bfloat16', action='store_true',
                         help='only where the processor computes it: 15 times slower elsewhere')
     parser.add_argument('--stop-after', type=int, help='end after so many steps of this start')
@@ -105,8 +135,8 @@ def train(options):
             group['lr'] = running.cosine(step, options.steps, options.rate)
         *inputs, truth = data.get()
         with torch.autocast('cpu', dtype=torch.bfloat16, enabled=options.bfloat16):
-            found = estimates(network, *inputs)
-        loss = objective(found, truth, options.weight_theta)
+            found, matched = estimates(network, *inputs)
+        loss = objective(network, found, matched, truth, options)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
