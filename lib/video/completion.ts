@@ -352,7 +352,7 @@ export class Completion {
       const step = before && this.#network.track(seen, before.seen as Seen);
       this.#tracked.set(at, { seen, step });
       if (!wanted.includes(at)) this.#unload(at);
-      if (!wanted.includes(at - 1)) this.#unsee(at - 1);
+      if (!this.#loaded.has(at - 1)) this.#unsee(at - 1);
     }
     for (const at of wanted) {
       const tracked = this.#tracked.get(at) as Tracked;

@@ -178,6 +178,19 @@ describe('Inpainter', () => {
     expect(output.map(({ coverage }) => coverage)).toEqual([1, 1, 1, 1]);
   });
 
+  it('lets references of a long clip come and go', async () => {
+    // Some frames have no hole, in runs of all lengths.
+    const none = (t: number) => (t * t) % 11 < 4 || (t > 30 && t < 45);
+    const hole = (t: number) => (none(t) ? undefined : ([8 + (t % 9), 4, 16 + (t % 9), 12] as const));
+    const given = clip({ width: 32, height: 16, frames: 70, pan: 0.5, hole });
+    const options = { maxReferences: 6, referenceStride: 4, dilate: 0 };
+    const frames = await within(options, (other) => collect(other, given));
+    expect(frames).toHaveLength(70);
+    frames.forEach(({ data }, t) => {
+      expect(touched(given[t]!, data, 0)).toBe(0);
+    });
+  });
+
   it('dilates by more than the frame has pixels', async () => {
     const frames = clip({ width: 400, height: 16, frames: 2, hole: () => [3, 3, 9, 9] });
     await within({ workSize: 16, dilate: 64 }, async (coarse) => {
