@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import torch
 
-import alignment
 from complete import chosen, images, network, read, tensors
 from model import Homography, Inpainter, inpaint
+from recursion import unaligned
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / 'bench' / 'quality'))
 import score  # noqa: E402
@@ -29,11 +29,9 @@ class Ablated(Inpainter):
         self.aligns, self.attends, self.flows, self.everywhere = aligns, attends, flows, everywhere
 
     def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
-        """Without: nothing is filled, but the attention still asks for what it would have been."""
-        coarse, borrowed, frame, known = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
         if self.aligns:
-            return coarse, borrowed, frame, known
-        return ft * vt, borrowed, alignment.push_pull(xt, 1 - mt), 1 - mt
+            return super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
+        return unaligned(ft, vt, xt, mt)
 
     def attend(self, x, borrowed, fr, vr):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""

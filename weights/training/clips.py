@@ -24,6 +24,7 @@ class Clips:
     references: torch.Tensor          # n r 3 h w
     reference_masks: torch.Tensor     # n r 1 h w
     withheld: torch.Tensor            # n t r: the reference lends this target nothing
+    alone: torch.Tensor               # n: nothing is to be aligned
     flow: torch.Tensor                # n t 2 h w in pixels: from a target to the one before it
 
 
@@ -177,7 +178,8 @@ def clip(rng, sources, size, targets, references):
     frames, borrowed, flows, times, around, length = drawn
     mask = holes.sequence(rng, objects, size, size, length)
     withheld = (times[:, None] == around) | (rng.random() < .2)
-    return (np.stack(frames), mask[times], np.stack(borrowed), mask[around], withheld,
+    alone = np.float32(references > 0 and rng.random() < .25)
+    return (np.stack(frames), mask[times], np.stack(borrowed), mask[around], withheld, alone,
             np.stack(flows))
 
 
@@ -185,7 +187,8 @@ def batch(seed, step, sources, count, size, targets, references):
     """The clips of a step, the same whenever they are asked for."""
     rng = np.random.default_rng([seed, step])
     drawn = zip(*(clip(rng, sources, size, targets, references) for _ in range(count)))
-    frames, masks, borrowed, hidden, withheld, flow = (torch.from_numpy(np.stack(x)) for x in drawn)
+    frames, masks, borrowed, hidden, withheld, alone, flow = (
+        torch.from_numpy(np.stack(x)) for x in drawn)
     frames, borrowed = (x.permute(0, 1, 4, 2, 3).float() / 127.5 - 1 for x in (frames, borrowed))
     return Clips(frames, masks.unsqueeze(2).float(), borrowed, hidden.unsqueeze(2).float(),
-                 withheld, flow.permute(0, 1, 4, 2, 3))
+                 withheld, alone, flow.permute(0, 1, 4, 2, 3))

@@ -16,6 +16,7 @@ class Weights:
     hole: float = 5.0
     valid: float = 1.0
     gradient: float = 2.0
+    attention: float = 1.0
     flow: float = .02
     warping: float = 1.0
     image_gan: float = .05
@@ -52,6 +53,11 @@ def frame_terms(output, raw, truth, mask):
         'valid': sum(w * l1(y, truth, 1 - mask) for y, w in both),
         'gradient': sum(w * l1(gradients(y), gradients(truth), mask) for y, w in both),
     }
+
+
+def attention_term(colours, borrowed, truth):
+    """What was attended to, against the truth: of the cells that ask, their mean colours."""
+    return {'attention': l1(colours.float(), F.avg_pool2d(truth, 4), borrowed)}
 
 
 def motion_terms(output, truth, before, mask, moved, flow):

@@ -1,8 +1,9 @@
 """The network over the targets of clips, one by one, each given the two outputs before it."""
 import torch
+import torch.nn.functional as F
 
 import alignment
-from model import composite
+from model import Inpainter, composite
 
 
 @torch.no_grad()
@@ -31,6 +32,34 @@ def transforms(homography, clips):
     costs = (alignment.mismatch(x, own[0], other[0]).view(-1, 1, 1) for x in starts)
     start = torch.where(next(costs) < next(costs), *starts)
     return alignment.refine(start, own, other).view(n, t, r, 3, 3)
+
+
+def unaligned(ft, vt, xt, mt):
+    """What there is instead of `Inpainter.align`: nothing is lent, and attention has what the encoder
+    makes of the hole to go by."""
+    return ft, 1 - vt, alignment.push_pull(xt, 1 - mt), 1 - mt
+
+
+class Learner(Inpainter):
+    """The inpainter as it is trained. In the clips of `alone` nothing is aligned, so that attention
+    is needed; and what it attends to answers for its colours: `colours`, in the cells `borrowed`."""
+
+    alone = None                          # n, 0 or 1
+
+    def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
+        made = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
+        alone = self.alone.view(-1, 1, 1, 1)
+        made = [a + alone * (b - a) for a, b in zip(made, unaligned(ft, vt, xt, mt))]
+        share = F.avg_pool2d((1 - mr).flatten(0, 1), 4)
+        seen = F.avg_pool2d((xr * (1 - mr)).flatten(0, 1), 4) / share.clamp(min=1e-6)
+        self.values = torch.cat([fr, seen.unflatten(0, xr.shape[:2]).to(fr.dtype)], 2)
+        return made
+
+    def attend(self, x, borrowed, fr, vr):
+        features, self.colours = self.attended(x, borrowed, fr, vr, self.values).split(
+            (x.shape[1], 3), 1)
+        self.borrowed = borrowed
+        return x + features
 
 
 class Lent:

@@ -20,7 +20,7 @@ import recursion
 import running
 import sheets
 import sources
-from model import Homography, Inpainter
+from model import Homography
 
 
 def arguments():
@@ -78,12 +78,14 @@ def weighted(terms, weights):
 
 def learn(network, adversaries, batch, theta, weights):
     """Gradients of all objectives over a batch of clips. -> the terms as numbers, the outputs."""
+    network.alone = batch.alone
     lent = recursion.Lent(network, batch)
     sums, wholes = {}, []
     count = batch.frames.shape[1]
     for t, (output, raw, moved, whole) in enumerate(recursion.run(network, batch, theta, lent)):
         truth, mask = batch.frames[:, t], batch.masks[:, t]
         terms = objectives.frame_terms(output.float(), raw.float(), truth, mask)
+        terms.update(objectives.attention_term(network.colours, network.borrowed, truth))
         if moved is not None:
             terms.update(objectives.motion_terms(output.float(), truth, batch.frames[:, t - 1],
                                                  mask, moved, batch.flow[:, t]))
@@ -105,6 +107,7 @@ def judge(network, homography, options, held_out, path):
     for i in range(8):
         batch = clips.batch(99, i, held_out, 1, options.size, targets, references)
         theta = recursion.transforms(homography, batch)
+        network.alone = torch.zeros(1)
         lent = recursion.Lent(network, batch)
         wholes = [whole.float() for *_, whole in recursion.run(network, batch, theta, lent)]
         last = targets - 1
@@ -126,7 +129,7 @@ def train(options):
                                     for f in dataclasses.fields(objectives.Weights)})
     homography = Homography()
     homography.load_state_dict(torch.load(options.homography, map_location='cpu'))
-    network, shown = (Inpainter().to(memory_format=torch.channels_last) for _ in range(2))
+    network, shown = (recursion.Learner().to(memory_format=torch.channels_last) for _ in range(2))
     optimizer = torch.optim.Adam(network.parameters(), options.rate, (.9, .999))
     adversaries = objectives.Adversaries(weights, options.rate)
     critics = adversaries.optimizer
