@@ -156,16 +156,13 @@ def steps_of(homography, target, reference, steps, robust):
     """Steps on sum of near * squared-Cauchy(warped reference - target - mean difference)."""
     (level, _), (gt, weight), near = reference, target_at(target), target[1]
     n, _, h, w = level.shape
-    gr = level[:, :3]
-    dx = F.pad((gr[..., 2:] - gr[..., :-2]) * (w / 4), (1, 1, 0, 0))
-    dy = F.pad((gr[..., 2:, :] - gr[..., :-2, :]) * (h / 4), (0, 0, 1, 1))
-    stack = torch.cat([level, dx, dy], 1)
     for _ in range(steps):
         x, y, u, v, d, inside = compared(homography, level, near)
-        colour, seen, gx, gy = read(stack, u, v).split((3, 1, 3, 3), 1)
+        colour, seen = read(level, u, v).split((3, 1), 1)
         m = (seen > .99).float() * inside * weight
         r, rho = residual(colour, gt, m, robust)
-        gx, gy = gx / d[:, None], gy / d[:, None]
+        gx = (read(level, u + 2 / w, v) - read(level, u - 2 / w, v))[:, :3] * (w / 4) / d[:, None]
+        gy = (read(level, u, v + 2 / h) - read(level, u, v - 2 / h))[:, :3] * (h / 4) / d[:, None]
         gz = -(gx * u[:, None] + gy * v[:, None])
         jac = torch.stack([gx * x[:, None], gx * y[:, None], gx, gy * x[:, None], gy * y[:, None],
                            gy, gz * x[:, None], gz * y[:, None]], 1).flatten(2)    # (n, 8, 3 places)
