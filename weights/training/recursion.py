@@ -52,14 +52,15 @@ class Learner(Inpainter):
         made = [a + alone * (b - a) for a, b in zip(made, unaligned(ft, vt, xt, mt))]
         share = F.avg_pool2d((1 - mr).flatten(0, 1), 4)
         seen = F.avg_pool2d((xr * (1 - mr)).flatten(0, 1), 4) / share.clamp(min=1e-6)
-        self.values = torch.cat([fr, seen.unflatten(0, xr.shape[:2]).to(fr.dtype)], 2)
+        values = torch.cat([fr, seen.unflatten(0, xr.shape[:2]).to(fr.dtype)], 2)
+        # On an even count of channels: PyTorch 1.13's matrix product of bfloat16 dies of some odd ones.
+        self.values = F.pad(values, (0, 0, 0, 0, 0, -values.shape[2] % 32))
         return made
 
     def attend(self, x, borrowed, fr, vr):
-        features, self.colours = self.attended(x, borrowed, fr, vr, self.values).split(
-            (x.shape[1], 3), 1)
-        self.borrowed = borrowed
-        return x + features
+        lent, count = self.attended(x, borrowed, fr, vr, self.values), x.shape[1]
+        self.colours, self.borrowed = lent[:, count:count + 3], borrowed
+        return x + lent[:, :count]
 
 
 class Lent:
