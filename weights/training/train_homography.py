@@ -87,7 +87,7 @@ def arguments():
     parser.add_argument('--batch', type=int, default=48)
     parser.add_argument('--rate', type=float, default=6e-4)
     parser.add_argument('--weight-theta', type=float, default=1.0)
-    parser.add_argument('--weight-matching', type=float, default=.02)
+    parser.add_argument('--weight-matching', type=float, default=.1)
     parser.add_argument('--bfloat16', action='store_true',
                         help='only where the processor computes it: 15 times slower elsewhere')
     parser.add_argument('--stop-after', type=int, help='end after so many steps of this start')
