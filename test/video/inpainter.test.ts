@@ -181,7 +181,8 @@ describe('Inpainter', () => {
   it('lets references of a long clip come and go', async () => {
     // Some frames have no hole, in runs of all lengths.
     const none = (t: number) => (t * t) % 11 < 4 || (t > 30 && t < 45);
-    const hole = (t: number) => (none(t) ? undefined : ([8 + (t % 9), 4, 16 + (t % 9), 12] as const));
+    const hole = (t: number) =>
+      none(t) ? undefined : ([8 + (t % 9), 4, 16 + (t % 9), 12] as const);
     const given = clip({ width: 32, height: 16, frames: 70, pan: 0.5, hole });
     const options = { maxReferences: 6, referenceStride: 4, dilate: 0 };
     const frames = await within(options, (other) => collect(other, given));
