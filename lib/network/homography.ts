@@ -144,7 +144,7 @@ export class Homography {
     const { level, near } = refinementLevel(colour, hole, coarsest, nearSigma);
     return {
       levels: [level, ...finer.map((cell) => refinementLevel(colour, hole, cell).level)],
-      near,
+      near: near as Tensor,
     };
   }
 

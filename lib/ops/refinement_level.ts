@@ -7,7 +7,7 @@ import { maxSide } from './window.js';
 export interface RefinementLevel {
   /** [1 h w 4]: colour, blurred; and 1 where more than 60 % of the cell is seen, else 0. */
   readonly level: Tensor;
-  /** [1 h w 1]: how much a cell counts, 0.01 to 1.01: more the nearer it is to the hole. */
+  /** With sigma, [1 h w 1]: how much a cell counts, 0.01 to 1.01: more the nearer to the hole. */
   readonly near?: Tensor;
 }
 
@@ -32,18 +32,6 @@ export interface RefinementLevel {
  * @param sigma in pixels of the frame, 0.1 to 1024
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
-export function refinementLevel(
-  colour: Tensor,
-  hole: Tensor,
-  factor: number,
-  sigma: number,
-): Required<RefinementLevel>;
-export function refinementLevel(
-  colour: Tensor,
-  hole: Tensor,
-  factor: number,
-  sigma?: number,
-): RefinementLevel;
 export function refinementLevel(
   colour: Tensor,
   hole: Tensor,
