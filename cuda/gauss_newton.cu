@@ -103,13 +103,6 @@ __device__ float4 read(const T* level, int i) {
                      value(pixel.at[3]));
 }
 
-__device__ void add(float4& sum, float weight, const float4& v) {
-  sum.x += weight * v.x;
-  sum.y += weight * v.y;
-  sum.z += weight * v.z;
-  sum.w += weight * v.w;
-}
-
 template <class T>
 __device__ float4 mix_four(const Inner& tap, const T* level, int w) {
   float4 sum = {};

@@ -28,6 +28,13 @@ __device__ inline __half stored<__half>(float x) {
   return __float2half_rn(x);
 }
 
+__device__ inline void add(float4& sum, float weight, const float4& v) {
+  sum.x += weight * v.x;
+  sum.y += weight * v.y;
+  sum.z += weight * v.z;
+  sum.w += weight * v.w;
+}
+
 // N values that are read and written at once; 16 bytes are the most.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {

@@ -66,12 +66,7 @@ __global__ void __launch_bounds__(threads)
 #pragma unroll
     for (int dx = -1; dx <= 1; ++dx) {
       if (x + dx < 0 || x + dx >= p.w || y + dy < 0 || y + dy >= p.h) continue;
-      const float4 mean = means[int64_t(y + dy) * p.w + x + dx];
-      const float weight = (dy ? .25f : .5f) * (dx ? .25f : .5f);
-      sum.x += weight * mean.x;
-      sum.y += weight * mean.y;
-      sum.z += weight * mean.z;
-      sum.w += weight * mean.w;
+      add(sum, (dy ? .25f : .5f) * (dx ? .25f : .5f), means[int64_t(y + dy) * p.w + x + dx]);
     }
   }
   const int64_t at = int64_t(y) * p.w + x;

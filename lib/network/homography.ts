@@ -24,14 +24,18 @@ export interface Cells {
   readonly seen: Tensor;
 }
 
-/** A frame as it is related to others. */
-export interface Sight {
-  /** For the matching. */
-  readonly cells: Cells;
-  /** For the refinement, coarse to fine: colour and what is seen, [1 h w 4] each. */
+/** A frame as the refinement reads it. */
+export interface Levels {
+  /** Coarse to fine: colour and what is seen, [1 h w 4] each. */
   readonly levels: readonly Tensor[];
   /** [1 h w 1], of the coarsest level's size: how much its cells count when it is the target. */
   readonly near: Tensor;
+}
+
+/** A frame as it is related to others. */
+export interface Sight extends Levels {
+  /** For the matching. */
+  readonly cells: Cells;
 }
 
 /** How far around a hole what is seen counts for the refinement, in pixels of the working size. */
@@ -139,7 +143,7 @@ export class Homography {
    * @param colour [1 h w 3]
    * @param hole [1 h w 1]
    */
-  levels(colour: Tensor, hole: Tensor): Pick<Sight, 'levels' | 'near'> {
+  levels(colour: Tensor, hole: Tensor): Levels {
     const [coarsest, ...finer] = this.#config.levels.map(({ cell }) => cell) as [number];
     const { level, near } = refinementLevel(colour, hole, coarsest, nearSigma);
     return {
@@ -169,7 +173,7 @@ export class Homography {
    */
   refine(
     starts: Tensor,
-    target: Pick<Sight, 'levels' | 'near'>,
+    target: Levels,
     references: readonly (readonly Tensor[])[],
     hole: Region,
   ): Tensor {
@@ -182,7 +186,7 @@ export class Homography {
 
   #refine(
     starts: Tensor,
-    { levels: own, near }: Pick<Sight, 'levels' | 'near'>,
+    { levels: own, near }: Levels,
     references: readonly (readonly Tensor[])[],
     last: Partial<GaussNewtonOptions>,
   ): Tensor {

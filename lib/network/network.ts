@@ -16,7 +16,7 @@ import { type NetworkConfig, readConfig } from './config.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 import { Flow, flowScale } from './flow.js';
-import { Homography, type Sight } from './homography.js';
+import { Homography, type Levels, type Sight } from './homography.js';
 import { grow } from './region.js';
 import { Weights } from './weights.js';
 
@@ -180,7 +180,7 @@ export class Network implements Owner {
     return owner(packFrame(frame, mask, options));
   }
 
-  /** Computes what relates a frame to others. */
+  /** Computes what relates a frame to the one before it, and to others. */
   see({ colour, hole, input }: Packed): Seen {
     const { homography } = this.parts;
     return owner(
@@ -189,6 +189,11 @@ export class Network implements Owner {
         ...homography.levels(colour, hole),
       })),
     );
+  }
+
+  /** Computes anew what {@link relate} takes of a frame. */
+  levels({ colour, hole }: Packed): Levels & Owner {
+    return owner(this.parts.homography.levels(colour, hole));
   }
 
   /**
@@ -222,7 +227,7 @@ export class Network implements Owner {
    *
    * @param window bounds of the target's hole
    */
-  relate(target: Sight, references: readonly Sight[], track: Track, window: Region): Tensor {
+  relate(target: Levels, references: readonly Levels[], track: Track, window: Region): Tensor {
     if (references.length === 0)
       return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
     return scope(() => {

@@ -3,7 +3,8 @@ import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { trust } from '../network/align.js';
 import { flowScale } from '../network/flow.js';
-import type { Encoded, Network, Packed, Seen } from '../network/network.js';
+import type { Levels } from '../network/homography.js';
+import type { Encoded, Network, Owner, Packed, Seen } from '../network/network.js';
 import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
@@ -44,8 +45,8 @@ interface Loaded {
 
 /** A frame as it is related to others, and to the one before it if that is tracked too. */
 interface Tracked {
-  /** Absent where it only leads to others: large, and soon made. */
-  seen: Seen | undefined;
+  /** Absent where it only leads to others: large, and soon made. All of it of the last frame. */
+  seen: Seen | (Levels & Owner) | undefined;
   readonly step: Tensor | undefined;
 }
 
@@ -347,7 +348,7 @@ export class Completion {
     for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
-      const seen = this.#see(at);
+      const seen = this.#network.see(this.#packed(at));
       const before = this.#tracked.get(at - 1);
       const step = before && this.#network.track(seen, before.seen as Seen);
       this.#tracked.set(at, { seen, step });
@@ -358,13 +359,13 @@ export class Completion {
       const tracked = this.#tracked.get(at) as Tracked;
       if (tracked.seen) continue;
       await turn.over();
-      tracked.seen = this.#see(at);
+      tracked.seen = this.#network.levels(this.#packed(at));
     }
   }
 
-  #see(index: number): Seen {
-    const { packed } = this.#load(this.#window.get(index) ?? index);
-    return this.#network.see(packed as Packed);
+  /** A frame of which nothing is encoded yet. */
+  #packed(index: number): Packed {
+    return this.#load(this.#window.get(index) ?? index).packed as Packed;
   }
 
   #unsee(index: number): void {
@@ -383,10 +384,10 @@ export class Completion {
       { length: last - first },
       (_, i) => tracked(first + i + 1).step as Tensor,
     );
-    const references = chosen.map((at) => tracked(at).seen as Seen);
+    const references = chosen.map((at) => tracked(at).seen as Levels);
     const places = chosen.map((at) => at - first);
     const track = { steps, target: target - first, references: places };
-    return this.#network.relate(tracked(target).seen as Seen, references, track, window);
+    return this.#network.relate(tracked(target).seen as Levels, references, track, window);
   }
 
   /**

@@ -53,7 +53,7 @@ class Learner(Inpainter):
         share = F.avg_pool2d((1 - mr).flatten(0, 1), 4)
         seen = F.avg_pool2d((xr * (1 - mr)).flatten(0, 1), 4) / share.clamp(min=1e-6)
         values = torch.cat([fr, seen.unflatten(0, xr.shape[:2]).to(fr.dtype)], 2)
-        # On an even count of channels: PyTorch 1.13's matrix product of bfloat16 dies of some odd ones.
+        # Whole blocks of channels: PyTorch 1.13's matrix product of bfloat16 died of 131.
         self.values = F.pad(values, (0, 0, 0, 0, 0, -values.shape[2] % 32))
         return made
 
