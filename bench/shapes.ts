@@ -161,7 +161,7 @@ export function layersOf({ homography, inpainter }: NetworkConfig, plane: Size):
     layer('inpainter.d5', half, [2 * width], width, up),
     layer('inpainter.d6', plane, [width, 3, 1], width),
     layer('inpainter.d7', plane, [width], 4, { activation: 'rgb_gate' }),
-    ...encoder('homography.encoder', square, [4], homography.width, 1),
+    ...encoder('homography.encoder', square, [4, 1], homography.width, 1),
     layer('homography.r0', cells, [grid * grid], hidden, { n, k: 1 }),
     layer('homography.r1', cells, [hidden], hidden, { n }),
     layer('homography.r2', cells, [hidden], hidden, { n, ...down }),

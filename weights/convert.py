@@ -55,7 +55,7 @@ def half(homography, inpainter):
 
 
 def metadata(sizes, provenance):
-    return {'format': 'align-and-attend', 'format_version': '2', 'config': json.dumps(sizes),
+    return {'format': 'align-and-attend', 'format_version': '3', 'config': json.dumps(sizes),
             'provenance': provenance}
 
 

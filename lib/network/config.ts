@@ -52,7 +52,7 @@ export function readConfig({ file, metadata }: Safetensors): NetworkConfig {
     if (got !== expected) fail(name, expected, got);
   };
   expectText('format', 'align-and-attend');
-  expectText('format_version', '2');
+  expectText('format_version', '3');
 
   let given: Record<string, unknown>;
   try {

@@ -16,12 +16,20 @@ import type { NetworkConfig } from './config.js';
 import { Encoder } from './encoder.js';
 import type { Weights } from './weights.js';
 
-/** A frame as the matching reads it. */
-export interface Cells {
-  /** [1 grid grid c] unit vectors. */
+/** What is matched of one frame, or of several. */
+export interface Matched {
+  /** [n grid grid c] unit vectors. */
   readonly unit: Tensor;
-  /** [1 grid grid 1]: 1 where more than half of the cell is seen, else 0. */
+  /** [n grid grid 1]: 1 where at least half of the cell is seen, else 0. */
   readonly seen: Tensor;
+}
+
+/** A frame as the matching reads it. */
+export interface Cells extends Matched {
+  /** [1 size size 4] the frame, resized: colour times seen, and hole. */
+  readonly square: Tensor;
+  /** [1 size size 1] how much of each of its pixels is seen. */
+  readonly shown: Tensor;
 }
 
 /** A frame as the refinement reads it. */
@@ -62,7 +70,7 @@ export class Homography {
   constructor(weights: Weights, config: NetworkConfig['homography']) {
     const { width, hidden, grid } = config;
     this.#config = config;
-    this.#encoder = new Encoder(weights, 'homography.encoder', [4], width, 1);
+    this.#encoder = new Encoder(weights, 'homography.encoder', [4, 1], width, 1);
     this.#scale = weights.scalar('homography.scale');
     this.#estimator = [
       [weights.conv('homography.r0', [grid * grid], hidden, 1), 1],
@@ -74,41 +82,41 @@ export class Homography {
   }
 
   /**
-   * F = E_h(X V, M) on the frame resized to a square.
+   * The frame resized to a square, and what is matched of it.
    *
    * @param input [1 h w 4] colour times seen, and hole
-   * @param hole [1 h w 1]
+   * @param seen [1 h w 1]
    */
-  encode(input: Tensor, hole: Tensor): Cells {
-    const { size, grid } = this.#config;
+  encode(input: Tensor, seen: Tensor): Cells {
+    const { size } = this.#config;
     return scope(() => {
-      const square = { h: size, w: size, mode: 'bilinear' } as const;
-      const unit = chain(
-        input,
-        (x) => resize(x, square),
-        (x) => this.#encoder.encode([x]),
-        normalize,
-      );
-      const seen = chain(
-        hole,
-        (x) => resize(x, square),
-        (x) => resize(x, { h: grid, w: grid, mode: 'area', below: 0.5 }),
-      );
-      return { unit, seen };
+      const [square, shown] = [input, seen].map((x) =>
+        resize(x, { h: size, w: size, mode: 'bilinear' }),
+      ) as [Tensor, Tensor];
+      return { square, shown, ...this.#see(square, shown) };
     });
+  }
+
+  /** F = E_h(X V, M, V): V is 1 - M, but both are 0 outside a frame that was warped. */
+  #see(square: Tensor, shown: Tensor): Matched {
+    const { grid } = this.#config;
+    return scope(() => ({
+      unit: normalize(this.#encoder.encode([square, shown])),
+      seen: resize(shown, { h: grid, w: grid, mode: 'area', atLeast: 0.5 }),
+    }));
   }
 
   /**
    * C: how much each cell of the target looks like each cell of the references, [r grid grid
    * grid^2]. Takes vectors of any length.
    */
-  match(target: Cells, unit: Tensor | readonly Tensor[], seen: Tensor | readonly Tensor[]): Tensor {
+  match(target: Matched, unit: Tensor | readonly Tensor[], seen: Tensor | readonly Tensor[]): Tensor {
     return maskedCorrelation(target.unit, target.seen, unit, seen, this.#scale);
   }
 
   /** T(C): what to add to the identity, [r 6]. */
   regress(
-    target: Cells,
+    target: Matched,
     unit: Tensor | readonly Tensor[],
     seen: Tensor | readonly Tensor[],
   ): Tensor {
@@ -123,15 +131,19 @@ export class Homography {
     });
   }
 
-  /** theta, target to reference, of each reference: [r 3 3], affine. */
+  /**
+   * theta, target to reference, of each reference: [r 3 3], affine. Every further iteration warps
+   * the references by what was found so far, and estimates what is left.
+   */
   estimate(target: Cells, references: readonly Cells[]): Tensor {
-    const unit = references.map((it) => it.unit);
-    const seen = references.map((it) => it.seen);
+    const each = (name: keyof Cells) => references.map((it) => it[name]);
     return scope(() => {
-      let theta = composeAffine(undefined, this.regress(target, unit, seen));
+      let theta = composeAffine(undefined, this.regress(target, each('unit'), each('seen')));
       for (let i = 1; i < this.#config.iterations; i++) {
-        const warped = homographySample(unit, seen, theta);
-        theta = composeAffine(theta, this.regress(target, warped.output, warped.seen));
+        const warp = (name: keyof Cells) =>
+          homographySample(each(name), each('shown'), theta).output;
+        const { unit, seen } = this.#see(warp('square'), warp('shown'));
+        theta = composeAffine(theta, this.regress(target, unit, seen));
       }
       return theta;
     });

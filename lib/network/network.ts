@@ -181,11 +181,11 @@ export class Network implements Owner {
   }
 
   /** Computes what relates a frame to the one before it, and to others. */
-  see({ colour, hole, input }: Packed): Seen {
+  see({ colour, hole, seen, input }: Packed): Seen {
     const { homography } = this.parts;
     return owner(
       scope(() => ({
-        cells: homography.encode(input, hole),
+        cells: homography.encode(input, seen),
         ...homography.levels(colour, hole),
       })),
     );

@@ -91,7 +91,7 @@ test.each<[string, (header: Header, data: Buffer) => void, RegExp]>([
   [
     'an earlier version',
     (h) => (h.__metadata__.format_version = '1'),
-    /expected format_version .* to be 2, got 1/,
+    /expected format_version .* to be 3, got 1/,
   ],
   ['no config', (h) => delete h.__metadata__.config, /expected config .* to be JSON/],
   [

@@ -44,6 +44,8 @@ describeBackends('parts of the network', (backend) => {
   const cells = (index: number) => ({
     unit: recorded('homography.unit', index),
     seen: recorded('homography.seen', index),
+    square: recorded('homography.square', index),
+    shown: recorded('homography.shown', index),
   });
 
   const matched = () => {
@@ -67,6 +69,14 @@ describeBackends('parts of the network', (backend) => {
       ...byFrame(
         'homography.seen',
         encoded.map(({ cells }) => cells.seen),
+      ),
+      ...byFrame(
+        'homography.square',
+        encoded.map(({ cells }) => cells.square),
+      ),
+      ...byFrame(
+        'homography.shown',
+        encoded.map(({ cells }) => cells.shown),
       ),
     })));
 

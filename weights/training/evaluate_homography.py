@@ -25,7 +25,7 @@ def errors(network, batches):
     """Grid errors of the identity, before and after the refinement, of every pair."""
     rows = []
     for target, reference, mt, mr, truth in batches:
-        found = network(*network.encode(target, mt), *network.encode(reference, mr))
+        found = network(network.encode(target, mt), network.encode(reference, mr))
         levels = alignment.levels(target, mt), alignment.levels(reference, mr)
         sharp = alignment.refine(alignment.from_affine(found), *levels)
         identity = torch.eye(2, 3).expand_as(truth)

@@ -25,14 +25,19 @@ def main():
     for part in ours:
         for value in part.parameters():
             value.add_(torch.randn_like(value) * .01)
+    # V is 1 - M but in a frame that was warped: the reference's encoder is ours without it.
+    first = ours[0].encoder.layers[0].weight
+    first[:, 4:] = 0
     theirs = [kind() for kind in (reference.Homography, reference.Inpainter)]
     for truth, part in zip(theirs, ours):
-        truth.load_state_dict(part.state_dict())
+        state = part.state_dict()
+        state['encoder.layers.0.weight'] = state['encoder.layers.0.weight'][:, :4]
+        truth.load_state_dict(state)
 
     def outputs(homography, inpainter, warp):
-        cells, seen = homography.encode(frames, masks)
+        cells, seen, *_ = homography.encode(frames, masks)
         yield from (cells, seen)
-        yield homography(cells[:2], seen[:2], cells[2:], seen[2:])
+        yield homography.regress(cells[:2], seen[:2], cells[2:], seen[2:])
         features, visible = inpainter.encode(frames, masks)
         yield from (features, visible)
         yield inpainter.attend(features[:1], 1 - visible[:1], features[None, 1:], visible[None, 1:])

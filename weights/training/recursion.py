@@ -17,18 +17,17 @@ def transforms(homography, clips):
     r = clips.references.shape[1]
 
     def kept(frames, masks, repeat):
-        """Features, visibility and levels, of every pair."""
+        """What is matched, and levels, of every pair."""
         frames, masks = frames.flatten(0, 1), masks.flatten(0, 1)
-        features, seen = homography.encode(frames, masks)
-        levels = alignment.levels(frames, masks)
-        return ([repeat(x.float()) for x in (features, seen)],
+        matched, levels = homography.encode(frames, masks), alignment.levels(frames, masks)
+        return ([repeat(x.float()) for x in matched],
                 [[repeat(x) for x in level] for level in levels])
 
     target, own = kept(clips.frames, clips.masks, lambda x: x.repeat_interleave(r, 0))
     reference, other = kept(clips.references, clips.reference_masks, lambda x: x.unflatten(
         0, (n, 1, r)).expand(-1, t, *[-1] * x.dim()).flatten(0, 2))
     starts = alignment.identity(n * t * r), alignment.from_affine(
-        homography(*target, *reference).float())
+        homography(target, reference).float())
     costs = (alignment.mismatch(x, own[0], other[0]).view(-1, 1, 1) for x in starts)
     start = torch.where(next(costs) < next(costs), *starts)
     return alignment.refine(start, own, other).view(n, t, r, 3, 3)

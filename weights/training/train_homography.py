@@ -11,7 +11,7 @@ import alignment
 import pairs
 import running
 import sources
-from model import Homography, compose
+from model import Homography, compose, warped
 
 
 def grid_distance(theta, truth, size=128, steps=16):
@@ -26,19 +26,18 @@ def grid_distance(theta, truth, size=128, steps=16):
 def estimates(network, target, reference, mt, mr, iterations=2):
     """Theta after every iteration, and what each matched: from which theta, features, visibility."""
     frames = torch.cat([target, reference]).contiguous(memory_format=torch.channels_last)
-    features, seen = network.encode(frames, torch.cat([mt, mr]))
-    ft, fr = features.float().chunk(2)
-    vt, vr = seen.chunk(2)
-    before, fw, vw = torch.eye(2, 3).expand(len(ft), 2, 3), fr, vr
+    *parts, squares = network.encode(frames, torch.cat([mt, mr]))
+    (ft, fr), (vt, vr) = (x.float().chunk(2) for x in parts)
+    square = squares.chunk(2)[1]
+    before = torch.eye(2, 3).expand(len(ft), 2, 3)
     found, matched = [], []
     for i in range(iterations):
         if i:
             # The gradient does not pass through the warp: each iteration answers for its own.
             before = found[-1].detach().float()
-            fw, vw = alignment.sample(fr, vr, alignment.from_affine(before))
-            fw = torch.nn.functional.normalize(fw, dim=1)
-        matched.append((before, ft, vt, fw, vw))
-        found.append(compose(before, network.regress(ft, vt, fw, vw).float()))
+            fr, vr = (x.float() for x in network.see(warped(square, before)))
+        matched.append((before, ft, vt, fr, vr))
+        found.append(compose(before, network.regress(ft, vt, fr, vr).float()))
     return found, matched
 
 
