@@ -1,12 +1,12 @@
 // Times the whole network, frame by frame and part by part, as lib/video/completion.ts calls it.
 import type { Device } from '../lib/device.js';
 import { align } from '../lib/network/align.js';
-import { attend } from '../lib/network/attend.js';
 import { flowScale } from '../lib/network/flow.js';
 import type { Sight } from '../lib/network/homography.js';
 import { type Encoded, margin, type Network, type Previous } from '../lib/network/network.js';
 import { grow } from '../lib/network/region.js';
 import { composite, flowWarp, type Region, type Size, unshuffle } from '../lib/ops/index.js';
+import { pushPull } from '../lib/ops/push_pull.js';
 import { scope } from '../lib/scope.js';
 import type { Tensor } from '../lib/tensor.js';
 import { Random } from '../test/random.js';
@@ -90,23 +90,27 @@ export async function timeNetwork(
   const { frame, known: target } = scene.target;
   const region = grow(window, margin, size);
   const cells = { scaleX: flowScale.cells, scaleY: flowScale.cells };
-  const { flow, decoder } = network.parts;
+  const { attention, flow, decoder } = network.parts;
 
   // What the parts hand on.
   const theta = scene.relate();
   const coarse = align(target, lenders, theta, network.poolScale);
-  const attended = attend(coarse, lenders, network.attentionScale);
+  const guess = () => {
+    const { filled, known } = coarse;
+    return pushPull(filled, known, attention.guess(coarse, hidden));
+  };
+  const { featuresSeen, hidden } = target;
+  const filled = guess();
   const { motion, features } = flow.estimate(target.features, previous.y1, previous.y2);
   const warped = flowWarp(features, motion, cells);
   const completion = network.complete({ target, references: lenders, theta, previous, window });
-  const { featuresSeen, hidden } = target;
 
   const parts: Readonly<Record<string, () => unknown>> = {
     encode: scene.encode,
     track: scene.track,
     relate: scene.relate,
     align: () => align(target, lenders, theta, network.poolScale),
-    attend: () => attend(coarse, lenders, network.attentionScale),
+    attend: guess,
     flow: () => {
       const made = flow.estimate(target.features, previous.y1, previous.y2);
       return flowWarp(made.features, made.motion, cells);
@@ -115,12 +119,12 @@ export async function timeNetwork(
       decoder.decode(
         {
           target: target.features,
-          attended,
+          coarse: coarse.features,
           previous: warped,
           borrowed: coarse.borrowed,
           hidden,
-          copy: unshuffle([coarse.frame, coarse.known], 4),
-          frame: coarse.frame,
+          copy: unshuffle([filled, coarse.known], 4),
+          frame: filled,
           known: coarse.known,
         },
         region,

@@ -154,6 +154,8 @@ export function layersOf({ homography, inpainter }: NetworkConfig, plane: Size):
     layer('inpainter.f5', eighth, [64, 64], 64),
     layer('inpainter.f6', quarter, [64, c], 32),
     layer('inpainter.f7', quarter, [32], 3, { activation: 'none' }),
+    layer('inpainter.g1', quarter, [c, 4, 3, 1], 32),
+    layer('inpainter.g2', quarter, [32], 1, { activation: 'none' }),
     layer('inpainter.d1', quarter, [c, c, g, 1, 1, 64], c),
     layer('inpainter.d2', quarter, [c], c),
     layer('inpainter.d3', quarter, [c], 2 * width, up),

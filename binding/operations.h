@@ -13,7 +13,6 @@
 #include "ops/linear.h"
 #include "ops/local_distance.h"
 #include "ops/masked_correlation.h"
-#include "ops/nonlocal_attention.h"
 #include "ops/normalize.h"
 #include "ops/pack_frame.h"
 #include "ops/paint_native.h"
@@ -22,6 +21,7 @@
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
+#include "ops/windowed_attention.h"
 
 namespace aa {
 
@@ -45,7 +45,7 @@ struct Operations {
   void (*local_distance)(Context&, const LocalDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
   void (*push_pull)(Context&, const PushPull&);
-  void (*nonlocal_attention)(Context&, const NonlocalAttention&);
+  void (*windowed_attention)(Context&, const WindowedAttention&);
   void (*flow_warp)(Context&, const FlowWarp&);
   void (*blend)(Context&, const Blend&);
   void (*composite)(Context&, const Composite&);

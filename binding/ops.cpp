@@ -229,21 +229,16 @@ void temporal_pool(Call& call, const Operations& on) {
 void push_pull(Call& call, const Operations& on) {
   const Tensor& colour = *call.in[0];
   call.push(on.push_pull, {colour.dim(1), colour.dim(2), colour.dim(3), call.input(0),
-                           call.input(1), call.output(0)});
+                           call.input(1), call.input(2), call.input(3), call.output(0)});
 }
 
-void nonlocal_attention(Call& call, const Operations& on) {
-  NonlocalAttention p{};
-  p.r = int(call.in.size() - 2) / 2;
-  p.c = call.in[0]->dim(3);
-  p.cells = int(call.in[0]->elements() / p.c);
-  p.scale = call.number("scale");
-  p.x = call.input(0);
-  p.query = call.input(1);
-  references(call, 2, p.r, p.reference);
-  references(call, 2 + p.r, p.r, p.reference_seen);
-  p.output = call.output(0);
-  call.push(on.nonlocal_attention, p);
+void windowed_attention(Call& call, const Operations& on) {
+  const Tensor& keys = *call.in[2];
+  call.push(on.windowed_attention,
+            {keys.dim(0), keys.dim(1), keys.dim(2), keys.dim(3), call.integer("reach"),
+             call.number("scale"), call.number("pool"), call.number("sigma"), call.input(0),
+             call.input(1), call.input(2), call.input(3), call.input(4), call.input(5),
+             call.input(6), call.output(0)});
 }
 
 void flow_warp(Call& call, const Operations& on) {
@@ -316,7 +311,7 @@ const std::unordered_map<std::string, Row> table = {
     {"linear", linear},
     {"local_distance", local_distance},
     {"masked_correlation", masked_correlation},
-    {"nonlocal_attention", nonlocal_attention},
+    {"windowed_attention", windowed_attention},
     {"normalize", normalize},
     {"pack_frame", pack_frame},
     {"paint_native", paint_native},

@@ -35,6 +35,9 @@ __device__ inline void add(float4& sum, float weight, const float4& v) {
   sum.w += weight * v.w;
 }
 
+// Of the length of a vector.
+__device__ inline float inverse_length(float square) { return 1 / fmaxf(sqrtf(square), 1e-12f); }
+
 // N values that are read and written at once; 16 bytes are the most.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {

@@ -28,6 +28,20 @@ struct Level {
   int h, w;
 };
 
+// What a level gets a share of; null for those that do not.
+template <class G>
+struct Guess {
+  const G* colour;  // [h, w, c + 1]
+  const G* trust;   // [h, w]
+
+  __device__ float mixed(float fill, int64_t pixel, int k, int c) const {
+    if (!colour) return fill;
+    const G* const at = colour + pixel * (c + 1);
+    const float share = value(at[c]) / (1 + expf(-value(trust[pixel])));
+    return fill + share * (value(at[k]) - fill);
+  }
+};
+
 __host__ __device__ bool smallest(int h, int w) { return h < 2 || w < 2; }
 
 // Channel k of what counts of a pixel.
@@ -58,14 +72,15 @@ __device__ void halve_value(const Level<T>& from, int c, int64_t i, float* colou
 }
 
 // Value i of a level, filled from the one that is half as large.
-template <class T>
-__device__ float filled_value(const Level<T>& level, int c, int64_t i, const float* coarse) {
+template <class T, class G>
+__device__ float filled_value(const Level<T>& level, int c, int64_t i, const float* coarse,
+                              const Guess<G>& guess) {
   const int half_h = (level.h + 1) / 2, half_w = (level.w + 1) / 2;
   const int64_t pixel = i / c;
   const int k = int(i - pixel * c), y = int(pixel / level.w), x = int(pixel % level.w);
   const Part rows = bilinear_part(y, float(half_h), float(level.h), 0, half_h);
   const Part columns = bilinear_part(x, float(half_w), float(level.w), 0, half_w);
-  const float fill = mix_parts(coarse, half_w, rows, columns, c, k);
+  const float fill = guess.mixed(mix_parts(coarse, half_w, rows, columns, c, k), pixel, k, c);
   return weighted(level, pixel, k, c) + (1 - value(level.weight[pixel])) * fill;
 }
 
@@ -77,11 +92,11 @@ __global__ void __launch_bounds__(threads)
 }
 
 // `output` may be the level's own colours.
-template <class T>
+template <class T, class G>
 __global__ void __launch_bounds__(threads)
-    enlarge(Level<T> level, int c, int64_t count, const float* coarse, T* output) {
+    enlarge(Level<T> level, int c, int64_t count, const float* coarse, Guess<G> guess, T* output) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
-  if (i < count) output[i] = stored<T>(filled_value(level, c, i, coarse));
+  if (i < count) output[i] = stored<T>(filled_value(level, c, i, coarse, guess));
 }
 
 // By a block: the weighted mean where nothing is seen.
@@ -109,9 +124,10 @@ __global__ void __launch_bounds__(small_threads) fill_flat(Level<T> level, int c
 }
 
 // From a level of h, w down to the smallest and back. Levels lie behind each other, the first is
-// there.
+// there. The one at `guessed` gets its share of the guess.
+template <class G>
 __global__ void __launch_bounds__(small_threads)
-    fill_small(float* colours, float* weights, int h, int w, int c) {
+    fill_small(float* colours, float* weights, int h, int w, int c, Guess<G> guess, int guessed) {
   __shared__ float partial[small_threads / warp_size];
   int depth = 0;
   const auto level = [&] {
@@ -137,7 +153,7 @@ __global__ void __launch_bounds__(small_threads)
     weights -= n;
     __syncthreads();
     for (int i = threadIdx.x; i < n * c; i += small_threads)
-      colours[i] = filled_value(level(), c, i, coarse);
+      colours[i] = filled_value(level(), c, i, coarse, depth == guessed ? guess : Guess<G>{});
   }
 }
 
@@ -175,16 +191,20 @@ void push_pull(Context& context, const PushPull& p) {
       count = values(h, w);
       context.launch(halve<float>, blocks(count), threads, 0, from, c, count, colour, weight);
     }
-    context.launch(fill_small, dim3(1), small_threads, 0, colour, weight, h, w, c);
+    // Levels are counted from the frame on, the first of the small ones is levels + 1.
+    const Guess<T> guess = {map<T>(p.guess), map<T>(p.trust)};
+    context.launch(fill_small<T>, dim3(1), small_threads, 0, colour, weight, h, w, c, guess,
+                   PushPull::guessed - levels - 1);
     while (levels > 0) {
       const Level<float> level = large[--levels];
       const float* coarse = colour;
       count = values(level.h, level.w);
       colour -= count;
-      context.launch(enlarge<float>, blocks(count), threads, 0, level, c, count, coarse, colour);
+      context.launch(enlarge<float, T>, blocks(count), threads, 0, level, c, count, coarse,
+                     levels + 1 == PushPull::guessed ? guess : Guess<T>{}, colour);
     }
     count = values(p.h, p.w);
-    context.launch(enlarge<T>, blocks(count), threads, 0, frame, c, count, colour,
+    context.launch(enlarge<T, T>, blocks(count), threads, 0, frame, c, count, colour, Guess<T>{},
                    map<T>(p.output));
   });
 }

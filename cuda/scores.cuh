@@ -1,4 +1,4 @@
-// Products of 16 rows with tiles of keys, for attention and correlation: rows of C float16 in shared
+// Products of 16 rows with tiles of keys, for correlation: rows of C float16 in shared
 // memory, C 32, 64 or 128, and inverse lengths beside them.
 //
 // The products are of the vectors as they are stored, so that nothing is rounded on the way to the
@@ -13,8 +13,6 @@ constexpr float log2_e = 1.4426950408889634f;
 
 // The most channels that the tensor cores are given.
 constexpr int most_columns = 128;
-
-__device__ inline float inverse_length(float square) { return 1 / fmaxf(sqrtf(square), 1e-12f); }
 
 // Sixteen rows from a tile as A of a product.
 template <int C>

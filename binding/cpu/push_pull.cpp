@@ -7,6 +7,7 @@
 // is filled in place. A task makes some rows. Bound by the interleaved rows of the frame itself.
 // Contract: lib/ops/push_pull.ts
 #include "bilinear.h"
+#include "exp.h"
 #include "rows.h"
 
 namespace aa::cpu::AA_ISA {
@@ -72,9 +73,17 @@ void fill_mean(const Level& level, int c) {
   }
 }
 
-// Row y of a level, filled from the coarse one.
-void fill_row(const Level& level, int c, const Level& coarse, const Part* columns, int y,
-              float* mixed) {
+// The share of the guess in row y of a level of width w.
+void shares_of(const PushPull& p, int w, int y, float* shares) {
+  const float *trust = p.trust + size_t(y) * w, *guess = p.guess + size_t(y) * w * (p.c + 1);
+  for (int x = 0; x < w; ++x)
+    shares[x] = guess[size_t(x) * (p.c + 1) + p.c] * sigmoid(splat(trust[x]))[0];
+}
+
+// Row y of a level, filled from the coarse one; with shares, in part from the guess.
+void fill_row(const PushPull& p, const Level& level, const Level& coarse, const Part* columns,
+              int y, float* mixed, const float* shares) {
+  const int c = p.c;
   const Part rows = bilinear_part(y, float(coarse.h), float(level.h), 0, coarse.h);
   const float* weight = level.weight + size_t(y) * level.w;
   for (int k = 0; k < c; ++k) {
@@ -87,7 +96,8 @@ void fill_row(const Level& level, int c, const Level& coarse, const Part* column
     float* to = level.output + row;
     for (int x = 0; x < level.w; ++x) {
       const Part& part = columns[x];
-      const float fill = mixed[part.first] * (1 - part.t) + mixed[part.last] * part.t;
+      float fill = mixed[part.first] * (1 - part.t) + mixed[part.last] * part.t;
+      if (shares) fill += shares[x] * (p.guess[(size_t(y) * level.w + x) * (c + 1) + k] - fill);
       const size_t at = size_t(x) * level.step;
       to[at] = (weight[x] > 0 ? weight[x] * from[at] : 0) + (1 - weight[x]) * fill;
     }
@@ -127,8 +137,10 @@ void push_pull(Context& context, const PushPull& p) {
     for (int x = 0; x < level.w; ++x)
       columns[x] = bilinear_part(x, float(coarse.w), float(level.w), 0, coarse.w);
     parallel_rows(context, level.h, [&](int y, int worker) {
-      fill_row(level, p.c, coarse, columns, y,
-               static_cast<float*>(context.scratch(worker, row_bytes)));
+      float* row = static_cast<float*>(context.scratch(worker, row_bytes));
+      float* shares = p.guess && i == PushPull::guessed ? row + p.w : nullptr;
+      if (shares) shares_of(p, level.w, y, shares);
+      fill_row(p, level, coarse, columns, y, row, shares);
     });
   }
 }

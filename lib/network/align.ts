@@ -1,6 +1,5 @@
 import { homographySample } from '../ops/homography_sample.js';
 import { localDistance } from '../ops/local_distance.js';
-import { pushPull } from '../ops/push_pull.js';
 import { temporalPool } from '../ops/temporal_pool.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
@@ -15,6 +14,18 @@ export interface Aligned {
   readonly features: Tensor;
   /** [1 h/4 w/4 1]: 1 where less than 1 % of the cell is hole, else 0. */
   readonly featuresSeen: Tensor;
+  /** [1 h/4 w/4 3] mean colours of the cells. */
+  readonly means: Tensor;
+}
+
+/** References, warped onto the target. */
+export interface Lent {
+  /** [r h/4 w/4 c] */
+  readonly features: Tensor;
+  /** [r h/4 w/4 1] where there are features and colours. */
+  readonly seen: Tensor;
+  /** [r h/4 w/4 3] mean colours of the cells. */
+  readonly colours: Tensor;
 }
 
 /** What the references lend the target. */
@@ -27,8 +38,9 @@ export interface Coarse {
   readonly features: Tensor;
   /** [1 h/4 w/4 1]: 1 in the cells that were filled. */
   readonly borrowed: Tensor;
-  /** [1 h w 3] the target, holes filled; smoothly where no frame shows anything to be trusted. */
-  readonly frame: Tensor;
+  readonly lent: Lent;
+  /** [1 h w 3] the target, holes filled where a frame shows something. */
+  readonly filled: Tensor;
   /** [1 h w 1]: 1 where the target shows something, trust in what was borrowed elsewhere. */
   readonly known: Tensor;
   /** [1 h w 1]: 1 in the hole where a reference shows something. */
@@ -83,15 +95,13 @@ export function align(
       targetSeen: target.seen,
       ...trust,
     });
-    const frame = pushPull(pixels.filled, pixels.known);
     // Large tensors: gone before the largest ones are made.
     frames.output.dispose();
 
-    const features = homographySample(
-      references.map((it) => it.features),
-      references.map((it) => it.featuresSeen),
-      theta,
-    );
+    const seen = references.map((it) => it.featuresSeen);
+    const sample = (maps: readonly Tensor[]) => homographySample(maps, seen, theta);
+    const features = sample(references.map((it) => it.features));
+    const colours = sample(references.map((it) => it.means)).output;
     const cells = temporalPool({
       aligned: features.output,
       seen: features.seen,
@@ -105,7 +115,8 @@ export function align(
       offset,
       features: cells.filled,
       borrowed: cells.borrowed,
-      frame,
+      lent: { features: features.output, seen: features.seen, colours },
+      filled: pixels.filled,
       known: pixels.known,
       shown: pixels.borrowed,
     };

@@ -13,8 +13,8 @@ const dilations = [1, 2, 4, 8, 16] as const;
 export interface DecoderInputs {
   /** [1 h/4 w/4 c] features of the target. */
   readonly target: Tensor;
-  /** [1 h/4 w/4 c] what attention made of them. */
-  readonly attended: Tensor;
+  /** [1 h/4 w/4 c] the same, holes filled. */
+  readonly coarse: Tensor;
   /** [1 h/4 w/4 g] features of the previous outputs, warped; zeros if there are none. */
   readonly previous: Tensor;
   /** [1 h/4 w/4 1] */
@@ -99,11 +99,11 @@ export class Decoder {
 
     return scope(() => {
       const residual = this.residual(inputs.target, grow(r1, 1, quarter));
-      const { attended, previous, borrowed, hidden, copy, frame, known } = inputs;
+      const { coarse, previous, borrowed, hidden, copy, frame, known } = inputs;
       return chain(
         residual.tensor,
         () =>
-          conv2d([attended, residual, previous, borrowed, hidden, copy], d1, {
+          conv2d([coarse, residual, previous, borrowed, hidden, copy], d1, {
             activation,
             region: r1,
           }),

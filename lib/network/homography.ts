@@ -110,7 +110,11 @@ export class Homography {
    * C: how much each cell of the target looks like each cell of the references, [r grid grid
    * grid^2]. Takes vectors of any length.
    */
-  match(target: Matched, unit: Tensor | readonly Tensor[], seen: Tensor | readonly Tensor[]): Tensor {
+  match(
+    target: Matched,
+    unit: Tensor | readonly Tensor[],
+    seen: Tensor | readonly Tensor[],
+  ): Tensor {
     return maskedCorrelation(target.unit, target.seen, unit, seen, this.#scale);
   }
 

@@ -4,6 +4,7 @@ import { chainHomographies } from '../ops/chain_homographies.js';
 import { composite } from '../ops/composite.js';
 import { flowWarp } from '../ops/flow_warp.js';
 import { type PackedFrame, type PackFrameOptions, packFrame } from '../ops/pack_frame.js';
+import { pushPull } from '../ops/push_pull.js';
 import { resize } from '../ops/resize.js';
 import { unshuffle } from '../ops/unshuffle.js';
 import type { Region, Size, Window } from '../ops/window.js';
@@ -11,7 +12,7 @@ import { Safetensors } from '../safetensors.js';
 import { scope } from '../scope.js';
 import { Tensor } from '../tensor.js';
 import { type Aligned, align } from './align.js';
-import { attend } from './attend.js';
+import { Attention } from './attend.js';
 import { type NetworkConfig, readConfig } from './config.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
@@ -130,12 +131,11 @@ export class Network implements Owner {
   readonly config: NetworkConfig;
   /** Inverse temperature of the pooling over references, for whoever pools at another size. */
   readonly poolScale: number;
-  /** Inverse temperature of the attention over positions. */
-  readonly attentionScale: number;
   /** @internal The parts, for tests. */
   readonly parts: {
     readonly homography: Homography;
     readonly encoder: Encoder;
+    readonly attention: Attention;
     readonly flow: Flow;
     readonly decoder: Decoder;
   };
@@ -149,10 +149,10 @@ export class Network implements Owner {
     const { homography, inpainter } = this.config;
     try {
       this.poolScale = this.#weights.scalar('inpainter.pool_scale');
-      this.attentionScale = this.#weights.scalar('inpainter.attention_scale');
       this.parts = {
         homography: new Homography(this.#weights, homography),
         encoder: new Encoder(this.#weights, 'inpainter.encoder', [4], inpainter.width),
+        attention: new Attention(this.#weights, inpainter),
         flow: new Flow(this.#weights, inpainter),
         decoder: new Decoder(this.#weights, inpainter),
       };
@@ -208,6 +208,7 @@ export class Network implements Owner {
         features,
         featuresSeen: resize(hole, { ...quarter, below: 0.01 }),
         hidden: resize(hole, { ...quarter, atLeast: 0.01 }),
+        means: resize(colour, quarter),
       };
     });
     input.dispose();
@@ -239,31 +240,32 @@ export class Network implements Owner {
 
   /** Completes the target's hole. */
   complete({ target, references, theta, previous, window }: CompleteOptions): Completion {
-    const { flow, decoder } = this.parts;
+    const { attention, flow, decoder } = this.parts;
     const lenders = references.length === 0 ? [target] : references;
     return scope(() => {
       const coarse = align(target, lenders, theta, this.poolScale);
-      const attended = attend(coarse, lenders, this.attentionScale);
+      const guess = attention.guess(coarse, target.hidden);
+      const frame = pushPull(coarse.filled, coarse.known, guess);
       const motion = previous && flow.estimate(target.features, previous.y1, previous.y2);
       const region = grow(window, margin, planeOf(target.colour));
       const decoded = decoder.decode(
         {
           target: target.features,
-          attended,
+          coarse: coarse.features,
           previous: motion
             ? this.#warp(motion.features, motion.motion)
             : this.#zeros(planeOf(target.features)),
           borrowed: coarse.borrowed,
           hidden: target.hidden,
-          copy: unshuffle([coarse.frame, coarse.known], 4),
-          frame: coarse.frame,
+          copy: unshuffle([frame, coarse.known], 4),
+          frame,
           known: coarse.known,
         },
         region,
       );
       return owner({
         decoded: { tensor: decoded, y: region.y, x: region.x },
-        coarse: coarse.frame,
+        coarse: frame,
         known: coarse.known,
         shown: coarse.shown,
         motion: motion?.motion,

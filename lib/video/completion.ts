@@ -159,9 +159,9 @@ export function estimateBytes(
   const own = native.h * native.w * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
-  // Of a reference: its bytes, colour and visibility, features at a quarter; colour and visibility
-  // at three sizes, weights at 1/4, the square and its cells.
-  const kept = own + pixels * (50 + 21.25) + 2 ** 19;
+  // Of a reference: its bytes, colour and visibility, features and colours at a quarter; colour and
+  // visibility at three sizes, weights at 1/4, the square and its cells.
+  const kept = own + pixels * (51 + 21.25) + 2 ** 19;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
   // copies, scratch.
   const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;

@@ -1,10 +1,10 @@
 // Each part of the network alone, with narrow random weights, against the reference in PyTorch. A
 // part is given what the reference gave it, so differences do not add up.
 import { expect, test } from 'vitest';
-import { align } from '../../lib/network/align.js';
-import { attend } from '../../lib/network/attend.js';
+import { align, type Coarse } from '../../lib/network/align.js';
 import { Network } from '../../lib/network/network.js';
 import { composeAffine } from '../../lib/ops/compose_affine.js';
+import { pushPull } from '../../lib/ops/push_pull.js';
 import type { Region } from '../../lib/ops/window.js';
 import type { Tensor } from '../../lib/tensor.js';
 import { describeBackends } from '../backends.js';
@@ -150,16 +150,40 @@ describeBackends('parts of the network', (backend) => {
       return {
         'align.features': coarse.features,
         'align.borrowed': coarse.borrowed,
-        'align.frame': coarse.frame,
+        'align.filled': coarse.filled,
+        ...Object.fromEntries(
+          Object.entries({ ...coarse.lent, distance: coarse.distance, offset: coarse.offset }).map(
+            ([name, tensor]) => [`lent.${name}`, tensor],
+          ),
+        ),
         'align.known': coarse.known,
       };
     }));
 
   test('attend', () =>
-    expectRecorded((network, encoded) => {
-      const coarse = { features: recorded('align.features'), borrowed: recorded('align.borrowed') };
-      const references = encoded.map(withFeatures).slice(1);
-      return { 'attend.features': attend(coarse, references, network.attentionScale) };
+    expectRecorded(({ parts }, [target]) => {
+      const lent = {
+        features: recorded('lent.features'),
+        seen: recorded('lent.seen'),
+        colours: recorded('lent.colours'),
+      };
+      const [filled, known] = [recorded('align.filled'), recorded('align.known')];
+      const coarse: Coarse = {
+        lent,
+        distance: recorded('lent.distance'),
+        offset: recorded('lent.offset'),
+        features: recorded('align.features'),
+        borrowed: recorded('align.borrowed'),
+        shown: recorded('align.known'),
+        filled,
+        known,
+      };
+      const guess = parts.attention.guess(coarse, (target as Known).hidden);
+      return {
+        'attend.colour': guess.colour,
+        'attend.trust': guess.trust,
+        'attend.frame': pushPull(filled, known, guess),
+      };
     }));
 
   test('residual pathway', () =>

@@ -53,6 +53,29 @@ describeBackends('pushPull', (backend) => {
     await check(random.smooth(h, w, 3), weight, h, w, 3);
   });
 
+  // The level that is filled in part is one of the large ones, or of those that a block makes.
+  it.each([
+    [8, 8, 1],
+    [16, 24, 3],
+    [264, 216, 3],
+    [128, 512, 2],
+  ])('fills in part from a guess: %i x %i x %i', async (h, w, c) => {
+    const data = random.values(h * w * c);
+    const quarter = (h * w) / 16;
+    const colour = random.values(quarter * (c + 1));
+    for (let i = c; i < colour.length; i += c + 1) colour[i] = i % 3 ? 1 : 0;
+    const trust = random.values(quarter, -6, 6);
+    for (const weight of [random.bits(h * w, 0.02), new Float32Array(h * w)]) {
+      const out = await backend.run(() =>
+        pushPull(backend.upload(data, 1, h, w, c), backend.upload(weight, 1, h, w, 1), {
+          colour: backend.upload(colour, 1, h / 4, w / 4, c + 1),
+          trust: backend.upload(trust, 1, h / 4, w / 4, 1),
+        }),
+      );
+      expectClose(out, (round) => reference({ h, w, c, data }, weight, round, { colour, trust }));
+    }
+  });
+
   it('returns what is seen', async () => {
     const data = random.values(15 * 18 * 3);
     expectSame(await run(data, new Float32Array(15 * 18).fill(1), 15, 18, 3), data);
@@ -99,6 +122,20 @@ describeBackends('pushPull', (backend) => {
       () => pushPull(map(2, 3, 3), map(2, 4, 1)),
       'ERR_SHAPE',
       'weight to have shape [1, h=2, w=3, 1], got [1, 2, 4, 1]',
+    );
+    const guess = (h: number, w: number, g: number) => ({
+      colour: map(h, w, g),
+      trust: map(h, w, 1),
+    });
+    rejects(
+      () => pushPull(map(8, 12, 2), map(8, 12, 1), guess(2, 3, 3)),
+      'ERR_SHAPE',
+      'height and width to be multiples of 8 where there is a guess, got 8 x 12',
+    );
+    rejects(
+      () => pushPull(map(8, 16, 2), map(8, 16, 1), guess(2, 4, 2)),
+      'ERR_SHAPE',
+      'guess.colour to have shape [1, h=2, w=4, g=3], got [1, 2, 4, 2]',
     );
     rejects(
       () => pushPull(backend.upload(random.bytes(6), 1, 1, 2, 3), map(1, 2, 1)),

@@ -7,19 +7,42 @@ interface Map {
   readonly data: ArrayLike<number>;
 }
 
+/** What is filled in part at a quarter of the size: colour and multiplier [h w c+1], logits [h w]. */
+export interface GuessedMap {
+  readonly colour: ArrayLike<number>;
+  readonly trust: ArrayLike<number>;
+}
+
 /** Colours [h w c] filled where weights [h w] are less than 1: [h w c]. */
-export function pushPull(colour: Map, weight: ArrayLike<number>, round: Round): Float64Array {
+export function pushPull(
+  colour: Map,
+  weight: ArrayLike<number>,
+  round: Round,
+  guess?: GuessedMap,
+  level = 0,
+): Float64Array {
   const { h, w, c, data } = colour;
   const seen = { h, w, c: 1, data: weight };
   const weighted = Float64Array.from(data, (x, i) => {
     const part = weight[Math.floor(i / c)] as number;
     return part > 0 ? round(x * part) : 0;
   });
-  const fill = Math.min(h, w) < 2 ? mean() : coarse();
+  const fill = guessed(Math.min(h, w) < 2 ? mean() : coarse());
   return weighted.map((x, i) => {
     const part = round(1 - (weight[Math.floor(i / c)] as number));
     return round(x + round(part * (fill[i] as number)));
   });
+
+  function guessed(fill: Float64Array): Float64Array {
+    if (!guess || level !== 2) return fill;
+    return fill.map((u, i) => {
+      const cell = Math.floor(i / c);
+      const share = round(1 / (1 + round(Math.exp(-(guess.trust[cell] as number)))));
+      const at = cell * (c + 1);
+      const part = round((guess.colour[at + c] as number) * share);
+      return round(u + round(part * round((guess.colour[at + (i % c)] as number) - u)));
+    });
+  }
 
   function mean(): Float64Array {
     const sum = (list: ArrayLike<number>, step: number, first: number) => {
@@ -40,7 +63,12 @@ export function pushPull(colour: Map, weight: ArrayLike<number>, round: Round): 
     );
     const weights = Float64Array.from(share.data, (x) => Math.min(round(6 * x), 1));
     const half = { ...sums, data: colours };
-    return enlarged({ ...half, data: pushPull(half, weights, round) }, h, w, round);
+    return enlarged(
+      { ...half, data: pushPull(half, weights, round, guess, level + 1) },
+      h,
+      w,
+      round,
+    );
   }
 }
 

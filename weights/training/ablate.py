@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import torch
 
+import alignment
 from complete import chosen, images, network, read, tensors
 from model import Homography, Inpainter, inpaint
 from recursion import unaligned
@@ -28,18 +29,22 @@ class Ablated(Inpainter):
         super().__init__()
         self.aligns, self.attends, self.flows, self.everywhere = aligns, attends, flows, everywhere
 
-    def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
-        if self.aligns:
-            return super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
-        return unaligned(ft, vt, xt, mt)
+    def lend(self, fr, vr, theta, *frames):
+        if not self.aligns:
+            theta = alignment.identity().expand_as(theta)
+        return super().lend(fr, vr, theta, *frames)
 
-    def attend(self, x, borrowed, fr, vr):
+    def align(self, ft, vt, xt, mt, lent):
+        made = super().align(ft, vt, xt, mt, lent)
+        return made if self.aligns else unaligned(ft, vt, xt, mt)
+
+    def attend(self, x, hidden, lent):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""
-        if not self.attends:
-            return x
         if self.everywhere:
-            borrowed, vr = torch.ones_like(borrowed), torch.ones_like(vr)
-        return super().attend(x, borrowed, fr, vr)
+            frames, shown, features, seen, *rest = lent
+            hidden, lent = torch.ones_like(hidden), (frames, shown, features, seen * 0 + 1, *rest)
+        guess = super().attend(x, hidden, lent)
+        return guess if self.attends else guess * 0
 
     def forward(self, *given):
         *given, previous = given

@@ -275,17 +275,26 @@ def trust(distance):
 
 
 @precise
-def push_pull(x, weight):
+def push_pull(x, weight, guess=None):
     """Fills smoothly what is not seen from what is, by weights in [0, 1] (Gortler et al., The
-    Lumigraph): coarser and coarser means, and back."""
-    h, w = x.shape[-2:]
-    if min(h, w) < 2:
-        total = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
-        return x * weight + (1 - weight) * (x * weight).sum((2, 3), keepdim=True) / total
-    share = halved(weight)
-    coarse = push_pull(halved(x * weight) / share.clamp(min=1e-6), (6 * share).clamp(max=1))
-    coarse = F.interpolate(coarse, (h, w), mode='bilinear', align_corners=False)
-    return x * weight + (1 - weight) * coarse
+    Lumigraph): coarser and coarser means, and back. A guess is mixed in at a quarter of the size:
+    colours and what their share is multiplied by (n, 4, h/4, w/4), logits of it (n, 1, h/4, w/4).
+    """
+    def filled(x, weight, level):
+        h, w = x.shape[-2:]
+        if min(h, w) < 2:
+            total = weight.sum((2, 3), keepdim=True).clamp(min=1e-6)
+            fill = (x * weight).sum((2, 3), keepdim=True) / total
+        else:
+            share = halved(weight)
+            coarse = halved(x * weight) / share.clamp(min=1e-6)
+            coarse = filled(coarse, (6 * share).clamp(max=1), level + 1)
+            fill = F.interpolate(coarse, (h, w), mode='bilinear', align_corners=False)
+        if guess is not None and level == 2:
+            colour, trust = guess
+            fill = fill + colour[:, 3:] * torch.sigmoid(trust) * (colour[:, :3] - fill)
+        return x * weight + (1 - weight) * fill
+    return filled(x, weight, 0)
 
 
 def halved(x):

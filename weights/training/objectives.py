@@ -55,9 +55,9 @@ def frame_terms(output, raw, truth, mask):
     }
 
 
-def attention_term(colours, borrowed, truth):
-    """What was attended to, against the truth: of the cells that ask, their mean colours."""
-    return {'attention': l1(colours.float(), F.avg_pool2d(truth, 4), borrowed)}
+def attention_term(colours, wanted, truth):
+    """What was attended to, against the truth: mean colours of cells, where they are wanted."""
+    return {'attention': l1(colours, F.avg_pool2d(truth, 4), wanted)}
 
 
 def motion_terms(output, truth, before, mask, moved, flow):

@@ -32,19 +32,32 @@ def main():
     for truth, part in zip(theirs, ours):
         state = part.state_dict()
         state['encoder.layers.0.weight'] = state['encoder.layers.0.weight'][:, :4]
-        truth.load_state_dict(state)
+        truth.load_state_dict({name: state[name] for name in truth.state_dict()})
 
-    def outputs(homography, inpainter, warp):
+    def everywhere(inpainter, x, hidden, fr, vr):
+        """Attention without a window or a preference among references, to three of the features."""
+        with torch.no_grad():
+            inpainter.attention_pool.zero_()
+            inpainter.attention_sigma.fill_(1e6)
+        inpainter.reach = 99
+        lent = (None, None, fr, vr, fr[:, :, :3], torch.zeros_like(vr), None)
+        return inpainter.attend(x, hidden, lent)[:, :3]
+
+    def theirs_attend(inpainter, x, hidden, fr, vr):
+        return (inpainter.attend(x, hidden, fr, vr) - x)[:, :3]
+
+    def outputs(homography, inpainter, warp, attend):
         cells, seen, *_ = homography.encode(frames, masks)
         yield from (cells, seen)
         yield homography.regress(cells[:2], seen[:2], cells[2:], seen[2:])
         features, visible = inpainter.encode(frames, masks)
         yield from (features, visible)
-        yield inpainter.attend(features[:1], 1 - visible[:1], features[None, 1:], visible[None, 1:])
+        yield attend(inpainter, features[:1], 1 - visible[:1], features[None, 1:], visible[None, 1:])
         flow, logit, before = inpainter.estimate_flow(features[:1], frames[1:2], frames[2:3])
         yield from (flow, logit, before, warp(before, flow))
 
-    pairs = list(zip(outputs(*ours, model.warp), outputs(*theirs, reference.warp)))
+    pairs = list(zip(outputs(*ours, model.warp, everywhere),
+                     outputs(*theirs, reference.warp, theirs_attend)))
     for i, (a, b) in enumerate(pairs):
         # The same numbers but for rounding: positions are written otherwise.
         assert torch.isfinite(b).all() and torch.allclose(a, b, 1e-5, 1e-6), (i, (a - b).abs().max())

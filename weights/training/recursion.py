@@ -34,32 +34,31 @@ def transforms(homography, clips):
 
 
 def unaligned(ft, vt, xt, mt):
-    """What there is instead of `Inpainter.align`: nothing is lent, and attention has what the encoder
-    makes of the hole to go by."""
-    return ft, 1 - vt, alignment.push_pull(xt, 1 - mt), 1 - mt
+    """What there is instead of `Inpainter.align` where nothing is aligned: nothing is pooled."""
+    return ft * vt, 1 - vt, xt * (1 - mt), 1 - mt
 
 
 class Learner(Inpainter):
     """The inpainter as it is trained. In the clips of `alone` nothing is aligned, so that attention
-    is needed; and what it attends to answers for its colours: `colours`, in the cells `borrowed`."""
+    is needed; and what it attends to answers for its colours: `attended`, where it is `wanted`."""
 
     alone = None                          # n, 0 or 1
 
-    def align(self, ft, vt, fr, vr, theta, xt, mt, xr, mr):
-        made = super().align(ft, vt, fr, vr, theta, xt, mt, xr, mr)
+    def lend(self, fr, vr, theta, *frames):
+        theta = torch.where(self.alone.view(-1, 1, 1, 1) > 0, torch.eye(3), theta)
+        return super().lend(fr, vr, theta, *frames)
+
+    def align(self, ft, vt, xt, mt, lent):
         alone = self.alone.view(-1, 1, 1, 1)
-        made = [a + alone * (b - a) for a, b in zip(made, unaligned(ft, vt, xt, mt))]
-        share = F.avg_pool2d((1 - mr).flatten(0, 1), 4)
-        seen = F.avg_pool2d((xr * (1 - mr)).flatten(0, 1), 4) / share.clamp(min=1e-6)
-        values = torch.cat([fr, seen.unflatten(0, xr.shape[:2]).to(fr.dtype)], 2)
-        # Whole blocks of channels: PyTorch 1.13's matrix product of bfloat16 died of 131.
-        self.values = F.pad(values, (0, 0, 0, 0, 0, -values.shape[2] % 32))
+        made = [a + alone * (b - a) for a, b in zip(super().align(ft, vt, xt, mt, lent),
+                                                    unaligned(ft, vt, xt, mt))]
+        self.doubted = 1 - F.avg_pool2d(made[3], 4)
         return made
 
-    def attend(self, x, borrowed, fr, vr):
-        lent, count = self.attended(x, borrowed, fr, vr, self.values), x.shape[1]
-        self.colours, self.borrowed = lent[:, count:count + 3], borrowed
-        return x + lent[:, :count]
+    def attend(self, x, hidden, lent):
+        attended = super().attend(x, hidden, lent)
+        self.attended, self.wanted = attended[:, :3], self.doubted * attended[:, 3:]
+        return attended
 
 
 class Lent:

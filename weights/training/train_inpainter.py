@@ -85,7 +85,7 @@ def learn(network, adversaries, batch, theta, weights):
     for t, (output, raw, moved, whole) in enumerate(recursion.run(network, batch, theta, lent)):
         truth, mask = batch.frames[:, t], batch.masks[:, t]
         terms = objectives.frame_terms(output.float(), raw.float(), truth, mask)
-        terms.update(objectives.attention_term(network.colours, network.borrowed, truth))
+        terms.update(objectives.attention_term(network.attended, network.wanted, truth))
         if moved is not None:
             terms.update(objectives.motion_terms(output.float(), truth, batch.frames[:, t - 1],
                                                  mask, moved, batch.flow[:, t]))
@@ -113,7 +113,7 @@ def judge(network, homography, options, held_out, path):
         last = targets - 1
         truth, mask = batch.frames[:, last], batch.masks[:, last]
         errors.append(objectives.mean(((wholes[-1] - truth) / 2).square(), mask))
-        coarse = network.align(*recursion.arguments(network, batch, theta, lent, last))[2]
+        coarse = network.coarse(*recursion.arguments(network, batch, theta, lent, last))[2]
         rows.append([sheets.hidden(truth, mask), coarse, wholes[-1], truth])
     sheets.write(path, rows)
     return float(-10 * torch.log10(torch.stack(errors)).mean())
