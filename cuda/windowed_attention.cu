@@ -81,8 +81,8 @@ __global__ void __launch_bounds__(threads) attend(const __grid_constant__ Window
     total += weight;
 #pragma unroll
     for (int k = 0; k < 3; ++k)
-      sum[k] += weight * (value(map<T>(p.colours)[key * 3 + k]) +
-                          value(map<T>(p.offset)[key * 3 + k]));
+      sum[k] +=
+          weight * (value(map<T>(p.colours)[key * 3 + k]) + value(map<T>(p.offset)[key * 3 + k]));
   }
 
   const float own = expf(largest - warp_max(largest));

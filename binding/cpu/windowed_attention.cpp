@@ -7,8 +7,10 @@
 //   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], seen [h, w], colours and
 //   offset [h, w, 3], distance [h, w]   output [h, w, 4]
 //
-// A task makes some rows. The keys' lengths are derived once, their products with a query anew: a
-// query's are a few thousand, so its scores stay in L1. Bound by arithmetic: 2 c operations a pair.
+// A task makes some rows, a row one reference after the other with a running maximum, so that the
+// rows of keys in reach of all its cells stay in L2. The keys' lengths are derived once. Bound by
+// arithmetic: 2 c operations a pair.
+#include "bilinear.h"
 #include "exp.h"
 #include "gemm.h"
 #include "rows.h"
@@ -21,89 +23,112 @@ float dot(const float* a, const float* b, int c) {
   Vec sums{};
   int i = 0;
   for (; i + lanes <= c; i += lanes) sums += load(a + i) * load(b + i);
-  float sum = 0;
-  for (int j = 0; j < lanes; j++) sum += sums[j];
-  for (; i < c; i++) sum += a[i] * b[i];
-  return sum;
+  // In four sums: one after the other would take longer than the products.
+  float parts[lanes];
+  store(parts, sums);
+  Quad four = quad(parts);
+  for (int j = 4; j < lanes; j += 4) four += quad(parts + j);
+  for (; i < c; i++) four[i % 4] += a[i] * b[i];
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-// What a worker holds of a query.
+// What a query has of the references so far: the largest score, and sums of weights relative to it.
+struct Sums {
+  float largest, total, colour[3];
+};
+
+// What a worker holds of a row.
 struct Work {
-  float* asked;   // [c], of the length `scale`
-  float* scores;  // [keys in reach], whole vectors
+  float* asked;   // [w, c] of the length `scale`, of the cells that ask
+  Sums* sums;     // [w]
+  float* scores;  // [keys in reach of a cell, whole vectors]
   int* keys;      // the cells that they are of
 };
 
-// Scores of what is in reach of a cell. -> how many.
-int score(const WindowedAttention& p, const float* inverse, int y, int x, const Work& work) {
+// Scores of what is in reach of a cell in a reference. -> how many.
+int score(const WindowedAttention& p, const float* inverse, int r, int y, int x, const Work& work) {
   const int cells = p.h * p.w;
-  const float near = .5f / (p.sigma * p.sigma);
+  const float near = .5f / (p.sigma * p.sigma), off = p.pool * p.distance[r * cells + y * p.w + x];
+  const float* asked = work.asked + long(x) * p.c;
   int count = 0;
-  for (int r = 0; r < p.r; r++) {
-    const float off = p.pool * p.distance[r * cells + y * p.w + x];
-    for (int v = max(y - p.reach, 0); v <= min(y + p.reach, p.h - 1); v++) {
-      for (int u = max(x - p.reach, 0); u <= min(x + p.reach, p.w - 1); u++) {
-        const int key = r * cells + v * p.w + u;
-        if (!(p.seen[key] > .5f)) continue;
-        const float away = float((v - y) * (v - y) + (u - x) * (u - x));
-        work.keys[count] = key;
-        work.scores[count++] =
-            dot(work.asked, p.keys + long(key) * p.c, p.c) * inverse[key] - away * near - off;
-      }
+  for (int v = max(y - p.reach, 0); v <= min(y + p.reach, p.h - 1); v++) {
+    for (int u = max(x - p.reach, 0); u <= min(x + p.reach, p.w - 1); u++) {
+      const int key = r * cells + v * p.w + u;
+      if (!(p.seen[key] > .5f)) continue;
+      const float away = float((v - y) * (v - y) + (u - x) * (u - x));
+      work.keys[count] = key;
+      work.scores[count++] =
+          dot(asked, p.keys + long(key) * p.c, p.c) * inverse[key] - away * near - off;
     }
   }
   return count;
 }
 
-void attend(const WindowedAttention& p, const Work& work, int count, float* output) {
+float exp_of(float x) { return exp(splat(x))[0]; }
+
+// Adds the colours that so many scores are of.
+void add(const WindowedAttention& p, const Work& work, int count, Sums& sums) {
   const int whole = (count + lanes - 1) / lanes * lanes;
   for (int i = count; i < whole; i++) work.scores[i] = -3e38f;
-  Vec most = load(work.scores);
-  for (int i = lanes; i < whole; i += lanes) {
+  Vec most = splat(sums.largest);
+  for (int i = 0; i < whole; i += lanes) {
     const Vec v = load(work.scores + i);
     most = v > most ? v : most;
   }
   float largest = most[0];
   for (int i = 1; i < lanes; i++) largest = most[i] > largest ? most[i] : largest;
+  const float less = exp_of(sums.largest - largest);
+  sums.largest = largest;
+  sums.total *= less;
+  for (float& colour : sums.colour) colour *= less;
   Vec totals{};
   for (int i = 0; i < whole; i += lanes) {
     const Vec weight = exp_upto_88(load(work.scores + i) - largest);
     totals += weight;
     store(work.scores + i, weight);
   }
-  float total = 0, sum[3] = {};
-  for (int i = 0; i < lanes; i++) total += totals[i];
+  for (int i = 0; i < lanes; i++) sums.total += totals[i];
   for (int i = 0; i < count; i++) {
     const float *colour = p.colours + long(work.keys[i]) * 3,
                 *offset = p.offset + long(work.keys[i]) * 3;
-    for (int k = 0; k < 3; k++) sum[k] += work.scores[i] * (colour[k] + offset[k]);
+    for (int k = 0; k < 3; k++) sums.colour[k] += work.scores[i] * (colour[k] + offset[k]);
   }
-  for (int k = 0; k < 3; k++) output[k] = sum[k] / total;
-  output[3] = 1;
 }
 
 }  // namespace
 
 void windowed_attention(Context& context, const WindowedAttention& p) {
-  const int side = 2 * p.reach + 1, all = p.r * p.h * p.w;
-  const long most = long(p.r) * min(side, p.h) * min(side, p.w) + lanes;
+  const int side = 2 * p.reach + 1;
+  const long all = long(p.r) * p.h * p.w, most = min(side, p.h) * min(side, p.w) + lanes;
   float* inverse = (float*)context.scratch(context.workers(), sizeof(float) * all);
   parallel_rows(context, p.r * p.h, [&](int row, int) {
-    for (int i = row * p.w; i < (row + 1) * p.w; i++)
-      inverse[i] = inverse_length(p.keys + long(i) * p.c, p.c);
+    for (long i = long(row) * p.w; i < long(row + 1) * p.w; i++)
+      inverse[i] = inverse_length(p.keys + i * p.c, p.c);
   });
   parallel_rows(context, p.h, [&](int y, int worker) {
-    float* scratch = (float*)context.scratch(worker, sizeof(float) * (2 * most + p.c));
-    const Work work = {scratch + 2 * most, scratch, (int*)(scratch + most)};
+    const long asked = long(p.w) * p.c;
+    float* at =
+        (float*)context.scratch(worker, sizeof(float) * (asked + 2 * most) + sizeof(Sums) * p.w);
+    const Work work = {at, (Sums*)(at + asked + 2 * most), at + asked, (int*)(at + asked + most)};
+    const long row = long(y) * p.w;
+    const auto asks = [&](int x) { return p.query[row + x] > .5f; };
     for (int x = 0; x < p.w; x++) {
-      const long cell = long(y) * p.w + x;
-      float* output = p.output + cell * 4;
-      for (int k = 0; k < 4; k++) output[k] = 0;
-      if (!(p.query[cell] > .5f)) continue;
-      const float* from = p.x + cell * p.c;
+      if (!asks(x)) continue;
+      const float* from = p.x + (row + x) * p.c;
       const float factor = inverse_length(from, p.c) * p.scale;
-      for (int k = 0; k < p.c; k++) work.asked[k] = from[k] * factor;
-      if (const int count = score(p, inverse, y, x, work)) attend(p, work, count, output);
+      for (int k = 0; k < p.c; k++) work.asked[long(x) * p.c + k] = from[k] * factor;
+      work.sums[x] = {-3e38f, 0, {}};
+    }
+    for (int r = 0; r < p.r; r++)
+      for (int x = 0; x < p.w; x++)
+        if (asks(x))
+          if (const int count = score(p, inverse, r, y, x, work)) add(p, work, count, work.sums[x]);
+    for (int x = 0; x < p.w; x++) {
+      const bool found = asks(x) && work.sums[x].total > 0;
+      float* output = p.output + (row + x) * 4;
+      for (int k = 0; k < 3; k++)
+        output[k] = found ? work.sums[x].colour[k] / work.sums[x].total : 0;
+      output[3] = found;
     }
   });
 }

@@ -158,7 +158,7 @@ describe('inspect', () => {
       instructionSet: expect.any(String),
       threads: expect.any(Number),
       devices: expect.arrayContaining([expect.objectContaining({ name: 'cpu', usable: true })]),
-      weights: { bytes: expect.any(Number), format: 'align-and-attend 2' },
+      weights: { bytes: expect.any(Number), format: 'align-and-attend 3' },
       video: { ffmpeg: expect.any(String) },
     });
     const lines = (await cli('inspect')).stdout.split('\n');
