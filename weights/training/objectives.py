@@ -17,6 +17,7 @@ class Weights:
     valid: float = 1.0
     gradient: float = 2.0
     attention: float = 1.0
+    coarse: float = 10.0
     flow: float = .02
     warping: float = 1.0
     image_gan: float = .05
@@ -55,9 +56,12 @@ def frame_terms(output, raw, truth, mask):
     }
 
 
-def attention_term(colours, wanted, truth):
-    """What was attended to, against the truth: mean colours of cells, where they are wanted."""
-    return {'attention': l1(colours, F.avg_pool2d(truth, 4), wanted)}
+def coarse_terms(colours, wanted, filled, truth, mask):
+    """What was attended to, mean colours of cells where they are wanted, and the coarse frame."""
+    return {
+        'attention': l1(colours, F.avg_pool2d(truth, 4), wanted),
+        'coarse': mean((filled - truth).square(), mask),
+    }
 
 
 def motion_terms(output, truth, before, mask, moved, flow):

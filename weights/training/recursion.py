@@ -40,7 +40,8 @@ def unaligned(ft, vt, xt, mt):
 
 class Learner(Inpainter):
     """The inpainter as it is trained. In the clips of `alone` nothing is aligned, so that attention
-    is needed; and what it attends to answers for its colours: `attended`, where it is `wanted`."""
+    is needed. What it attends to answers for its colours, `attended`, where it is `wanted`; the
+    coarse frame for itself, `filled`."""
 
     alone = None                          # n, 0 or 1
 
@@ -53,6 +54,11 @@ class Learner(Inpainter):
         made = [a + alone * (b - a) for a, b in zip(super().align(ft, vt, xt, mt, lent),
                                                     unaligned(ft, vt, xt, mt))]
         self.doubted = 1 - F.avg_pool2d(made[3], 4)
+        return made
+
+    def coarse(self, *given):
+        made = super().coarse(*given)
+        self.filled = made[2]
         return made
 
     def attend(self, x, hidden, lent):
@@ -72,7 +78,8 @@ class Lent:
         self.leaf = self.features.detach().requires_grad_(self.features.requires_grad)
 
     def backward(self):
-        self.features.backward(self.leaf.grad)
+        if self.features.requires_grad:
+            self.features.backward(self.leaf.grad)
 
 
 def arguments(network, clips, theta, lent, t):

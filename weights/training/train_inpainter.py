@@ -37,6 +37,8 @@ def arguments():
     parser.add_argument('--grow-every', type=int, default=5000, help='after so many steps')
     parser.add_argument('--frames', type=int, default=16,
                         help='targets a step: a longer recursion takes fewer clips')
+    parser.add_argument('--only', nargs='+', default=[''], metavar='PREFIX',
+                        help='of the names of what is trained')
     parser.add_argument('--steps', type=int, default=20000)
     parser.add_argument('--rate', type=float, default=2e-4)
     for field in dataclasses.fields(objectives.Weights):
@@ -85,7 +87,8 @@ def learn(network, adversaries, batch, theta, weights):
     for t, (output, raw, moved, whole) in enumerate(recursion.run(network, batch, theta, lent)):
         truth, mask = batch.frames[:, t], batch.masks[:, t]
         terms = objectives.frame_terms(output.float(), raw.float(), truth, mask)
-        terms.update(objectives.attention_term(network.attended, network.wanted, truth))
+        terms.update(objectives.coarse_terms(network.attended, network.wanted, network.filled,
+                                             truth, mask))
         if moved is not None:
             terms.update(objectives.motion_terms(output.float(), truth, batch.frames[:, t - 1],
                                                  mask, moved, batch.flow[:, t]))
@@ -130,7 +133,10 @@ def train(options):
     homography = Homography()
     homography.load_state_dict(torch.load(options.homography, map_location='cpu'))
     network, shown = (recursion.Learner().to(memory_format=torch.channels_last) for _ in range(2))
-    optimizer = torch.optim.Adam(network.parameters(), options.rate, (.9, .999))
+    for name, value in network.named_parameters():
+        value.requires_grad_(name.startswith(tuple(options.only)))
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad],
+                                 options.rate, (.9, .999))
     adversaries = objectives.Adversaries(weights, options.rate)
     critics = adversaries.optimizer
     average = None                                        # of the weights: what is evaluated
