@@ -45,12 +45,4 @@ __device__ inline void load_matrices(uint32_t (&m)[4], const void* shared_row) {
                : "memory");
 }
 
-// The same, each matrix transposed: m[i] is rows 2t..2t+1, column g of matrix i.
-__device__ inline void load_matrices_transposed(uint32_t (&m)[4], const void* shared_row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(m[0]), "=r"(m[1]), "=r"(m[2]), "=r"(m[3])
-               : "r"(shared_address(shared_row))
-               : "memory");
-}
-
 }  // namespace aa::cuda

@@ -128,7 +128,7 @@ void make_tile(const Plan& plan, int task, float* scratch) {
   for (int column = group * plan.group_columns; column < last; column += panel) {
     const int width = min(panel, padded_columns(last - column));
     const float* weights = p.weights + (long)column * length * run_count;
-    multiply_panel<false>(rows, count, runs, run_count, weights, width, scratch, panel);
+    multiply_panel(rows, count, runs, run_count, weights, width, scratch, panel);
     for (int j = 0; j < width; j += lanes) {
       const Epilogue finish(p, column + j);
       for (int m = 0; m < count; m++) finish(pixels[m], load(scratch + m * panel + j));

@@ -1,7 +1,7 @@
 #pragma once
 
-// The matrix kernel that convolution, linear, correlation and attention share: C[m, n] = sum over k
-// of A[m, k] B[k, n].
+// The matrix kernel that convolution, linear and correlation share: C[m, n] = sum over k of A[m, k]
+// B[k, n].
 //
 // A tile of C lives in registers while k runs: tile_rows rows, read through one pointer each, times
 // a panel of B, two vectors wide. A row need not be contiguous: it is a list of runs, the same for
@@ -101,9 +101,9 @@ static inline void store_part(float* p, Vec v, int count) {
     }
 }
 
-// sums[tile_rows][N * lanes], rows `stride` apart, = (or, if add, +=) the product of a tile's rows
-// and one panel, N vectors wide. A function of its own, so that all pointers get registers.
-template <int N, bool add>
+// sums[tile_rows][N * lanes], rows `stride` apart, = the product of a tile's rows and one
+// panel, N vectors wide. A function of its own, so that all pointers get registers.
+template <int N>
 __attribute__((noinline)) static void multiply_tile(const float* const* a, const Run* runs,
                                                     int run_count, const float* b, float* sums,
                                                     long stride) {
@@ -111,7 +111,7 @@ __attribute__((noinline)) static void multiply_tile(const float* const* a, const
 #pragma GCC unroll 16
   for (int i = 0; i < tile_rows; i++)
 #pragma GCC unroll 2
-    for (int j = 0; j < N; j++) sum[i][j] = add ? load(sums + i * stride + j * lanes) : Vec{};
+    for (int j = 0; j < N; j++) sum[i][j] = Vec{};
   for (int r = 0; r < run_count; r++) {
     const float* at[tile_rows];
 #pragma GCC unroll 16
@@ -137,23 +137,21 @@ __attribute__((noinline)) static void multiply_tile(const float* const* a, const
 
 // All rows against one panel of `width` columns. a and sums have room for whole tiles of rows; a
 // repeats its last row.
-template <bool add>
 static inline void multiply_panel(const float* const* a, int rows, const Run* runs, int run_count,
                                   const float* b, int width, float* sums, long stride) {
   for (int m = 0; m < rows; m += tile_rows)
     if (width > lanes)
-      multiply_tile<2, add>(a + m, runs, run_count, b, sums + m * stride, stride);
+      multiply_tile<2>(a + m, runs, run_count, b, sums + m * stride, stride);
     else
-      multiply_tile<1, add>(a + m, runs, run_count, b, sums + m * stride, stride);
+      multiply_tile<1>(a + m, runs, run_count, b, sums + m * stride, stride);
 }
 
 // All rows against all of a packed B [depth, columns].
-template <bool add>
 static inline void multiply(const float* const* a, int rows, const Run* runs, int run_count,
                             const float* b, int depth, int columns, float* sums, long stride) {
   for (int column = 0; column < columns; column += panel)
-    multiply_panel<add>(a, rows, runs, run_count, b + (long)column * depth,
-                        min(panel, columns - column), sums + column, stride);
+    multiply_panel(a, rows, runs, run_count, b + (long)column * depth, min(panel, columns - column),
+                   sums + column, stride);
 }
 
 }  // namespace aa::cpu::AA_ISA

@@ -18,8 +18,7 @@ void linear(Context& context, const Linear& p) {
       const float* rows[block];
       for (int i = 0; i < padded_rows(count); i++)
         rows[i] = p.x + (long)(n + min(i, count - 1)) * p.in;
-      multiply_panel<false>(rows, count, &run, 1, p.weights + (long)first * p.in, width, sums,
-                            panel);
+      multiply_panel(rows, count, &run, 1, p.weights + (long)first * p.in, width, sums, panel);
       for (int i = 0; i < count; i++)
         for (int j = 0; j < width; j++)
           p.output[(long)(n + i) * p.out + first + j] = sums[i * panel + j] + p.bias[first + j];

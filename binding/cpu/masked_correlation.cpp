@@ -61,7 +61,7 @@ void masked_correlation(Context& context, const MaskedCorrelation& p) {
         for (int k = 0; k < p.c; k++) to[k] = from[k] * factor;
         rows[m] = to;
       }
-      multiply<false>(rows, count, &run, 1, keys, p.c, cells, scores, columns);
+      multiply(rows, count, &run, 1, keys, p.c, cells, scores, columns);
       for (int m = 0; m < count; m++) {
         float* output = p.output + ((long)r * cells + j + m) * cells;
         if (p.target_seen[j + m] > .5f)

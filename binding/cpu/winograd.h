@@ -209,8 +209,8 @@ void winograd(Context& context, const Conv2d& p, int c, const float* weights) {
       const float* begin = weights + (long)column * c * winograd_points;
       for (int i = 0; i < winograd_points; i++) {
         const Run run = {i * plan.point, c};
-        multiply_panel<false>(rows, count, &run, 1, begin + (long)i * c * width, width,
-                              sums + i * plan.sum_point, width);
+        multiply_panel(rows, count, &run, 1, begin + (long)i * c * width, width,
+                       sums + i * plan.sum_point, width);
       }
       for (int j = 0; j < width; j += lanes) {
         const Epilogue finish(p, column + j);
