@@ -6,10 +6,11 @@
 //   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], seen [h, w], colours and
 //   offset [h, w, 3], distance [h, w]   output [h, w, 4]
 //
-// A warp makes a cell, a lane every 32nd of the keys in its reach: product and length in one
-// reading, a running maximum and sums of its own, which the warp adds up in the end. The cells of a
-// block lie side by side, so that most of what one reads is in the first cache when the next does.
-// Bound by that cache: c values a pair.   Contract: lib/ops/windowed_attention.ts
+// A warp makes a cell, four lanes every eighth of the keys in its reach: product and length in one
+// reading, a running maximum, and of the sums that of a colour or, the fourth, of the weights; the
+// warp adds them up in the end. The cells of a block lie side by side, so that most of what one
+// reads is in the first cache when the next does. Bound by that cache: c values a pair.
+// Contract: lib/ops/windowed_attention.ts
 #include <cfloat>
 #include <cstdint>
 
@@ -22,6 +23,7 @@ namespace aa::cuda {
 namespace {
 
 constexpr int warps = 8, threads = warps * warp_size;
+constexpr int group = 4;  // lanes of a key; each adds up a channel of the output
 
 // N values are read at once.
 template <class T, int N>
@@ -51,45 +53,46 @@ __global__ void __launch_bounds__(threads) attend(const __grid_constant__ Window
   const int high = min(y + p.reach, p.h - 1) + 1 - top;
   const int wide = min(x + p.reach, p.w - 1) + 1 - left;
   const float near = .5f / (p.sigma * p.sigma);
-  float largest = -FLT_MAX, total = 0, sum[3] = {};
-  for (int i = lane; i < p.r * high * wide; i += warp_size) {
-    const int row = i / wide, v = top + row % high, u = left + i % wide;
+  const int part = lane % group, keys = p.r * high * wide;
+  float largest = -FLT_MAX, sum = 0;
+  for (int first = 0; first < keys; first += warp_size / group) {
+    const int i = min(first + lane / group, keys - 1), row = i / wide;
+    const int v = top + row % high, u = left + i % wide;
     const int64_t map_of = row / high * cells, key = map_of + int64_t(v) * p.w + u;
-    if (!(value(map<T>(p.seen)[key]) > .5f)) continue;
-    const T* const at = map<T>(p.keys) + key * p.c;
+    const bool seen = first + lane / group < keys && value(map<T>(p.seen)[key]) > .5f;
     float product = 0, length = 0;
-    for (int k = 0; k < p.c; k += N) {
-      const auto part = *reinterpret_cast<const Vector<T, N>*>(at + k);
+    for (int k = part * N; seen && k < p.c; k += group * N) {
+      const auto features = *reinterpret_cast<const Vector<T, N>*>(map<T>(p.keys) + key * p.c + k);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        const float feature = value(part.at[j]);
+        const float feature = value(features.at[j]);
         product += feature * asked[k + j];
         length += feature * feature;
       }
     }
+#pragma unroll
+    for (int distance = 1; distance < group; distance *= 2) {
+      product += __shfl_xor_sync(0xffffffffu, product, distance);
+      length += __shfl_xor_sync(0xffffffffu, length, distance);
+    }
+    if (!seen) continue;
     const float away = float((v - y) * (v - y) + (u - x) * (u - x));
     const float score = product * factor * inverse_length(length) - away * near -
                         p.pool * value(map<T>(p.distance)[map_of + cell]);
     if (score > largest) {
-      const float less = expf(largest - score);
-      total *= less;
-#pragma unroll
-      for (int k = 0; k < 3; ++k) sum[k] *= less;
+      sum *= expf(largest - score);
       largest = score;
     }
-    const float weight = expf(score - largest);
-    total += weight;
-#pragma unroll
-    for (int k = 0; k < 3; ++k)
-      sum[k] +=
-          weight * (value(map<T>(p.colours)[key * 3 + k]) + value(map<T>(p.offset)[key * 3 + k]));
+    const int64_t at = key * 3 + part;
+    const float shown = part < 3 ? value(map<T>(p.colours)[at]) + value(map<T>(p.offset)[at]) : 1;
+    sum += expf(score - largest) * shown;
   }
 
-  const float own = expf(largest - warp_max(largest));
-  total = warp_sum(total * own);
-#pragma unroll
-  for (int k = 0; k < 3; ++k) sum[k] = warp_sum(sum[k] * own);
-  if (lane < 3) output[lane] = stored<T>(total > 0 ? sum[lane] / total : 0);
+  sum *= expf(largest - warp_max(largest));
+  for (int distance = group; distance < warp_size; distance *= 2)
+    sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+  const float total = __shfl_sync(0xffffffffu, sum, 3);
+  if (lane < 3) output[lane] = stored<T>(total > 0 ? sum / total : 0);
   if (lane == 3) output[lane] = stored<T>(total > 0 ? 1 : 0);
 }
 
