@@ -95,11 +95,11 @@ export async function timeNetwork(
   // What the parts hand on.
   const theta = scene.relate();
   const coarse = align(target, lenders, theta, network.poolScale);
+  const { featuresSeen, hidden } = target;
   const guess = () => {
     const { filled, known } = coarse;
     return pushPull(filled, known, attention.guess(coarse, hidden));
   };
-  const { featuresSeen, hidden } = target;
   const filled = guess();
   const { motion, features } = flow.estimate(target.features, previous.y1, previous.y2);
   const warped = flowWarp(features, motion, cells);

@@ -22,7 +22,7 @@ export interface HomographySampled {
  * Source: align, paper 3.1.2, with the homography of weights/training/alignment.py, `sample`.
  *
  * @param sources 1 to 64 maps [1 h w c]
- * @param seen as many maps [1 h w 1], 0 or 1
+ * @param seen as many maps [1 h w 1], in [0, 1]
  * @param theta [r, 3, 3], output to source coordinates
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */

@@ -21,7 +21,8 @@ export interface Guess {
  * With a guess g of trust t, u at a quarter of the size, halved twice, becomes u + m sigmoid(t)
  * (g - u), m being the guess's last channel.
  *
- * Colours of weight 0 are not read into anything. Where all weights are 0, so is the output.
+ * Colours of weight 0 are not read into anything. Where all weights are 0, so is the output without a
+ * guess.
  *
  * Source: S. Gortler, R. Grzeszczuk, R. Szeliski, M. Cohen, The Lumigraph, SIGGRAPH 1996, 3.4.2;
  * `push_pull` of weights/training/alignment.py.
