@@ -29,10 +29,12 @@ class Ablated(Inpainter):
         super().__init__()
         self.aligns, self.attends, self.flows, self.everywhere = aligns, attends, flows, everywhere
 
-    def lend(self, fr, vr, theta, *frames):
+    def lend(self, fr, vr, theta, xt, mt, xr, mr):
         if not self.aligns:
             theta = alignment.identity().expand_as(theta)
-        return super().lend(fr, vr, theta, *frames)
+        if self.everywhere:
+            xr = xr * (1 - mr)                            # the truth is behind their holes here
+        return super().lend(fr, vr, theta, xt, mt, xr, mr)
 
     def align(self, ft, vt, xt, mt, lent):
         made = super().align(ft, vt, xt, mt, lent)
