@@ -68,7 +68,7 @@ float exp_of(float x) { return exp(splat(x))[0]; }
 
 // Adds the colours that so many scores are of.
 void add(const WindowedAttention& p, const Work& work, int count, Sums& sums) {
-  const int whole = (count + lanes - 1) / lanes * lanes;
+  const int whole = padded_columns(count);
   for (int i = count; i < whole; i++) work.scores[i] = -3e38f;
   Vec most = splat(sums.largest);
   for (int i = 0; i < whole; i += lanes) {
@@ -101,8 +101,21 @@ void windowed_attention(Context& context, const WindowedAttention& p) {
   const int side = 2 * p.reach + 1;
   const long all = long(p.r) * p.h * p.w, most = min(side, p.h) * min(side, p.w) + lanes;
   float* inverse = (float*)context.scratch(context.workers(), sizeof(float) * all);
-  parallel_rows(context, p.r * p.h, [&](int row, int) {
-    for (long i = long(row) * p.w; i < long(row + 1) * p.w; i++)
+  // Of what no cell reaches, lengths are not asked for.
+  int top = p.h, bottom = -1, left = p.w, right = -1;
+  for (int y = 0; y < p.h; y++) {
+    for (int x = 0; x < p.w; x++) {
+      if (!(p.query[long(y) * p.w + x] > .5f)) continue;
+      top = min(top, y), bottom = y;
+      left = min(left, x), right = max(right, x);
+    }
+  }
+  top = max(top - p.reach, 0), bottom = min(bottom + p.reach, p.h - 1);
+  left = max(left - p.reach, 0), right = min(right + p.reach, p.w - 1);
+  const int rows = max(bottom + 1 - top, 0);
+  parallel_rows(context, p.r * rows, [&](int row, int) {
+    const long first = (long(row / rows) * p.h + top + row % rows) * p.w;
+    for (long i = first + left; i <= first + right; i++)
       inverse[i] = inverse_length(p.keys + i * p.c, p.c);
   });
   parallel_rows(context, p.h, [&](int y, int worker) {

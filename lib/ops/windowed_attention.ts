@@ -65,7 +65,7 @@ export function windowedAttention(options: WindowedAttentionOptions): Tensor {
   expectShape(op, 'query', query, '1 h w 1', { h, w });
   expectInteger(op, 'the channels of x', c, 1, maxChannels);
   const { r } = expectShape(op, 'keys', keys, 'r h w c', { h, w, c });
-  expectInteger(op, 'the references of keys', r, 1, maxReferences);
+  expectInteger(op, 'the count of references', r, 1, maxReferences);
   expectShape(op, 'seen', seen, 'r h w 1', { r, h, w });
   expectShape(op, 'colours', colours, 'r h w 3', { r, h, w });
   expectShape(op, 'offset', offset, 'r h w 3', { r, h, w });

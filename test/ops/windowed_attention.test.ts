@@ -88,6 +88,16 @@ describeBackends('windowedAttention', (backend) => {
     await check(make([2, 7, 9, 16], { x: of(7 * 9 * 16), keys: of(2 * 7 * 9 * 16) }));
   });
 
+  it.each([
+    [0, 0],
+    [9, 17],
+    [19, 29],
+  ])('matches the reference where one cell asks, %i %i', async (y, x) => {
+    const p = make([3, 20, 30, 8], { query: new Float32Array(600), reach: 4 });
+    p.query[y * 30 + x] = 1;
+    await check(p);
+  });
+
   it('reaches so many rows and columns, and no further', async () => {
     const p = make([1, 9, 9, 2], {
       reach: 3,

@@ -37,8 +37,7 @@ class Ablated(Inpainter):
         return super().lend(fr, vr, theta, xt, mt, xr, mr)
 
     def align(self, ft, vt, xt, mt, lent):
-        made = super().align(ft, vt, xt, mt, lent)
-        return made if self.aligns else unaligned(ft, vt, xt, mt)
+        return super().align(ft, vt, xt, mt, lent) if self.aligns else unaligned(ft, vt, xt, mt)
 
     def attend(self, x, hidden, lent):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""
