@@ -111,19 +111,27 @@ __device__ float4 mix_four(const Inner& tap, const T* level, int w) {
   return sum;
 }
 
-// Central differences along an axis on which pixels lie `apart`, mixed; in [-1, 1] coordinates. One
-// after the other: all reads at once take more registers than there are.
+// What colours change by across and down in [-1, 1] coordinates: central differences at the four
+// pixels, mixed. One row after the other: all reads at once take more registers than there are.
 template <class T>
-__device__ float4 mix_slopes(const Inner& tap, const T* level, int w, int apart, float factor) {
-  float4 sum = {};
+__device__ void mix_slopes(const Inner& tap, const T* level, int w, int h, float4& across,
+                           float4& down) {
+  const float right = tap.fx, left = 1 - right;
 #pragma unroll 1
-  for (int k = 0; k < 4; ++k) {
-    const int at = tap.at + k / 2 * w + k % 2;
-    const float4 after = read(level, at + apart), before = read(level, at - apart);
-    add(sum, tap.weight(k) * factor,
-        make_float4(after.x - before.x, after.y - before.y, after.z - before.z, 0));
+  for (int row = -1; row <= 2; ++row) {
+    const int at = tap.at + row * w;
+    const float share = row % 2 ? 1 - tap.fy : tap.fy;
+    const float y = (row > 0 ? share : -share) * float(h) / 4;
+    const float4 second = read(level, at), third = read(level, at + 1);
+    add(down, y * left, second);
+    add(down, y * right, third);
+    if (row != 0 && row != 1) continue;
+    const float x = (1 - share) * float(w) / 4;
+    add(across, -x * left, read(level, at - 1));
+    add(across, -x * right, second);
+    add(across, x * left, third);
+    add(across, x * right, read(level, at + 2));
   }
-  return sum;
 }
 
 // Sums of `Count` numbers over the block, for all threads, in shared memory.
@@ -216,8 +224,8 @@ __device__ void add_products(const GaussNewton& p, const Displacement& theta, co
     const Moved moved = move(theta, x, y);
     Inner tap;
     if (!(r.w > 0 && inner_tap(p, place, moved, tap))) continue;
-    const float4 gx = mix_slopes(tap, level, p.w, 1, float(p.w) / 4);
-    const float4 gy = mix_slopes(tap, level, p.w, p.w, float(p.h) / 4);
+    float4 gx = {}, gy = {};
+    mix_slopes(tap, level, p.w, p.h, gx, gy);
     const float rx = r.x - fit.mean[0], ry = r.y - fit.mean[1], rz = r.z - fit.mean[2];
     const float near = 1 + (rx * rx + ry * ry + rz * rz) * inverse;
     const float once = r.w / (near * near * moved.d), twice = once / moved.d;
