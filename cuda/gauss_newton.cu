@@ -112,7 +112,8 @@ __device__ float4 mix_four(const Inner& tap, const T* level, int w) {
 }
 
 // What colours change by across and down in [-1, 1] coordinates: central differences at the four
-// pixels, mixed. One row after the other: all reads at once take more registers than there are.
+// pixels, mixed. By row, `across` weighs (0, 1 - fy, fy, 0), `down` (fy - 1, -fy, 1 - fy, fy). One row
+// after the other: all reads at once take more registers than there are.
 template <class T>
 __device__ void mix_slopes(const Inner& tap, const T* level, int w, int h, float4& across,
                            float4& down) {
