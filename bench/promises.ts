@@ -1,12 +1,13 @@
 // What is promised of behaviour rather than of speed, measured: memory that does not grow with
 // length, an event loop that is not blocked, native detail. `tsx bench/promises.ts
-// memory|loop|detail [--work-size n]`
+// memory|loop|window|detail [--work-size n]`
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Inpainter } from '../lib/index.js';
 import type { FramePair } from '../lib/video/image.js';
+import { FrameWindow } from '../lib/video/window.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -153,6 +154,51 @@ const tasks: Record<string, () => Promise<void>> = {
       `a timer of 10 ms, ${late.length} times: latest ${(late[0] ?? 0).toFixed(1)} ms, ${share} later than 30 ms`,
     );
   },
+  /** What it takes to pull a frame into the window, and how much of that holds the event loop. */
+  async window() {
+    for (const [width, height, frames] of [
+      [432, 240, 2000],
+      [3840, 2160, 100],
+    ] as const) {
+      for (const maskChannels of [1, 4] as const) {
+        // Several, so that they are not in a cache because they were copied last.
+        const pairs = Array.from({ length: 8 }, (): FramePair => {
+          const mask = new Uint8Array(width * height * maskChannels);
+          for (let y = height >> 2; y < height >> 1; ++y) {
+            const from = y * width * maskChannels;
+            const [left, right] = [(width >> 2) * maskChannels, (width >> 1) * maskChannels];
+            mask.fill(255, from + left, from + right);
+          }
+          const data = new Uint8Array(width * height * 3).fill(99);
+          return {
+            frame: { data, width, height, channels: 3 },
+            mask: { data: mask, width, height, channels: maskChannels },
+          };
+        });
+        const source = (function* () {
+          for (let i = 0; ; ++i) yield pairs[i % pairs.length] as FramePair;
+        })();
+        const window = new FrameWindow(source);
+        const pull = async (count: number) => {
+          for (let i = 0; i < count; ++i) {
+            await window.pull(window.pulled + 1);
+            window.drop(({ index }) => index > window.pulled - 8);
+          }
+        };
+        await pull(Math.floor(frames / 10)); // compiles the code and allocates the memory
+        const before = performance.eventLoopUtilization();
+        const start = performance.now();
+        await pull(frames);
+        const total = (performance.now() - start) / frames;
+        const held = performance.eventLoopUtilization(before).active / frames;
+        await window.close();
+        console.log(
+          `${width}x${height}, a mask of ${maskChannels} channels: ${total.toFixed(3)} ms a frame, ` +
+            `the event loop is held for ${held.toFixed(3)} of them`,
+        );
+      }
+    }
+  },
   /**
    * PSNR in the hole of a large pan, with the native pixel path and with the whole done at working
    * size and enlarged.
@@ -215,7 +261,7 @@ const tasks: Record<string, () => Promise<void>> = {
 
 const [task = ''] = positionals;
 const run = tasks[task];
-if (!run) throw new RangeError(`expected memory, loop or detail, got ${task}`);
+if (!run) throw new RangeError(`expected memory, loop, window or detail, got ${task}`);
 if (!['peak', 'ten'].includes(task)) {
   console.log(`${cpus()[0]?.model}, ${cpus().length} cores, node ${process.version}`);
 }

@@ -1,5 +1,5 @@
-// What lib/addon.ts sees: devices, tensors, enqueue, read. Everything here runs on the JavaScript
-// thread, except the body of a stream's task and its `done`.
+// What lib/addon.ts sees: devices, tensors, enqueue, read, and the window's copies. Everything here
+// runs on the JavaScript thread, except the body of a stream's task and its `done`, and Execute.
 #include <napi.h>
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include "ops.h"
 #include "state.h"
 #include "tensor.h"
+#include "window.h"
 
 namespace aa {
 
@@ -253,6 +254,93 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
   std::shared_ptr<Reads> reads_;
 };
 
+// A frame on its way into the window, on a thread of libuv's pool. When the environment ends, Node
+// waits for it; so what it refers to is given back while there is someone to take it.
+class TakeFrame : public Napi::AsyncWorker {
+ public:
+  // (frame, mask, { width, height, channels, maskChannels }, frame's copy, mask's, thumbnail)
+  explicit TakeFrame(const Napi::CallbackInfo& info)
+      : Napi::AsyncWorker(info.Env(), "align-and-attend"),
+        deferred_(Napi::Promise::Deferred::New(info.Env())) {
+    auto size = info[2].As<Napi::Object>();
+    auto number = [&](const char* name) { return size.Get(name).As<Napi::Number>().Int32Value(); };
+    taking_.width = number("width");
+    taking_.height = number("height");
+    taking_.channels = number("channels");
+    taking_.mask_channels = number("maskChannels");
+    auto arrays = Napi::Array::New(info.Env(), places);
+    for (uint32_t i = 0; i < places; ++i) arrays.Set(i, info[i < 2 ? i : i + 1]);
+    arrays_ = Napi::Persistent(arrays);
+    expect_in_place();
+    auto bytes = [&](uint32_t i) {
+      return reinterpret_cast<uint8_t*>(bytes_of(arrays.Get(i).As<Napi::TypedArray>()));
+    };
+    taking_.frame = bytes(0);
+    taking_.mask = bytes(1);
+    taking_.frame_copy = bytes(2);
+    taking_.mask_copy = bytes(3);
+    taking_.thumbnail = reinterpret_cast<float*>(bytes(4));
+  }
+
+  Napi::Value promise() const { return deferred_.Promise(); }
+
+ private:
+  static constexpr uint32_t places = 5;
+
+  // A buffer that was transferred has left an array of no length. Asked again when the copy is
+  // made: what was transferred meanwhile may have been written to by its new owner.
+  void expect_in_place() const {
+    const size_t pixels = taking_.pixels();
+    const size_t wanted[places] = {pixels * taking_.channels, pixels * taking_.mask_channels,
+                                   pixels * taking_.channels, pixels,
+                                   sizeof(float) * thumbnail_columns * thumbnail_rows};
+    for (uint32_t i = 0; i < places; ++i) {
+      const size_t bytes = arrays_.Value().Get(i).As<Napi::TypedArray>().ByteLength();
+      if (bytes != wanted[i]) {
+        throw Error("ERR_ARGUMENT", "inpaint",
+                    "expected a frame and its mask to stay in place until the next is asked for, "
+                    "got " +
+                        std::to_string(bytes) + " of " + std::to_string(wanted[i]) +
+                        " bytes: a buffer was transferred");
+      }
+    }
+  }
+
+  void Execute() override { bounds_ = take_frame(taking_); }
+
+  void OnOK() override {
+    Napi::Env env = Env();
+    try {
+      expect_in_place();
+    } catch (const Error& error) {
+      return deferred_.Reject(js_error(env, error).Value());
+    }
+    if (!bounds_.h) return deferred_.Resolve(env.Undefined());
+    auto bounds = Napi::Object::New(env);
+    bounds.Set("y", bounds_.y);
+    bounds.Set("x", bounds_.x);
+    bounds.Set("h", bounds_.h);
+    bounds.Set("w", bounds_.w);
+    deferred_.Resolve(bounds);
+  }
+
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+  Napi::Promise::Deferred deferred_;
+  Napi::Reference<Napi::Array> arrays_;
+  Taking taking_{};
+  Bounds bounds_{};
+};
+
+// -> promise of { y, x, h, w }, the mask's bounds, or of undefined; see TakeFrame.
+Napi::Value take(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), "inpaint", [&]() -> Napi::Value {
+    auto owned = std::make_unique<TakeFrame>(info);
+    owned->Queue();
+    return owned.release()->promise();  // it deletes itself
+  });
+}
+
 Napi::Value devices(const Napi::CallbackInfo& info) {
   auto list = Napi::Array::New(info.Env());
   for (const DeviceInfo& device : list_devices()) {
@@ -271,6 +359,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(state);
   state->tensor = Napi::Persistent(Tensor::define(env));
   exports.Set("NativeDevice", NativeDevice::define(env));
+  exports.Set("takeFrame", Napi::Function::New(env, take, "takeFrame"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));
   exports.Set("version", AA_VERSION);
   return exports;

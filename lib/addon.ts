@@ -31,6 +31,14 @@ export interface NativeDevice {
   dispose(): void;
 }
 
+/** @internal Bounds of the non-zero pixels of a mask. */
+export interface Bounds {
+  readonly y: number;
+  readonly x: number;
+  readonly h: number;
+  readonly w: number;
+}
+
 /** What {@link devices} says of a device: whether it can be used, and why or why not. */
 export interface DeviceInfo {
   readonly name: string;
@@ -45,6 +53,20 @@ export interface Addon {
     name: string,
     options: { threads: number; memoryLimit: number; precision: 'f16' | 'f32'; poison: boolean },
   ) => NativeDevice;
+  /**
+   * Copies a frame, brings its mask to one channel and shrinks it to a thumbnail, on a thread of
+   * its own. Nothing may be written to the arrays until it is done. They are not of shared memory.
+   *
+   * @returns the mask's bounds, undefined when all of it is zero
+   */
+  takeFrame(
+    frame: Uint8Array | Uint8ClampedArray,
+    mask: Uint8Array | Uint8ClampedArray,
+    size: { width: number; height: number; channels: number; maskChannels: number },
+    frameCopy: Uint8Array,
+    maskCopy: Uint8Array,
+    thumbnail: Float32Array,
+  ): Promise<Bounds | undefined>;
   devices(): DeviceInfo[];
   readonly version: string;
 }

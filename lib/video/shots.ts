@@ -1,9 +1,3 @@
-import type { Image } from './image.js';
-
-const columns = 32;
-const rows = 18;
-/** Samples along each side of a cell. */
-const samples = 4;
 /**
  * Below this correlation two frames show different scenes. With it, 3 of 9,105 neighbours in 109
  * clips were taken for a cut, and 97 % of pairs of frames from different clips.
@@ -15,24 +9,14 @@ const correlationLimit = 0.4;
  */
 const differenceLimit = 10;
 
-/** A frame as a small grey picture, 32 x 18, row major. */
+/**
+ * A frame as a small grey picture, 32 x 18, row major, each cell the average of 4 x 4 samples. Made
+ * by the addon: see binding/window.cpp.
+ */
 export type Thumbnail = Float32Array;
 
-/** Shrinks a frame to a {@link Thumbnail} by averaging 4 x 4 samples a cell. */
-export function thumbnail({ data, width, height, channels }: Image): Thumbnail {
-  const small = new Float32Array(columns * rows);
-  for (let i = 0; i < rows * samples; ++i) {
-    const y = Math.floor(((i + 0.5) * height) / (rows * samples));
-    for (let j = 0; j < columns * samples; ++j) {
-      const at = (y * width + Math.floor(((j + 0.5) * width) / (columns * samples))) * channels;
-      const cell = Math.floor(i / samples) * columns + Math.floor(j / samples);
-      const grey =
-        0.299 * (data[at] ?? 0) + 0.587 * (data[at + 1] ?? 0) + 0.114 * (data[at + 2] ?? 0);
-      small[cell] = (small[cell] ?? 0) + grey / samples ** 2;
-    }
-  }
-  return small;
-}
+/** An empty {@link Thumbnail}. */
+export const newThumbnail = (): Thumbnail => new Float32Array(32 * 18);
 
 /**
  * Whether a new shot starts between two frames that follow each other: their thumbnails neither

@@ -1,10 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
+import { addon, type Bounds, fromNative } from '../addon.js';
 import { InpaintError } from '../errors.js';
 import { type FramePair, type Image, toImage } from './image.js';
-import { isCut, type Thumbnail, thumbnail } from './shots.js';
-
-/** Milliseconds of pulling after which other work gets its turn. */
-const longestTurn = 8;
+import { isCut, newThumbnail, type Thumbnail } from './shots.js';
 
 /** A frame waiting for its turn, or kept as a reference. The data is the window's own copy. */
 export interface HeldFrame {
@@ -15,54 +12,71 @@ export interface HeldFrame {
   /** First frame of the shot it belongs to. */
   readonly shot: number;
   /** Bounds of the mask's non-zero pixels, undefined when there are none. */
-  readonly bounds:
-    | { readonly y: number; readonly x: number; readonly h: number; readonly w: number }
-    | undefined;
+  readonly bounds: Bounds | undefined;
 }
 
-/** Bounds of the non-zero pixels of a one-channel image. */
-export function maskBounds({ data, width, height }: Image): HeldFrame['bounds'] {
-  // Whole words first: most of a mask is zero.
-  const zeros = Buffer.alloc(width);
-  const row = (y: number) => Buffer.from(data.buffer, data.byteOffset + y * width, width);
-  let [top, bottom, left, right] = [-1, -1, width, -1];
-  for (let y = 0; y < height; ++y) {
-    const line = row(y);
-    if (line.equals(zeros)) continue;
-    if (top < 0) top = y;
-    bottom = y;
-    for (let x = 0; x < left; ++x) if (line[x] !== 0) left = x;
-    for (let x = width - 1; x > right; --x) if (line[x] !== 0) right = x;
-  }
-  return top < 0 ? undefined : { y: top, x: left, h: bottom - top + 1, w: right - left + 1 };
+/** Memory of the window's own for a frame: its bytes, and its mask in one channel. */
+interface Memory {
+  readonly frame: Uint8Array;
+  readonly mask: Uint8Array;
 }
 
 /**
- * A mask in one channel: any non-zero colour is hole; the alpha of four channels does not count.
+ * The bytes of an image where the addon can read them while other code runs: it cannot look into
+ * shared memory, and what is resizable may be taken away under it.
  */
-function oneChannel(mask: Image, into: Uint8Array): Uint8Array {
-  const { data, channels } = mask;
-  if (channels === 1) {
-    into.set(data);
-    return into;
+function readable({ data }: Image): Image['data'] {
+  const buffer = data.buffer as ArrayBufferLike & { readonly resizable?: boolean };
+  const fixed = buffer instanceof ArrayBuffer && !buffer.resizable;
+  return fixed ? data : new Uint8Array(data);
+}
+
+/**
+ * Copies a frame and its mask, that in one channel: any non-zero colour is hole; the alpha of four
+ * channels does not count. Neither may change until it is done. They have been judged by the
+ * caller.
+ *
+ * @returns what is seen on the way: the frame's thumbnail and the bounds of its hole
+ */
+export async function take(
+  frame: Image,
+  mask: Image,
+  into: Memory,
+): Promise<{ readonly small: Thumbnail; readonly bounds: Bounds | undefined }> {
+  const { width, height, channels } = frame;
+  const size = { width, height, channels, maskChannels: mask.channels };
+  const small = newThumbnail();
+  try {
+    const bounds = await addon().takeFrame(
+      readable(frame),
+      readable(mask),
+      size,
+      into.frame,
+      into.mask,
+      small,
+    );
+    return { small, bounds };
+  } catch (error) {
+    throw fromNative('inpaint', error);
   }
-  for (let i = 0, at = 0; i < into.length; ++i, at += channels) {
-    into[i] = (data[at] as number) | (data[at + 1] as number) | (data[at + 2] as number);
-  }
-  return into;
 }
 
 /**
  * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are
- * copied as they come, so a source may reuse its buffers; the copies' memory is reused too.
+ * copied as they come, on a thread of their own, so a source may reuse its buffers when the next
+ * frame is asked for; the copies' memory is reused too.
  */
 export class FrameWindow {
   readonly #source: AsyncIterator<FramePair> | Iterator<FramePair>;
   readonly #held = new Map<number, HeldFrame>();
-  readonly #spare: { frame: Uint8Array; mask: Uint8Array }[] = [];
+  /** Memory that nothing reads or writes. */
+  readonly #spare: Memory[] = [];
   #pulled = 0;
   #ended = false;
-  #last: { image: Image; thumbnail: Thumbnail; shot: number } | undefined;
+  #closed = false;
+  /** A frame that is being copied. */
+  #taking: Promise<unknown> | undefined;
+  #last: { image: Image; small: Thumbnail; shot: number } | undefined;
 
   constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
     const given = source as
@@ -85,25 +99,23 @@ export class FrameWindow {
     return this.#pulled;
   }
 
-  /** Pulls until `count` frames have come, or the source has ended. */
+  /**
+   * Pulls until `count` frames have come, or the source has ended. One call at a time. A source
+   * that never waits does not keep timers waiting: each frame is waited for.
+   */
   async pull(count: number): Promise<void> {
-    let since = performance.now();
     while (!this.#ended && this.#pulled < count) {
-      // A source that never waits would keep timers waiting.
-      if (performance.now() - since > longestTurn) {
-        await setImmediate();
-        since = performance.now();
-      }
       const next = await this.#source.next();
+      if (this.#closed) return;
       if (next.done) {
         this.#ended = true;
         return;
       }
-      this.#add(next.value);
+      await this.#add(next.value);
     }
   }
 
-  #add(pair: FramePair): void {
+  async #add(pair: FramePair): Promise<void> {
     const index = this.#pulled;
     const at = `frame ${index}`;
     if (typeof pair !== 'object' || pair === null) {
@@ -141,14 +153,15 @@ export class FrameWindow {
       frame: new Uint8Array(width * height * channels),
       mask: new Uint8Array(width * height),
     };
-    memory.frame.set(frame.data);
-    oneChannel(mask, memory.mask);
+    const taking = take(frame, mask, memory);
+    this.#taking = taking;
+    const { small, bounds } = await taking;
+    if (this.#closed) return;
     const image: Image = { data: memory.frame, width, height, channels };
-    const small = thumbnail(image);
-    const shot = !this.#last || isCut(this.#last.thumbnail, small) ? index : this.#last.shot;
-    this.#last = { image, thumbnail: small, shot };
+    const shot = !this.#last || isCut(this.#last.small, small) ? index : this.#last.shot;
+    this.#last = { image, small, shot };
     const hole: Image = { data: memory.mask, width, height, channels: 1 };
-    this.#held.set(index, { index, frame: image, mask: hole, shot, bounds: maskBounds(hole) });
+    this.#held.set(index, { index, frame: image, mask: hole, shot, bounds });
     this.#pulled = index + 1;
   }
 
@@ -183,10 +196,15 @@ export class FrameWindow {
     }
   }
 
-  /** Tells the source that no more frames are wanted. */
+  /**
+   * Tells the source that no more frames are wanted, when what it gave last is no longer read. A
+   * pull in progress ends without another frame.
+   */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#held.clear();
     this.#spare.length = 0;
+    await this.#taking?.catch(() => {});
     if (!this.#ended) await this.#source.return?.();
     this.#ended = true;
   }

@@ -14,7 +14,7 @@ export interface Ended {
 
 /**
  * Runs a module in a process of its own, against the built package: `Device`, `Inpainter`, `ops`,
- * `frames(count, width, height)`, the device's `kind`, `narrow` (small weights) and, where that is
+ * `FrameWindow`, `frames(count, width, height)`, the device's `kind`, `narrow` (small weights) and, where that is
  * `cuda`, the probe of the emulator are in scope.
  */
 export function runChild(
@@ -26,6 +26,7 @@ export function runChild(
     import { Device } from ${at('device.js')};
     import { Inpainter } from ${at('index.js')};
     import * as ops from ${at('ops/index.js')};
+    import { FrameWindow } from ${at('video/window.js')};
     import { createRequire } from 'node:module';
     import { Worker } from 'node:worker_threads';
     const kind = ${JSON.stringify(kind)};

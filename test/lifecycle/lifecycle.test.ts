@@ -29,6 +29,44 @@ describe.skipIf(skipped)(`the life of a process with the device ${kind}${skipped
     expect(ended).toMatchObject({ ...fine, output: '' });
   });
 
+  it('ends by process.exit, and of itself, while frames are copied into the window', async () => {
+    const body = (end: string) => `
+      const [pair] = frames(1, 2048, 2048);
+      const window = new FrameWindow((function* () { for (let i = 0; i < 40; ++i) yield pair; })());
+      const pulling = window.pull(40);
+      for (let i = 0; i < 20; ++i) await Promise.resolve();
+      ${end}`;
+    const exit = await runChild(body('process.exit(0);'));
+    expect(exit).toMatchObject({ ...fine, output: '' });
+    const left = await runChild(body('pulling.then(() => console.log(window.pulled));'));
+    expect(left).toMatchObject({ ...fine, output: '40\n' });
+  });
+
+  it('survives worker threads that end while frames are copied into their windows', async () => {
+    const ended = await runChild(`
+      const source = \`
+        import { parentPort, workerData } from 'node:worker_threads';
+        const { FrameWindow } = await import(workerData);
+        const [pair] = (\${frames})(1, 2048, 2048);
+        const window = new FrameWindow((function* () { for (;;) yield pair; })());
+        const first = window.pull(1);
+        for (let i = 0; i < 20; ++i) await Promise.resolve();
+        parentPort.postMessage('copying');
+        await first;
+        for (;;) { await window.pull(window.pulled + 1); window.drop(() => false); }\`;
+      const url = ${JSON.stringify(new URL('../../dist/video/window.js', import.meta.url).href)};
+      for (let i = 0; i < 8; ++i) {
+        const worker = new Worker(source, { eval: true, workerData: url });
+        await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+        await new Promise((resolve) => setTimeout(resolve, i));
+        await worker.terminate();
+      }
+      const window = new FrameWindow(frames(2, 64, 48));
+      await window.pull(3);
+      console.log(window.pulled);`);
+    expect(ended).toMatchObject({ ...fine, output: '2\n' });
+  });
+
   it('stays for a read that is awaited, and goes when it has settled', async () => {
     const ended = await runChild(`
       const device = Device.create(kind);

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { InpaintError } from '../../lib/errors.js';
 import { workingBounds, workingSizes } from '../../lib/video/completion.js';
-import { FrameWindow, maskBounds } from '../../lib/video/window.js';
+import type { FramePair, Image } from '../../lib/video/image.js';
+import { FrameWindow, take } from '../../lib/video/window.js';
+import { Random } from '../random.js';
 import { clip } from './scenes.js';
 
 const mask = (width: number, height: number, ...set: [number, number][]) => {
@@ -10,12 +12,119 @@ const mask = (width: number, height: number, ...set: [number, number][]) => {
   return { data, width, height, channels: 1 as const };
 };
 
-describe('maskBounds', () => {
-  it('bounds the non-zero pixels', () => {
-    expect(maskBounds(mask(7, 5))).toBeUndefined();
-    expect(maskBounds(mask(7, 5, [2, 1]))).toEqual({ y: 1, x: 2, h: 1, w: 1 });
-    expect(maskBounds(mask(7, 5, [6, 4], [0, 2]))).toEqual({ y: 2, x: 0, h: 3, w: 7 });
-    expect(maskBounds(mask(1, 1, [0, 0]))).toEqual({ y: 0, x: 0, h: 1, w: 1 });
+/** What `take` gives, in plain loops. */
+function slowTake(frame: Image, mask: Image) {
+  const { width, height, channels } = frame;
+  const hole = new Uint8Array(width * height);
+  let [top, bottom, left, right] = [height, -1, width, -1];
+  for (let y = 0; y < height; ++y) {
+    for (let x = 0; x < width; ++x) {
+      const at = y * width + x;
+      for (let c = 0; c < Math.min(3, mask.channels); ++c)
+        hole[at]! |= mask.data[at * mask.channels + c]!;
+      if (hole[at] === 0) continue;
+      [top, bottom] = [Math.min(top, y), y];
+      [left, right] = [Math.min(left, x), Math.max(right, x)];
+    }
+  }
+  const small = new Float32Array(32 * 18);
+  for (let i = 0; i < 72; ++i) {
+    for (let j = 0; j < 128; ++j) {
+      const [y, x] = [((i + 0.5) * height) / 72, ((j + 0.5) * width) / 128].map(Math.floor);
+      const at = (y! * width + x!) * channels;
+      const [red, green, blue] = frame.data.subarray(at, at + 3);
+      const cell = (i >> 2) * 32 + (j >> 2);
+      // Each sum is rounded to float32.
+      small[cell]! += (0.299 * red! + 0.587 * green! + 0.114 * blue!) / 16;
+    }
+  }
+  const bounds = { y: top, x: left, h: bottom - top + 1, w: right - left + 1 };
+  return {
+    frame: new Uint8Array(frame.data),
+    hole,
+    small,
+    bounds: bottom < 0 ? undefined : bounds,
+  };
+}
+
+async function expectTaken(frame: Image, mask: Image): Promise<void> {
+  const { width, height, channels } = frame;
+  const memory = {
+    frame: new Uint8Array(width * height * channels).fill(77),
+    mask: new Uint8Array(width * height).fill(77),
+  };
+  const expected = slowTake(frame, mask);
+  const { small, bounds } = await take(frame, mask, memory);
+  const name = `${width} x ${height} x ${channels}, mask of ${mask.channels}`;
+  expect(bounds, name).toEqual(expected.bounds);
+  expect(Buffer.compare(memory.frame, expected.frame), `${name}: the frame`).toBe(0);
+  expect(Buffer.compare(memory.mask, expected.hole), `${name}: the mask`).toBe(0);
+  const bits = (values: Float32Array) => Buffer.from(values.buffer);
+  expect(Buffer.compare(bits(small), bits(expected.small)), `${name}: thumbnail`).toBe(0);
+}
+
+describe('take', () => {
+  const random = new Random(5);
+  const picture = (width: number, height: number, channels: 1 | 3 | 4, data?: Uint8Array) => ({
+    data: data ?? random.bytes(width * height * channels),
+    width,
+    height,
+    channels,
+  });
+  const sizes = [1, 3, 4].flatMap((maskChannels) =>
+    [
+      [1, 1],
+      [1, 300],
+      [7, 5],
+      [8, 3],
+      [9, 9],
+      [63, 18],
+      [256, 2],
+      [257, 73],
+      [519, 33],
+      [32768, 1],
+      [1, 32768],
+    ].map(([width, height]) => [width, height, maskChannels] as [number, number, 1 | 3 | 4]),
+  );
+
+  it.each(sizes)('copies and bounds as plain loops do: %d x %d, mask of %d', async (w, h, c) => {
+    const bytes = w * h * c;
+    const channels = c === 1 ? 4 : 3;
+    const blank = () => new Uint8Array(bytes);
+    const alpha = blank().map((_, i) => (c === 4 && i % 4 === 3 ? 255 : 0));
+    for (const data of [blank(), alpha, blank().fill(255), random.bytes(bytes)])
+      await expectTaken(picture(w, h, channels), picture(w, h, c, data));
+    for (let i = 0; i < 20; ++i) {
+      const data = alpha.slice();
+      for (let k = 0; k <= i % 3; ++k) data[Math.floor(random.next() * bytes)] = 1 << (i % 8);
+      await expectTaken(picture(w, h, channels), picture(w, h, c, data));
+    }
+    for (const corner of [0, w - 1, (h - 1) * w, h * w - 1]) {
+      const data = alpha.slice();
+      data[corner * c + Math.min(2, c - 1)] = 1;
+      await expectTaken(picture(w, h, channels), picture(w, h, c, data));
+    }
+  });
+
+  it('takes a frame of 3840 x 2160', async () => {
+    const data = new Uint8Array(3840 * 2160 * 4);
+    data.fill(3, (1000 * 3840 + 77) * 4, (1500 * 3840 + 99) * 4);
+    await expectTaken(picture(3840, 2160, 3), picture(3840, 2160, 4, data));
+  });
+
+  it('takes parts of buffers, shared memory, and buffers that may shrink', async () => {
+    const [w, h] = [33, 21];
+    const bytes = w * h * 3;
+    const part = random.bytes(bytes + 9).subarray(5, 5 + bytes);
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes));
+    const options = { maxByteLength: 2 * bytes };
+    const Resizable = ArrayBuffer as new (length: number, to: typeof options) => ArrayBuffer;
+    const resizable = new Uint8Array(new Resizable(bytes, options));
+    for (const data of [part, shared, resizable, Buffer.from(part), new Uint8ClampedArray(part)]) {
+      data.set(part);
+      const image = picture(w, h, 3, data as Uint8Array);
+      await expectTaken(image, image);
+    }
   });
 });
 
@@ -108,6 +217,71 @@ describe('FrameWindow', () => {
     const window = new FrameWindow(masks.map((mask) => ({ frame, mask })));
     await window.pull(3);
     for (let i = 0; i < 3; ++i) expect(window.get(i)?.bounds).toEqual({ y: 0, x: 1, h: 1, w: 1 });
+  });
+
+  const large = (): FramePair & { frame: Image } => {
+    const size = { width: 1024, height: 1024 };
+    return {
+      frame: { data: new Uint8Array(2 ** 20 * 3), ...size, channels: 3 },
+      mask: { data: new Uint8Array(2 ** 20), ...size, channels: 1 },
+    };
+  };
+  const giveAway = ({ frame }: { frame: Image }) => {
+    const buffer = frame.data.buffer as ArrayBuffer;
+    return structuredClone(buffer, { transfer: [buffer] });
+  };
+  /** A copy under way is over in a later turn of the event loop. */
+  const underWay = async () => {
+    for (let i = 0; i < 20; ++i) await Promise.resolve();
+  };
+
+  it('lets timers have their turn while a source never waits', async () => {
+    const pair = clip({ width: 8, height: 6, frames: 1 })[0]!;
+    const window = new FrameWindow(Array<FramePair>(5000).fill(pair));
+    let fired = 0;
+    const timer = setInterval(() => ++fired, 1);
+    await window.pull(5000);
+    clearInterval(timer);
+    expect(fired).toBeGreaterThan(1);
+  });
+
+  it('closes the source when a copy under way is over, and keeps nothing of it', async () => {
+    const pair = large();
+    let returned = 0;
+    const window = new FrameWindow({
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false as const, value: pair }),
+        return: async () => {
+          giveAway(pair); // a pull that still copies it would reject
+          ++returned;
+          return { done: true as const, value: undefined };
+        },
+      }),
+    });
+    const pulling = window.pull(9);
+    await underWay();
+    const closing = window.close();
+    await underWay();
+    expect(returned).toBe(0);
+    await Promise.all([pulling, closing]);
+    expect([returned, window.pulled, window.get(0)]).toEqual([1, 0, undefined]);
+  });
+
+  it('tells a buffer that was transferred while it was copied', async () => {
+    const pair = large();
+    const window = new FrameWindow([pair]);
+    const pulling = window.pull(1);
+    await underWay();
+    const elsewhere = giveAway(pair);
+    await expect(pulling).rejects.toMatchObject({
+      name: 'InpaintError',
+      code: 'ERR_ARGUMENT',
+      message: expect.stringMatching(
+        /^inpaint: expected a frame.* to stay in place.*, got 0 of 3145728 bytes: a buffer was tr/,
+      ),
+    });
+    expect(elsewhere.byteLength).toBe(3145728);
+    await window.close();
   });
 
   it.each([
