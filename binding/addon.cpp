@@ -80,8 +80,10 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
         env, "NativeDevice",
         {InstanceMethod<&NativeDevice::upload>("upload"),
          InstanceMethod<&NativeDevice::enqueue>("enqueue"),
-         InstanceMethod<&NativeDevice::read>("read"), InstanceMethod<&NativeDevice::info>("info"),
-         InstanceMethod<&NativeDevice::trim>("trim"),
+         InstanceMethod<&NativeDevice::record>("record"),
+         InstanceMethod<&NativeDevice::finish>("finish"),
+         InstanceMethod<&NativeDevice::play>("play"), InstanceMethod<&NativeDevice::read>("read"),
+         InstanceMethod<&NativeDevice::info>("info"), InstanceMethod<&NativeDevice::trim>("trim"),
          InstanceMethod<&NativeDevice::packed_size>("packedSize"),
          InstanceMethod<&NativeDevice::fail_after>("failAfter"),
          InstanceMethod<&NativeDevice::dispose>("dispose")});
@@ -98,6 +100,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
            options.Get("precision").As<Napi::String>().Utf8Value() == "f16" ? Type::f16
                                                                             : Type::f32});
       device_->poisoning = options.Get("poison").ToBoolean();
+      device_->idle = options.Get("idle").ToBoolean();
       reads_ = std::make_shared<Reads>();
       reads_->settle =
           Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
@@ -177,6 +180,65 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       }
       aa::enqueue(op, device, info[1].As<Napi::Array>(), outputs, info[3].As<Napi::Object>());
       return outputs;
+    });
+  }
+
+  // Starts to write down what is queued; see Note [programs].
+  Napi::Value record(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), "record", [&] {
+      usable("record")->recorder = std::make_shared<Recorder>();
+      return info.Env().Undefined();
+    });
+  }
+
+  // (inputs, constants, outputs) -> program; without arguments what was written down is dropped.
+  Napi::Value finish(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), "record", [&]() -> Napi::Value {
+      if (!device_) return info.Env().Undefined();
+      const auto recorder = std::move(device_->recorder);
+      if (info.Length() == 0) return info.Env().Undefined();
+      auto infos = [](Napi::Value value) {
+        std::vector<TensorInfo> list;
+        auto from = value.As<Napi::Array>();
+        for (uint32_t i = 0; i < from.Length(); ++i)
+          list.push_back(Tensor::Unwrap(from.Get(i).As<Napi::Object>())->info());
+        return list;
+      };
+      using Held = std::shared_ptr<const Program>;
+      return Napi::External<Held>::New(
+          info.Env(), new Held(recorder->finish(infos(info[0]), infos(info[1]), infos(info[2]))),
+          [](Napi::Env, Held* held) { delete held; });
+    });
+  }
+
+  // (program, inputs) -> outputs
+  Napi::Value play(const Napi::CallbackInfo& info) {
+    return guarded(info.Env(), "program", [&]() -> Napi::Value {
+      auto device = usable("program");
+      auto program = *info[0].As<Napi::External<std::shared_ptr<const Program>>>().Data();
+      auto given = info[1].As<Napi::Array>();
+      std::vector<void*> inputs, outputs;
+      for (const TensorInfo& expected : program->inputs()) {
+        const Tensor* tensor =
+            Tensor::Unwrap(given.Get(uint32_t(inputs.size())).As<Napi::Object>());
+        if (!tensor->data() || !tensor->like(expected))
+          throw Error("ERR_SHAPE", "program", "expected tensors like those of its recording");
+        inputs.push_back(tensor->data());
+      }
+      auto made = Napi::Array::New(info.Env(), program->outputs().size());
+      try {
+        for (const TensorInfo& wanted : program->outputs()) {
+          auto object = Tensor::create(info.Env(), device, wanted.shape, wanted.type);
+          made.Set(uint32_t(outputs.size()), object);
+          outputs.push_back(Tensor::Unwrap(object)->data());
+        }
+        Program::play(program, *device, inputs, outputs);
+      } catch (...) {  // what was made goes back now, not when it is collected
+        for (uint32_t i = 0; i < outputs.size(); ++i)
+          Tensor::Unwrap(made.Get(i).As<Napi::Object>())->release();
+        throw;
+      }
+      return made;
     });
   }
 

@@ -13,6 +13,8 @@ namespace aa {
 enum class Type { f32, f16, u8 };
 inline size_t size_of(Type type) { return type == Type::f32 ? 4 : type == Type::f16 ? 2 : 1; }
 
+class Recorder;
+
 // One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript
 // thread; the stream's thread runs the work.
 class Device {
@@ -34,8 +36,24 @@ class Device {
   void release(void* data) {
     if (!stopped_) pool_.release(data, stream_->pushed());
   }
+  // Memory for the intermediates of programs, the same for all of them: see Note [programs] in
+  // program.h. Throws Error ERR_OUT_OF_MEMORY.
+  void* arena(size_t bytes) {
+    if (arena_ && bytes <= arena_bytes_) return arena_;
+    drop_arena();
+    arena_ = allocate(bytes);
+    arena_bytes_ = bytes;
+    return arena_;
+  }
+  // A program's work, on the stream's thread: before it, after each of its operations, after it.
+  virtual void program_begins() {}
+  virtual void step_ends(const char*) {}
+  virtual void program_ends() {}
   // Gives memory back that nothing uses any more.
-  virtual void trim() { pool_.trim(stream_->completed()); }
+  virtual void trim() {
+    drop_arena();
+    pool_.trim(stream_->completed());
+  }
   Stream& stream() { return *stream_; }
   Budget& budget() { return budget_; }
   size_t used() const { return pool_.used(); }
@@ -49,7 +67,9 @@ class Device {
   }
   bool stopped() const { return stopped_; }
 
-  bool poisoning = false;  // fills an operation's outputs with NaN before it runs
+  bool poisoning = false;              // fills an operation's outputs with NaN before it runs
+  bool idle = false;                   // operations do nothing: to time the host alone
+  std::shared_ptr<Recorder> recorder;  // while a program is recorded
 
  protected:
   Device(MemorySource& source, size_t limit, Stream::Follower* follower = nullptr)
@@ -62,6 +82,14 @@ class Device {
   Pool pool_;
   std::unique_ptr<Stream> stream_;
   bool stopped_ = false;
+
+ private:
+  void drop_arena() {
+    if (arena_) release(arena_);
+    arena_ = nullptr;
+  }
+  void* arena_ = nullptr;
+  size_t arena_bytes_ = 0;
 };
 
 // A kind of device this build knows of. What is not usable says why.

@@ -28,6 +28,7 @@ Region Call::region(size_t i) const {
 }
 
 void Call::push_task(std::function<void()> run) {
+  if (device->idle) run = [] {};
   if (device->poisoning) {
     std::vector<std::pair<void*, size_t>> outputs;
     for (Tensor* tensor : out) outputs.emplace_back(tensor->data(), tensor->bytes());
@@ -322,6 +323,20 @@ const std::unordered_map<std::string, Row> table = {
     {"unshuffle", unshuffle},
 };
 
+// Writes down what the call has queued.
+void record(Call& call, Row row) {
+  std::vector<TensorInfo> tensors;
+  for (const auto* list : {&call.in, &call.out})
+    for (const Tensor* tensor : *list) tensors.push_back(tensor ? tensor->info() : TensorInfo{});
+  Recorded at, shifted;
+  call.recorded = &at;
+  row(call, call.device->operations());
+  call.recorded = &shifted;
+  call.shifts = true;
+  row(call, call.device->operations());
+  call.device->recorder->add(call.op, at, shifted, std::move(tensors), call.in.size());
+}
+
 }  // namespace
 
 Conv2dPack packing(Napi::Object params) {
@@ -349,6 +364,7 @@ void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array 
   tensors(inputs, call.in);
   tensors(outputs, call.out);
   row->second(call, device->operations());
+  if (device->recorder) record(call, row->second);
 }
 
 }  // namespace aa

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "device.h"
+#include "program.h"
 #include "tensor.h"
 
 namespace aa {
@@ -21,6 +22,8 @@ class Call {
   std::shared_ptr<Device> device;
   std::vector<Tensor*> in;  // null where an optional input is absent
   std::vector<Tensor*> out;
+  Recorded* recorded = nullptr;
+  bool shifts = false;  // pointers are those that Recorder::add finds again
 
   int integer(const std::string& name) const { return value(name).As<Napi::Number>().Int32Value(); }
   float number(const std::string& name) const {
@@ -31,7 +34,7 @@ class Call {
 
   template <class T = float>
   const T* input(size_t i) const {
-    return i < in.size() && in[i] ? static_cast<const T*>(in[i]->data()) : nullptr;
+    return i < in.size() && in[i] ? static_cast<const T*>(shifted(in[i]->data(), i)) : nullptr;
   }
   // From its element `at` on.
   const float* input_from(size_t i, size_t at) const {
@@ -41,7 +44,7 @@ class Call {
 
   template <class T = float>
   T* output(size_t i) const {
-    return static_cast<T*>(out[i]->data());
+    return static_cast<T*>(shifted(out[i]->data(), in.size() + i));
   }
   // Input i at nameY, nameX; empty where absent.
   Window window(size_t i, const std::string& name) const;
@@ -49,14 +52,23 @@ class Call {
   Region region(size_t i) const;
   Extent extent(const std::string& name) const { return {number(name + "H"), number(name + "W")}; }
 
-  // Queues function(parameters) on the device's stream.
+  // Queues function(parameters) on the device's stream; while `recorded` is set, puts it there
+  // instead.
   template <class Parameters>
   void push(void (*function)(Context&, const Parameters&), const Parameters& parameters) {
+    if (recorded) {
+      *recorded = Recorded::of(function, parameters);
+      return;
+    }
     push_task(
         [function, parameters, device = device.get()] { function(device->context(), parameters); });
   }
 
  private:
+  void* shifted(void* data, size_t tensor) const {
+    if (!shifts) return data;
+    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(data) + Recorder::shift(tensor));
+  }
   Napi::Value value(const std::string& name) const;
   void push_task(std::function<void()> run);
   Napi::Object params_;

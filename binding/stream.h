@@ -43,6 +43,8 @@ class Stream {
   void push(Task task);
   // Finishes the task in hand, drops the rest (their `done` is not called) and ends the thread.
   void stop();
+  // Whether stop() was called: a long task ends early.
+  bool stopping() const { return stopping_; }
   size_t pushed() const { return pushed_; }
   // Tasks whose work is over, a GPU's too.
   size_t completed() const { return completed_; }
@@ -59,7 +61,7 @@ class Stream {
   std::condition_variable wake_;
   std::deque<Task> tasks_;
   std::optional<Error> error_;  // once set it stays
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
   size_t pushed_ = 0;
   std::atomic<size_t> completed_{0};
   std::thread thread_;

@@ -1,5 +1,7 @@
 #include "tensor.h"
 
+#include <atomic>
+
 #include "state.h"
 
 namespace aa {
@@ -14,6 +16,8 @@ Napi::Object Tensor::create(Napi::Env env, std::shared_ptr<Device> device,
   Tensor* tensor = Unwrap(object);
   tensor->shape_ = shape;
   tensor->type_ = type == Type::f32 && shape.size() == 4 ? device->maps() : type;
+  static std::atomic<uint64_t> made{0};
+  tensor->serial_ = ++made;
   tensor->data_ = device->allocate(tensor->bytes());
   tensor->device_ = std::move(device);
   // So that the collector hurries when tensors are dropped instead of disposed.

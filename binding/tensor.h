@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "device.h"
+#include "program.h"
 
 namespace aa {
 
@@ -24,6 +25,10 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Type type() const { return type_; }
   int rank() const { return int(shape_.size()); }
   int dim(int i) const { return shape_[i]; }
+  TensorInfo info() const {
+    return {serial_, static_cast<const char*>(data_), bytes(), type_, shape_};
+  }
+  bool like(const TensorInfo& other) const { return type_ == other.type && shape_ == other.shape; }
   void release();
 
  private:
@@ -32,6 +37,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   void* data_ = nullptr;
   std::vector<int> shape_;
   Type type_ = Type::f32;
+  uint64_t serial_ = 0;  // 0: none
 };
 
 }  // namespace aa

@@ -9,6 +9,7 @@
 //
 // So memory of the pool is touched by `computing` alone, and stays in the order of its work. The
 // stream's thread collects and launches, see Note [graphs] in graph.h; the waiter's waits.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "../binding/device.h"
+#include "../binding/program.h"
 #include "check.h"
 #include "graph.h"
 #include "map.cuh"
@@ -33,6 +35,8 @@ constexpr int threads = 256;
 // Launches that fill a batch. Few enough that the GPU has work while the rest of a frame is still
 // collected, many enough that starting a graph is little beside them. Not measured on a GPU.
 constexpr size_t most_nodes = 64;
+// A batch is filled by single operations, of a node or more each, or is a program.
+constexpr size_t most_operations = std::max(most_nodes, Program::most_steps);
 // Bytes of uploads that fill one. Their blocks are in use until the batch is over.
 constexpr size_t most_staged = size_t(16) << 20;
 
@@ -170,10 +174,10 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     collector_.processors = properties_.multiProcessorCount;
     name_ = "sm_" + std::to_string(collector_.capability);
     operations_ = table(name_.c_str());
-    count_ = staging_.take((most_nodes + 1) * sizeof(int));
+    count_ = staging_.take((most_operations + 1) * sizeof(int));
     int* numbers = static_cast<int*>(count_->host);
-    std::iota(numbers, numbers + most_nodes + 1, 0);
-    check(cudaMemcpyAsync(count_->device, numbers, (most_nodes + 1) * sizeof(int),
+    std::iota(numbers, numbers + most_operations + 1, 0);
+    check(cudaMemcpyAsync(count_->device, numbers, (most_operations + 1) * sizeof(int),
                           cudaMemcpyHostToDevice, computing_.get()),
           "a copy to the GPU");
     // Last: from now on there are two threads.
@@ -256,10 +260,15 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   void started(size_t ticket, const char* op, Stream::Done& done) override {
     collector_.end(op);
     ticket_ = ticket;
-    const bool full = collector_.batch.size() >= most_nodes || staged_ >= most_staged;
+    const bool full = collector_.batch.size() >= most_nodes || staged_ >= most_staged ||
+                      std::exchange(program_, false);
     if (done || full) launch(std::move(done));
   }
   void settle() override { waiter_.settle(); }
+  // A program is a batch of its own, so that it finds the graph of its last play.
+  void program_begins() override { launch(nullptr); }
+  void step_ends(const char* op) override { collector_.end(op); }
+  void program_ends() override { program_ = true; }
   void halt() override {
     waiter_.stop();
     for (const StreamOwner* each : {&up_, &computing_, &down_}) cudaStreamSynchronize(each->get());
@@ -319,9 +328,10 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   Collector collector_;
   Graphs graphs_;
   Waiter waiter_;
-  size_t ticket_ = 0;  // of the last task that has run
-  size_t staged_ = 0;  // bytes that the batch uploads
-  Download download_;  // at the end of the batch
+  size_t ticket_ = 0;     // of the last task that has run
+  size_t staged_ = 0;     // bytes that the batch uploads
+  Download download_;     // at the end of the batch
+  bool program_ = false;  // what was collected last is a program
 };
 
 }  // namespace

@@ -7,6 +7,9 @@ export interface NativeTensor {
   dispose(): void;
 }
 
+/** @internal The addon's recording of operations; see Note [programs] in binding/program.h. */
+export type NativeProgram = { readonly __program: never };
+
 /** @internal The addon's device; see binding/addon.cpp. */
 export interface NativeDevice {
   upload(data: ArrayBufferView, shape: readonly number[], type: string): NativeTensor;
@@ -16,6 +19,14 @@ export interface NativeDevice {
     outputs: readonly unknown[],
     params: object,
   ): NativeTensor[];
+  record(): void;
+  finish(): undefined;
+  finish(
+    inputs: readonly NativeTensor[],
+    constants: readonly NativeTensor[],
+    outputs: readonly NativeTensor[],
+  ): NativeProgram;
+  play(program: NativeProgram, inputs: readonly NativeTensor[]): NativeTensor[];
   read<T extends ArrayBufferView>(tensor: NativeTensor, into: T): Promise<T>;
   info(): {
     threads: number;
@@ -51,7 +62,13 @@ export interface DeviceInfo {
 export interface Addon {
   readonly NativeDevice: new (
     name: string,
-    options: { threads: number; memoryLimit: number; precision: 'f16' | 'f32'; poison: boolean },
+    options: {
+      threads: number;
+      memoryLimit: number;
+      precision: 'f16' | 'f32';
+      poison: boolean;
+      idle: boolean;
+    },
   ) => NativeDevice;
   /**
    * Copies a frame, brings its mask to one channel and shrinks it to a thumbnail, on a thread of

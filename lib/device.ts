@@ -21,6 +21,8 @@ export interface DeviceOptions {
   readonly precision?: 'f16' | 'f32';
   /** @internal Fills outputs with NaN before an operation runs. */
   readonly poison?: boolean;
+  /** @internal Operations do nothing: to time the host alone. */
+  readonly idle?: boolean;
 }
 
 /** Bytes of a device: in use, taken from the system, the most ever taken, and the limit. */
@@ -69,7 +71,8 @@ export class Device implements Disposable {
    *   ERR_ARGUMENT, ERR_ADDON.
    */
   static create(name: DeviceName = 'auto', options: DeviceOptions = {}): Device {
-    const { threads = 0, memoryLimit = 2 ** 52, precision = 'f16', poison = false } = options;
+    const { threads = 0, memoryLimit = 2 ** 52, precision = 'f16' } = options;
+    const { poison = false, idle = false } = options;
     expectInteger('Device.create', 'threads', threads, 0, 1024);
     expectInteger('Device.create', 'memoryLimit', memoryLimit, 1, 2 ** 52);
     if (precision !== 'f16' && precision !== 'f32') {
@@ -90,7 +93,7 @@ export class Device implements Disposable {
       );
     }
     return native('Device.create', () => {
-      const settings = { threads, memoryLimit, precision, poison };
+      const settings = { threads, memoryLimit, precision, poison, idle };
       return new Device(info, new (addon().NativeDevice)(info.name, settings));
     });
   }

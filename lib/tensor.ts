@@ -74,6 +74,20 @@ export class Tensor implements Disposable {
   }
 }
 
+type Listener = (inputs: readonly (Tensor | undefined)[], outputs: readonly Tensor[]) => void;
+
+let listener: Listener | undefined;
+
+/** @internal Has every operation that body queues told to `hear`: its inputs and outputs. */
+export function listen<T>(hear: Listener, body: () => T): T {
+  listener = hear;
+  try {
+    return body();
+  } finally {
+    listener = undefined;
+  }
+}
+
 /**
  * @internal Queues an operation. Arguments have been judged by the caller.
  *
@@ -91,8 +105,10 @@ export function enqueue(
   const wanted = outputs.flatMap(({ shape, dtype = 'f32' }) => [shape, dtype]);
   return native(op, () => {
     const made = device.handle.enqueue(op, handles, wanted, params);
-    return outputs.map(
+    const tensors = outputs.map(
       ({ shape, dtype = 'f32' }, i) => new Tensor(device, made[i] as NativeTensor, shape, dtype),
     );
+    listener?.(inputs, tensors);
+    return tensors;
   });
 }

@@ -8,6 +8,7 @@ import { pushPull } from '../ops/push_pull.js';
 import { resize } from '../ops/resize.js';
 import { unshuffle } from '../ops/unshuffle.js';
 import type { Region, Size, Window } from '../ops/window.js';
+import { Programs } from '../program.js';
 import { Safetensors } from '../safetensors.js';
 import { scope } from '../scope.js';
 import { Tensor } from '../tensor.js';
@@ -139,12 +140,15 @@ export class Network implements Owner {
     readonly flow: Flow;
     readonly decoder: Decoder;
   };
+  /** @internal What of it comes again, frame after frame. */
+  readonly programs: Programs;
   readonly #device: Device;
   readonly #weights: Weights;
 
   private constructor(device: Device, file: Safetensors) {
     this.config = readConfig(file);
     this.#device = device;
+    this.programs = new Programs(device);
     this.#weights = new Weights(device, file);
     const { homography, inpainter } = this.config;
     try {
@@ -177,23 +181,31 @@ export class Network implements Owner {
    * @param options plane: height and width have to be multiples of 16
    */
   pack(frame: Tensor, mask: Tensor, options: PackFrameOptions): Packed {
-    return owner(packFrame(frame, mask, options));
+    const { dilate, scaled, plane } = options;
+    const key = `pack ${[...frame.shape, dilate, scaled.h, scaled.w, plane.h, plane.w]}`;
+    return owner(
+      this.programs.run(key, { frame, mask }, (it) => packFrame(it.frame, it.mask, options)),
+    );
   }
 
   /** Computes what relates a frame to the one before it, and to others. */
   see({ colour, hole, seen, input }: Packed): Seen {
     const { homography } = this.parts;
     return owner(
-      scope(() => ({
-        cells: homography.encode(input, seen),
-        ...homography.levels(colour, hole),
+      this.programs.run(`see ${colour.shape}`, { colour, hole, seen, input }, (it) => ({
+        cells: homography.encode(it.input, it.seen),
+        ...homography.levels(it.colour, it.hole),
       })),
     );
   }
 
   /** Computes anew what {@link relate} takes of a frame. */
   levels({ colour, hole }: Packed): Levels & Owner {
-    return owner(this.parts.homography.levels(colour, hole));
+    return owner(
+      this.programs.run(`levels ${colour.shape}`, { colour, hole }, (it) =>
+        this.parts.homography.levels(it.colour, it.hole),
+      ),
+    );
   }
 
   /**
@@ -201,14 +213,14 @@ export class Network implements Owner {
    * owns what is still of use of it, the rest is freed.
    */
   encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
-    const parts = scope(() => {
-      const features = this.parts.encoder.encode([input]);
+    const parts = this.programs.run(`encode ${colour.shape}`, { colour, hole, input }, (it) => {
+      const features = this.parts.encoder.encode([it.input]);
       const quarter = { ...planeOf(features), mode: 'area' } as const;
       return {
         features,
-        featuresSeen: resize(hole, { ...quarter, below: 0.01 }),
-        hidden: resize(hole, { ...quarter, atLeast: 0.01 }),
-        means: resize(colour, quarter),
+        featuresSeen: resize(it.hole, { ...quarter, below: 0.01 }),
+        hidden: resize(it.hole, { ...quarter, atLeast: 0.01 }),
+        means: resize(it.colour, quarter),
       };
     });
     input.dispose();
@@ -218,7 +230,14 @@ export class Network implements Owner {
 
   /** The homography from a frame to the one before it, refined: [1 3 3]. */
   track(frame: Sight, before: Sight): Tensor {
-    return this.parts.homography.track(frame, before);
+    const { levels, near, cells } = frame;
+    const inputs = {
+      frame: { levels, near, cells },
+      before: { levels: before.levels, near: before.near, cells: before.cells },
+    };
+    return this.programs.run(`track ${levels.map((it) => it.shape)}`, inputs, (it) =>
+      this.parts.homography.track(it.frame, it.before),
+    );
   }
 
   /**
@@ -315,6 +334,7 @@ export class Network implements Owner {
 
   /** Frees the weights. */
   dispose(): void {
+    this.programs.dispose();
     this.#weights.dispose();
   }
 

@@ -4,7 +4,7 @@ import { InpaintError } from '../errors.js';
 import { trust } from '../network/align.js';
 import { flowScale } from '../network/flow.js';
 import type { Levels } from '../network/homography.js';
-import type { Encoded, Network, Owner, Packed, Seen } from '../network/network.js';
+import type { Encoded, Network, Owner, Packed, Previous, Seen } from '../network/network.js';
 import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
@@ -74,6 +74,19 @@ export interface Queued {
   readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
   readonly counts?: Promise<Float32Array>;
 }
+
+/** What a target is painted with. */
+interface PaintInputs {
+  readonly target: { readonly frame: Tensor; readonly encoded: Encoded };
+  readonly references: readonly { readonly frame: Tensor; readonly encoded: Encoded }[];
+  readonly theta: Tensor;
+  readonly previous: Previous | undefined;
+  /** The previous output at the frame's own size. */
+  readonly native: Tensor | undefined;
+}
+
+/** Grid that the hole's window is rounded to on a GPU, in pixels of the working size. */
+const windowGrid = 32;
 
 /** Milliseconds of queueing after which other work gets its turn. */
 const longestTurn = 5;
@@ -274,13 +287,13 @@ export class Completion {
   async #paint(held: HeldFrame, hole: Region, turn: Turn): Promise<Queued> {
     const { index } = held;
     const { sizes, maxReferences } = this.plan(held);
-    const { native, scaled, plane, extent, dilate } = sizes;
+    const { native, dilate } = sizes;
     const { referenceStride } = this.#options;
     const start = this.#start as number;
     const end = this.#window.shotEnd(held);
     const chosen = chooseReferences(index, start, end, referenceStride, maxReferences);
-    const bounds = grow(hole, dilate, native);
-    const window = workingBounds(bounds, sizes);
+    const exact = grow(hole, dilate, native);
+    const bounds = this.#roundOut(exact, sizes);
     const [latest, before = latest] = this.#outputs;
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
@@ -296,38 +309,20 @@ export class Completion {
       lenders.push(this.#encode(reference));
     }
     await turn.over();
-    using theta = this.#relate(index, chosen, window);
+    using theta = this.#relate(index, chosen, workingBounds(exact, sizes));
     await turn.over();
-    const options = { target: encoded, references: lenders, theta, previous, window };
-    using completion = this.#network.complete(options);
-    await turn.over();
-    const painted = scope(() => {
-      const finished = this.#network.finish(completion, options);
-      const same = scaled.h === native.h && scaled.w === native.w;
-      const { frame, counts } = same
-        ? composite(finished.y, completion.shown, target.frame, encoded.seenNative)
-        : paintNative({
-            target: { frame: target.frame, seen: encoded.seenNative },
-            references: (references.length ? references : [target]).map(({ frame }, i) => ({
-              frame,
-              seen: (lenders[i] ?? encoded).seenNative,
-            })),
-            theta,
-            distance: completion.distance,
-            offset: completion.offset,
-            scale: this.#network.poolScale,
-            ...trust,
-            bounds,
-            plane,
-            extent,
-            coarse: completion.coarse,
-            decoded: completion.decoded,
-            motion: completion.motion,
-            previous: latest?.native,
-            flowScale: flowScale.pixels,
-          });
-      return { working: finished.frame, frame, counts };
-    });
+    const inputs: PaintInputs = {
+      target: { frame: target.frame, encoded },
+      references: references.map(({ frame }, i) => ({ frame, encoded: lenders[i] as Encoded })),
+      theta,
+      previous,
+      native: latest?.native,
+    };
+    const painted = previous
+      ? this.#network.programs.run(this.#paintKey(inputs, bounds, sizes), inputs, (it) =>
+          this.#fill(it, bounds, sizes),
+        )
+      : scope(() => this.#fill(inputs, bounds, sizes));
     this.#push({ working: painted.working, native: painted.frame, owned: true });
     const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
     const counts = painted.counts.read() as Promise<Float32Array>;
@@ -335,6 +330,59 @@ export class Completion {
     // A rejection is heard when its turn to be awaited comes.
     for (const read of [data, counts]) read.catch(() => {});
     return { data, counts };
+  }
+
+  /**
+   * On a GPU, bounds rounded outwards, so that a hole that moves or grows plays a program that is
+   * there: pixels cost less than to record. On a CPU it is the other way round.
+   */
+  #roundOut({ y, x, h, w }: Region, { native, scaled }: Sizes): Region {
+    if (this.#device.kind === 'cpu') return { y, x, h, w };
+    const step = Math.ceil((windowGrid * native.h) / scaled.h);
+    const [top, left] = [y - (y % step), x - (x % step)];
+    const end = (at: number, most: number) => Math.min(Math.ceil(at / step) * step, most);
+    return { y: top, x: left, h: end(y + h, native.h) - top, w: end(x + w, native.w) - left };
+  }
+
+  /** Names all that {@link #fill} works with beside the tensors' values. */
+  #paintKey({ target, references }: PaintInputs, { y, x, h, w }: Region, sizes: Sizes): string {
+    const { scaled, plane } = sizes;
+    const numbers = [y, x, h, w, scaled.h, scaled.w, plane.h, plane.w, references.length];
+    return `paint ${[...target.frame.shape, ...numbers]}`;
+  }
+
+  /** Completes the target within bounds of its hole, in the frame's own pixels. */
+  #fill(inputs: PaintInputs, bounds: Region, sizes: Sizes) {
+    const { theta, previous, native: latest } = inputs;
+    const { native, scaled, plane, extent } = sizes;
+    const { frame: own, encoded } = inputs.target;
+    const references = inputs.references.map((it) => it.encoded);
+    const window = workingBounds(bounds, sizes);
+    const options = { target: encoded, references, theta, previous, window };
+    const completion = this.#network.complete(options);
+    const finished = this.#network.finish(completion, options);
+    const same = scaled.h === native.h && scaled.w === native.w;
+    const lenders = inputs.references.length ? inputs.references : [inputs.target];
+    const { frame, counts } = same
+      ? composite(finished.y, completion.shown, own, encoded.seenNative)
+      : paintNative({
+          target: { frame: own, seen: encoded.seenNative },
+          references: lenders.map((it) => ({ frame: it.frame, seen: it.encoded.seenNative })),
+          theta,
+          distance: completion.distance,
+          offset: completion.offset,
+          scale: this.#network.poolScale,
+          ...trust,
+          bounds,
+          plane,
+          extent,
+          coarse: completion.coarse,
+          decoded: completion.decoded,
+          motion: completion.motion,
+          previous: latest,
+          flowScale: flowScale.pixels,
+        });
+    return { working: finished.frame, frame, counts };
   }
 
   /**

@@ -1,0 +1,187 @@
+#include "program.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace aa {
+
+namespace {
+
+// Of tensors in the arena: a sector of a GPU's memory and more than a cache line.
+constexpr size_t alignment = 256;
+constexpr size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
+
+// An intermediate: its bytes, and the steps that write it and read it last.
+struct Life {
+  size_t slot, bytes, first, last;
+};
+
+// Gives every life a place so that those which overlap in time do not overlap in space: the largest
+// first, each as low as possible. Returns where the last of them ends.
+size_t plan(std::vector<Life> lives, const std::function<void(size_t slot, size_t place)>& set) {
+  struct Placed {
+    Life life;
+    size_t place;
+  };
+  std::stable_sort(lives.begin(), lives.end(),
+                   [](const Life& a, const Life& b) { return a.bytes > b.bytes; });
+  std::vector<Placed> placed;  // by place
+  size_t end = 0;
+  for (const Life& life : lives) {
+    size_t place = 0;
+    for (const Placed& other : placed) {
+      if (other.life.last < life.first || life.last < other.life.first) continue;
+      if (place + life.bytes <= other.place) break;
+      place = std::max(place, other.place + other.life.bytes);
+    }
+    const auto after = std::upper_bound(placed.begin(), placed.end(), place,
+                                        [](size_t at, const Placed& it) { return at < it.place; });
+    placed.insert(after, {life, place});
+    set(life.slot, place);
+    end = std::max(end, place + life.bytes);
+  }
+  return end;
+}
+
+}  // namespace
+
+void Recorder::add(const char* op, const Recorded& at, const Recorded& shifted,
+                   std::vector<TensorInfo> tensors, size_t first_output) {
+  Step step{op, at, std::move(tensors), first_output, {}};
+  const auto word = [](const Recorded& of, size_t i) {
+    uintptr_t value;
+    std::memcpy(&value, &of.parameters[i], sizeof value);
+    return value;
+  };
+  // A pointer is what differs by a tensor's shift and points into that tensor; bytes between
+  // members may differ by anything.
+  for (size_t i = 0; i + sizeof(uintptr_t) <= at.parameters.size(); i += sizeof(uintptr_t)) {
+    const uintptr_t here = word(at, i), difference = word(shifted, i) - here;
+    const size_t tensor = (difference >> 48) - 1;
+    if (difference == 0 || difference << 16 != 0 || tensor >= step.tensors.size()) continue;
+    const TensorInfo& info = step.tensors[tensor];
+    const uintptr_t offset = here - reinterpret_cast<uintptr_t>(info.data);
+    if (offset < info.bytes) step.pointers.push_back({i, tensor, offset});
+  }
+  steps_.push_back(std::move(step));
+}
+
+std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
+                                                std::vector<TensorInfo> constants,
+                                                std::vector<TensorInfo> outputs) const {
+  if (steps_.size() > Program::most_steps) {
+    throw Error("ERR_DEVICE", "record",
+                "expected at most " + std::to_string(Program::most_steps) + " operations, got " +
+                    std::to_string(steps_.size()));
+  }
+  auto program = std::make_shared<Program>();
+  std::map<uint64_t, size_t> slots;  // by serial
+  const auto name = [&](const std::vector<TensorInfo>& list, Program::Slot::Kind kind) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      slots.try_emplace(list[i].serial, program->slots_.size());
+      program->slots_.push_back({kind, i, list[i].bytes});
+    }
+  };
+  using Kind = Program::Slot::Kind;
+  name(inputs, Kind::input);
+  name(constants, Kind::constant);
+  for (const TensorInfo& it : constants) program->constants_.push_back(it.data);
+  name(outputs, Kind::output);
+
+  std::map<size_t, Life> lives;  // of intermediates, by slot
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& from = steps_[i];
+    Program::Step step{from.op,
+                       from.recorded.run,
+                       from.recorded.function,
+                       round_up(program->parameters_.size(), alignof(std::max_align_t)),
+                       {}};
+    std::vector<size_t> own;  // the slots of its tensors
+    for (size_t j = 0; j < from.tensors.size(); ++j) {
+      const TensorInfo& info = from.tensors[j];
+      if (info.serial == 0) {  // an optional input that is absent
+        own.push_back(SIZE_MAX);
+        continue;
+      }
+      auto found = slots.find(info.serial);
+      if (j >= from.first_output) {
+        if (found == slots.end()) {
+          found = slots.emplace(info.serial, program->slots_.size()).first;
+          program->slots_.push_back({Kind::intermediate, 0, info.bytes});
+          lives[found->second] = {found->second, round_up(info.bytes, alignment), i, i};
+        }
+        step.outputs.push_back(found->second);
+      } else if (found == slots.end()) {
+        throw Error("ERR_DEVICE", from.op, "expected tensors that the program makes or is given");
+      }
+      own.push_back(found->second);
+      if (auto life = lives.find(found->second); life != lives.end()) life->second.last = i;
+    }
+    program->parameters_.resize(step.parameters);
+    program->parameters_.insert(program->parameters_.end(), from.recorded.parameters.begin(),
+                                from.recorded.parameters.end());
+    for (const Pointer& it : from.pointers)
+      program->pointers_.push_back({step.parameters + it.at, own[it.tensor], it.offset});
+    program->steps_.push_back(std::move(step));
+  }
+  std::vector<Life> all;
+  for (const auto& [slot, life] : lives) all.push_back(life);
+  program->arena_ =
+      plan(all, [&](size_t slot, size_t place) { program->slots_[slot].place = place; });
+  program->inputs_ = std::move(inputs);
+  program->outputs_ = std::move(outputs);
+  return program;
+}
+
+void Program::play(std::shared_ptr<const Program> program, Device& device,
+                   const std::vector<void*>& inputs, const std::vector<void*>& outputs) {
+  char* arena = program->arena_ ? static_cast<char*>(device.arena(program->arena_)) : nullptr;
+  std::vector<char*> places;  // of the slots
+  for (const Slot& slot : program->slots_) {
+    switch (slot.kind) {
+      case Slot::input:
+        places.push_back(static_cast<char*>(inputs[slot.place]));
+        break;
+      case Slot::output:
+        places.push_back(static_cast<char*>(outputs[slot.place]));
+        break;
+      case Slot::constant:
+        places.push_back(const_cast<char*>(program->constants_[slot.place]));
+        break;
+      case Slot::intermediate:
+        places.push_back(arena + slot.place);
+    }
+  }
+  const size_t bytes = program->parameters_.size();
+  auto words = std::make_shared<Words>(round_up(bytes, sizeof(Words::value_type)) /
+                                       sizeof(Words::value_type));
+  auto* parameters = reinterpret_cast<std::byte*>(words->data());
+  std::memcpy(parameters, program->parameters_.data(), bytes);
+  for (const Pointer& it : program->pointers_) {
+    const char* value = places[it.slot] + it.offset;
+    std::memcpy(parameters + it.at, &value, sizeof value);
+  }
+  if (device.idle) return device.stream().push({"program", [] {}, nullptr});
+  auto run = [program = std::move(program), words, places = std::move(places), &device] {
+    const auto* from = reinterpret_cast<const std::byte*>(words->data());
+    device.program_begins();
+    for (const Step& step : program->steps_) {
+      if (device.stream().stopping()) return;
+      try {
+        if (device.poisoning)
+          for (size_t slot : step.outputs) device.poison(places[slot], program->slots_[slot].bytes);
+        step.run(step.function, device.context(), from + step.parameters);
+      } catch (...) {
+        throw current_error(step.op);
+      }
+      device.step_ends(step.op);
+    }
+    device.program_ends();
+  };
+  device.stream().push({"program", std::move(run), nullptr});
+}
+
+}  // namespace aa
