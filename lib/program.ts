@@ -1,5 +1,6 @@
 import { type NativeProgram, type NativeTensor, native } from './addon.js';
 import type { Device } from './device.js';
+import { InpaintError } from './errors.js';
 import { scope } from './scope.js';
 import { listen, Tensor } from './tensor.js';
 
@@ -121,6 +122,10 @@ export class Programs implements Disposable {
         const result = listen(hear, () => body(inputs));
         const outputs: Tensor[] = [];
         const shape = shapeOf(result, outputs);
+        if (outputs.some((tensor) => given.includes(tensor) || constants.includes(tensor))) {
+          const expected = 'expected outputs that operations make';
+          throw new InpaintError('ERR_DEVICE', op, `${expected}, got an input`);
+        }
         const handle = native(op, () =>
           device.finish(handles(given), handles(constants), handles(outputs)),
         );
@@ -150,9 +155,14 @@ export class Programs implements Disposable {
     );
   }
 
+  /** Drops all programs. */
+  forget(): void {
+    this.#programs.clear();
+  }
+
   /** Drops all programs, and the memory of their intermediates. */
   dispose(): void {
-    this.#programs.clear();
+    this.forget();
     this.#device.trim();
   }
 

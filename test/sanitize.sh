@@ -9,4 +9,4 @@ export LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=lib
 export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 # The emulator's projects load an addon of their own.
 exec node node_modules/vitest/vitest.mjs run --project all --project avx2 --project baseline test/ops test/network test/lifecycle \
-  test/video/window.test.ts test/video/shots.test.ts "$@"
+  test/video/window.test.ts test/video/shots.test.ts test/program.test.ts "$@"
