@@ -17,6 +17,7 @@ const emulator = {
       'test/emulator/*.test.ts',
       'test/lifecycle/*.test.ts',
       'test/network/emulated.test.ts',
+      'test/network/parts.test.ts',
     ],
     env: {
       AA_PROJECT: 'emulator',
