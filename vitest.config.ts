@@ -18,6 +18,7 @@ const emulator = {
       'test/lifecycle/*.test.ts',
       'test/network/emulated.test.ts',
       'test/program.test.ts',
+      'test/network/parts.test.ts',
     ],
     env: {
       AA_PROJECT: 'emulator',

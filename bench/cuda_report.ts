@@ -3,7 +3,8 @@
 //   (nothing)   writes bench/results/cuda-resources.txt
 //   --check     compares with that file instead
 //
-// Either way it fails on spills, on arrays in local memory and on double precision.
+// Either way it fails on spills, on arrays in local memory, on double precision and on what ptxas
+// makes wrong machine code of (ptx.ts).
 import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { architectures, blocksPerMultiprocessor, occupancy, plainName } from './gpu.js';
 import { percent } from './harness.js';
+import { type Chain, findChains, whyChain } from './ptx.js';
 
 const run = promisify(execFile);
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
@@ -57,6 +59,7 @@ interface Compiled {
   /** Threads of a block at most, by kernel: its __launch_bounds__. */
   readonly threads: ReadonlyMap<string, number>;
   readonly doubles: number;
+  readonly chains: readonly Chain[];
 }
 
 async function compile(file: string, folder: string): Promise<Compiled> {
@@ -66,16 +69,18 @@ async function compile(file: string, folder: string): Promise<Compiled> {
   const options = { cwd: root, maxBuffer: 1 << 26 };
   const { stdout, stderr } = await run('nvcc', [...flags, ...targets, ...output, file], options);
   const threads = new Map<string, number>();
+  const chains: Chain[] = [];
   let doubles = 0;
   for (const name of await readdir(keep)) {
     if (!name.endsWith('.ptx')) continue;
     const ptx = await readFile(join(keep, name), 'utf8');
     doubles += ptx.match(/^\s+(@\S+ )?[a-z]+\S*\.f64/gm)?.length ?? 0;
+    chains.push(...findChains(ptx));
     for (const [, kernel = '', most] of ptx.matchAll(/\.entry (\w+)\([^{]*?\.maxntid (\d+)/g))
       threads.set(kernel, Number(most));
   }
   await rm(keep, { recursive: true });
-  return { uses: parse(stdout + stderr), threads, doubles };
+  return { uses: parse(stdout + stderr), threads, doubles, chains };
 }
 
 async function demangle(names: readonly string[]): Promise<Map<string, string>> {
@@ -112,9 +117,13 @@ async function report(version: string): Promise<{ text: string; faults: string[]
   const faults: string[] = [];
   const lines: string[] = [];
   for (const file of files) {
-    const { uses, threads, doubles } = compiled.get(file) as Compiled;
+    const { uses, threads, doubles, chains } = compiled.get(file) as Compiled;
     if (doubles) faults.push(`${file}: ${doubles} instructions in double precision`);
     const names = await demangle([...new Set(uses.map(({ kernel }) => kernel))]);
+    for (const { kernel, inner, outer } of chains) {
+      const name = names.get(kernel) ?? kernel;
+      faults.push(`${name}: "${inner}" feeds "${outer}", a number is negated: ${whyChain}`);
+    }
     const rows = [...names].map(([kernel, name]) => {
       const block = threads.get(kernel);
       const cells = architectures.map((architecture) => {
@@ -134,7 +143,8 @@ async function report(version: string): Promise<{ text: string; faults: string[]
   }
   const heads = architectures.map((architecture) => `sm_${architecture}`.padStart(15)).join('');
   const text = `nvcc ${version}: registers, bytes of static shared memory, and occupancy by these, at the block size of the
-kernel's launch bounds; dynamic shared memory is the launcher's and not in it. Spills, local memory, double precision: ${faults.length ? 'SEE BELOW' : 'none'}.
+kernel's launch bounds; dynamic shared memory is the launcher's and not in it. Spills, local memory, double precision, negated
+numbers in chains of minima and maxima: ${faults.length ? 'SEE BELOW' : 'none'}.
 
 ${'kernel'.padEnd(58)} ${'most'.padStart(4)} ${heads}${lines.join('\n')}
 `;

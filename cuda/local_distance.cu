@@ -141,11 +141,14 @@ __global__ void __launch_bounds__(many) add_map(const float* map, int64_t count,
   if (threadIdx.x < C) sums[blockIdx.x * C + threadIdx.x] = parts[threadIdx.x];
 }
 
-// The window along an axis at one number, `step` from the next, of place `i` of `size`.
+// The window along an axis at one number, `step` from the next, of place `i` of `size`. Its bounds
+// are places and no distances from `i`, of which one is negated: see bench/ptx.ts.
 __device__ float blur(const Gaussian& gaussian, const float* at, int i, int size, int step) {
+  const int radius = gaussian.radius;
+  const int first = max(i - radius, 0), last = min(i + radius, size - 1);
   float sum = 0;
-  const int first = max(-gaussian.radius, -i), last = min(gaussian.radius, size - 1 - i);
-  for (int k = first; k <= last; ++k) sum += gaussian.weight[abs(k)] * at[int64_t(k) * step];
+  for (int k = first; k <= last; ++k)
+    sum += gaussian.weight[abs(k - i)] * at[int64_t(k - i) * step];
   return sum;
 }
 

@@ -2,6 +2,8 @@
 
     python3 bench/peers/pytorch.py cpu|cuda threads
 
+With 0 threads PyTorch takes as many as it does by itself.
+
 Each line is a JSON object; each is answered by one line when it is done.
 """
 
@@ -30,7 +32,8 @@ def convolution(device, n, h, w, c, o, kernel, stride, dilation, leakyRelu):
 
 
 def main(device, threads):
-    torch.set_num_threads(int(threads))
+    if int(threads) > 0:  # it refuses 0
+        torch.set_num_threads(int(threads))
     torch.backends.cudnn.benchmark = True  # tries all algorithms of cuDNN, keeps the fastest
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     print(json.dumps({"version": torch.__version__, "device": name}), flush=True)

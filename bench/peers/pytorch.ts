@@ -4,7 +4,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Rival } from '../harness.js';
 
-/** Starts PyTorch on the kind of device; the reason where there is none. */
+/**
+ * Starts PyTorch on the kind of device; the reason where there is none.
+ *
+ * @param threads of the CPU; 0: as many as PyTorch takes by itself, a GPU has none to name
+ */
 export async function startPyTorch(kind: 'cpu' | 'cuda', threads: number): Promise<Rival | string> {
   const script = fileURLToPath(new URL('pytorch.py', import.meta.url));
   const child = spawn(process.env.PYTHON ?? 'python3', [script, kind, String(threads)]);

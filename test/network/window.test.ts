@@ -36,7 +36,7 @@ async function complete(backend: Backend, window: Region, recurrent: boolean) {
   using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
   const frames = [1, 2, 3, 4].map((seed) => noise(plane.h * plane.w * 3, seed));
   const shot: Shot = { ...plane, frames, masks: frames.map(() => mask) };
-  return backend.run(() => {
+  return await backend.run(() => {
     const encoded = encodeShot(network, backend.device, shot);
     const [target, reference, y1, y2] = encoded as [Known, Known, Known, Known];
     const references = [reference];
