@@ -75,24 +75,26 @@ export interface Card {
   readonly cache: number;
 }
 
+const hopper = {
+  architecture: 90,
+  multiprocessors: 132,
+  clock: 1.83,
+  tensor: 0.63 * 989,
+  issue: 4,
+  math: 4,
+  cache: 64,
+};
+
 /**
- * The H100 SXM's figures are from its data sheet; of its 989 TFLOP/s `mma` reaches 63 %, the rest is
- * wgmma's (Luo et al., Benchmarking and Dissecting the Nvidia Hopper GPU Architecture, 2024). The other stands for cards of the GTX 1080 Ti's
- * class: it, of 6.1, cannot run the kernels, so its successor with nearly the same memory and float
- * rates is taken, the RTX 2080 (Turing white paper).
+ * The H200 is the card that ran the kernels; but for the memory it has the H100 SXM's figures (data
+ * sheets of both). Of the 989 TFLOP/s `mma` reaches 63 %, the rest is wgmma's (Luo et al., Benchmarking
+ * and Dissecting the Nvidia Hopper GPU Architecture, 2024). The last stands for cards of the GTX 1080
+ * Ti's class: it, of 6.1, cannot run the kernels, so its successor with nearly the same memory and
+ * float rates is taken, the RTX 2080 (Turing white paper).
  */
 export const cards: readonly [Card, ...Card[]] = [
-  {
-    name: 'H100 SXM',
-    architecture: 90,
-    multiprocessors: 132,
-    clock: 1.83,
-    tensor: 0.63 * 989,
-    issue: 4,
-    math: 4,
-    memory: 3350,
-    cache: 64,
-  },
+  { ...hopper, name: 'H200', memory: 4800 },
+  { ...hopper, name: 'H100 SXM', memory: 3350 },
   {
     name: 'RTX 2080',
     architecture: 75,

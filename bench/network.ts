@@ -11,7 +11,7 @@ import { scope } from '../lib/scope.js';
 import type { Tensor } from '../lib/tensor.js';
 import { Random } from '../test/random.js';
 import { ms, percent, type Stopwatch, table } from './harness.js';
-import { boundsOf, references as count, holeOf, share, text } from './shapes.js';
+import { boundsOf, holeOf, share, text, references as usual } from './shapes.js';
 
 /** All that the network knows of a frame. */
 type Known = Encoded & Sight;
@@ -33,7 +33,12 @@ export interface Scene {
 }
 
 /** A still: the transforms come out as the identity, and all that is hidden is borrowed. */
-export function sceneOf(device: Device, network: Network, size: Size): Scene {
+export function sceneOf(
+  device: Device,
+  network: Network,
+  size: Size,
+  count: number = usual,
+): Scene {
   const { h, w } = size;
   const picture = new Random(1).smooth(h, w, 3);
   const bytes = Uint8Array.from(picture, (value) => 127.5 * (value + 1));
@@ -140,7 +145,7 @@ export async function timeNetwork(
   const queries = await sum(coarse.borrowed);
   const visible = await sum(featuresSeen);
   console.log(
-    `\n${text(size)}, ${count} references, ${percent(share)} hole: ` +
+    `\n${text(size)}, ${lenders.length} references, ${percent(share)} hole: ` +
       `${queries} of ${featuresSeen.size} cells ask (${visible} are seen), ` +
       `${text(region)} pixels are decoded\n`,
   );

@@ -5,6 +5,7 @@
 //   --device cpu     as Device.create takes it; on a GPU, PyTorch is the peer where python3 has it
 //   --threads n      of the device, and of the peer
 //   --quick          to see whether everything runs, on small planes; the figures mean little
+//   --rounds n       of each timing, 9 by itself
 //   --predict        instead: what a frame would take on GPUs, from counts of the emulated one
 //                    (npm run build:test makes the emulator); see bench/predict.ts
 import { readdirSync } from 'node:fs';
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     device: { type: 'string', default: 'cpu' },
     threads: { type: 'string', default: '0' },
     quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
     predict: { type: 'boolean', default: false },
   },
 });
@@ -64,7 +66,11 @@ const device = Device.create(values.device as DeviceName, { threads: Number(valu
 const weights = await Safetensors.open(defaultWeights);
 const network = await Network.load(device, defaultWeights);
 const feed = new Feed(device, weights, network.config);
-const watch = new Stopwatch(device, values.quick);
+const watch = new Stopwatch(
+  device,
+  values.quick,
+  values.rounds ? Number(values.rounds) : undefined,
+);
 
 const ceiling = await watch.ceiling(feed.random);
 printMachine(ceiling, (await watch.cold(() => {})).median);

@@ -107,6 +107,8 @@ function backends(project: string | undefined): Candidate[] {
     return [{ kind: 'emulator', precision: 'f16', reason: emulator.reason }];
   }
   const all = devices();
+  // AA_BACKENDS=cuda: these alone; see bench/on_gpu.ts.
+  const only = process.env.AA_BACKENDS;
   const backend = (kind: string, pattern: RegExp, precision: 'f16' | 'f32'): Candidate => {
     const found = all.filter((device) => pattern.test(device.name));
     const info = found.find(({ usable }) => usable) ?? found[0];
@@ -118,7 +120,9 @@ function backends(project: string | undefined): Candidate[] {
   // Only the tensor cores of an older GPU are used in another way.
   if (older) return [half];
   const gpus = [half, backend(gpu, /^cuda/, 'f32')];
-  return emulated ? gpus : [backend('cpu', /^cpu/, 'f32'), ...gpus];
+  if (emulated) return gpus;
+  const every = [backend('cpu', /^cpu/, 'f32'), ...gpus];
+  return only ? every.filter(({ kind }) => kind === only) : every;
 }
 
 /** Says aloud, once a run, what is tested and what is not. */
