@@ -53,7 +53,7 @@ function build(shape: Shape, outputs: readonly Tensor[]): unknown {
 /**
  * Sequences of operations that come again. The first time a key is seen its operations are queued
  * one by one; the second time too, and the addon writes down what is queued; from then on that is
- * played by one call. See Note [programs] in binding/program.h. The last 32 are kept.
+ * played by one call. What is given a tensor twice is not written down. See Note [programs] in binding/program.h. The last 32 are kept.
  */
 export class Programs implements Disposable {
   readonly #device: Device;
@@ -83,7 +83,10 @@ export class Programs implements Disposable {
       this.#keep(key, program);
       return this.#play(program, inputs) as O;
     }
-    if (wasSeen) return this.#record(key, inputs, body);
+    const given = collect(inputs, []);
+    // Where a tensor is given twice, what reads the one is not told from what reads the other.
+    if (wasSeen && new Set(given).size === given.length)
+      return this.#record(key, inputs, given, body);
     this.#keep(key, undefined);
     return scope(() => body(inputs));
   }
@@ -99,10 +102,14 @@ export class Programs implements Disposable {
   }
 
   /** Queues what body does, and writes it down. */
-  #record<I extends object, O>(key: string, inputs: I, body: (inputs: I) => O): O {
+  #record<I extends object, O>(
+    key: string,
+    inputs: I,
+    given: readonly Tensor[],
+    body: (inputs: I) => O,
+  ): O {
     const op = 'record';
     const { handle: device } = this.#device;
-    const given = collect(inputs, []);
     const met = new Set(given);
     const constants: Tensor[] = [];
     const hear = (read: readonly (Tensor | undefined)[], made: readonly Tensor[]) => {

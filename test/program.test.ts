@@ -68,6 +68,24 @@ describeBackends('programs', (backend) => {
     layer.dispose();
   });
 
+  it('are not recorded where a tensor is given twice', async () => {
+    using programs = new Programs(backend.device);
+    const layer = conv();
+    const maps = [input(), input()] as const;
+    const read = async (...list: Tensor[]) => {
+      const { sum, parts } = programs.run('body', { maps: list }, body(layer));
+      for (const it of parts) it.dispose();
+      const values = await sum.read();
+      sum.dispose();
+      return values;
+    };
+    for (let round = 0; round < 3; ++round) await read(maps[0], maps[0]);
+    const expected = scope(() => body(layer)({ maps }));
+    expect(await read(...maps)).toEqual(await expected.sum.read());
+    for (const it of [...maps, expected.sum, ...expected.parts]) it.dispose();
+    layer.dispose();
+  });
+
   it('keep the last 32', () => {
     using programs = new Programs(backend.device);
     const map = input();
