@@ -2,7 +2,7 @@
 import type { Device } from '../lib/device.js';
 import { align } from '../lib/network/align.js';
 import { flowScale } from '../lib/network/flow.js';
-import type { Sight } from '../lib/network/homography.js';
+import type { RegistrationFeatures } from '../lib/network/homography.js';
 import { type Encoded, margin, type Network, type Previous } from '../lib/network/network.js';
 import { grow } from '../lib/network/region.js';
 import { composite, flowWarp, type Region, type Size, unshuffle } from '../lib/ops/index.js';
@@ -14,7 +14,7 @@ import { ms, percent, type Stopwatch, table } from './harness.js';
 import { boundsOf, holeOf, share, text, references as usual } from './shapes.js';
 
 /** All that the network knows of a frame. */
-type Known = Encoded & Sight;
+type Known = Encoded & RegistrationFeatures;
 
 /** A frame with previous outputs, ready to be completed. */
 export interface Scene {
@@ -27,7 +27,7 @@ export interface Scene {
   /** Relates the target to the frame before it. */
   track(): Tensor;
   /** Relates the target to its references. */
-  relate(): Tensor;
+  estimateHomographies(): Tensor;
   /** Everything that a frame takes. */
   whole(): Tensor;
 }
@@ -47,7 +47,7 @@ export function sceneOf(
     const mask = device.upload(holeOf(size, shift), [1, h, w, 1]);
     const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
     mask.dispose();
-    return { frame, known: { ...network.see(packed), ...network.encode(packed) } };
+    return { frame, known: { ...network.registrationFeatures(packed), ...network.encode(packed) } };
   };
   const others = Array.from({ length: count }, (_, i) => encode((i / count - 0.5) / 2));
   const references = others.map(({ known }) => known);
@@ -55,14 +55,15 @@ export function sceneOf(
   const window = boundsOf(size);
   const target = encode(0);
   const trackOf = (known: Known) => network.track(known, references[0] as Known);
-  // The target is behind its references, each frame related to the one before it.
+  // The target is behind its references, each frame registered with the one before it.
   const step = trackOf(target.known);
   const track = {
     steps: new Array<Tensor>(count).fill(step),
     target: count,
     references: references.map((_, i) => i),
   };
-  const relate = (known: Known) => network.relate(known, references, track, window);
+  const estimateHomographies = (known: Known) =>
+    network.estimateHomographies(known, references, track, window);
   return {
     target,
     references,
@@ -70,15 +71,15 @@ export function sceneOf(
     window,
     encode: () => encode(0),
     track: () => trackOf(target.known),
-    relate: () => relate(target.known),
+    estimateHomographies: () => estimateHomographies(target.known),
     whole: () => {
       const { frame, known } = encode(0);
       trackOf(known);
-      const theta = relate(known);
+      const theta = estimateHomographies(known);
       const options = { target: known, references, theta, previous, window };
       const completion = network.complete(options);
       const finished = network.finish(completion, options);
-      return composite(finished.y, completion.shown, frame, known.seenNative).frame;
+      return composite(finished.y, completion.covered, frame, known.seenNative).frame;
     },
   };
 }
@@ -91,30 +92,30 @@ export async function timeNetwork(
   size: Size,
 ): Promise<void> {
   const scene = sceneOf(device, network, size);
-  const { references: lenders, previous, window, whole } = scene;
+  const { references: sources, previous, window, whole } = scene;
   const { frame, known: target } = scene.target;
   const region = grow(window, margin, size);
   const cells = { scaleX: flowScale.cells, scaleY: flowScale.cells };
   const { attention, flow, decoder } = network.parts;
 
   // What the parts hand on.
-  const theta = scene.relate();
-  const coarse = align(target, lenders, theta, network.poolScale);
-  const { featuresSeen, hidden } = target;
+  const theta = scene.estimateHomographies();
+  const coarse = align(target, sources, theta, network.poolScale);
+  const { featuresSeen, featuresHole } = target;
   const guess = () => {
     const { filled, known } = coarse;
-    return pushPull(filled, known, attention.guess(coarse, hidden));
+    return pushPull(filled, known, attention.guess(coarse, featuresHole));
   };
   const filled = guess();
   const { motion, features } = flow.estimate(target.features, previous.y1, previous.y2);
   const warped = flowWarp(features, motion, cells);
-  const completion = network.complete({ target, references: lenders, theta, previous, window });
+  const completion = network.complete({ target, references: sources, theta, previous, window });
 
   const parts: Readonly<Record<string, () => unknown>> = {
     encode: scene.encode,
     track: scene.track,
-    relate: scene.relate,
-    align: () => align(target, lenders, theta, network.poolScale),
+    estimateHomographies: scene.estimateHomographies,
+    align: () => align(target, sources, theta, network.poolScale),
     attend: guess,
     flow: () => {
       const made = flow.estimate(target.features, previous.y1, previous.y2);
@@ -127,7 +128,7 @@ export async function timeNetwork(
           coarse: coarse.features,
           previous: warped,
           borrowed: coarse.borrowed,
-          hidden,
+          featuresHole,
           copy: unshuffle([filled, coarse.known], 4),
           frame: filled,
           known: coarse.known,
@@ -136,7 +137,7 @@ export async function timeNetwork(
       ),
     'blend and composite': () => {
       const { y } = network.finish(completion, { target, previous, window });
-      return composite(y, completion.shown, frame, target.seenNative);
+      return composite(y, completion.covered, frame, target.seenNative);
     },
   };
 
@@ -145,7 +146,7 @@ export async function timeNetwork(
   const queries = await sum(coarse.borrowed);
   const visible = await sum(featuresSeen);
   console.log(
-    `\n${text(size)}, ${lenders.length} references, ${percent(share)} hole: ` +
+    `\n${text(size)}, ${sources.length} references, ${percent(share)} hole: ` +
       `${queries} of ${featuresSeen.size} cells ask (${visible} are seen), ` +
       `${text(region)} pixels are decoded\n`,
   );

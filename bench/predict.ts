@@ -195,16 +195,16 @@ Against what was measured (results/h200-measured.txt): us of a launch. Where a k
 ${head}
 `);
   const ratios: number[] = [];
-  for (const lenders of new Set(rows.map(({ references: many }) => many))) {
-    const scene = sceneOf(device, network, judged, lenders);
+  for (const sources of new Set(rows.map(({ references: many }) => many))) {
+    const scene = sceneOf(device, network, judged, sources);
     const predicted = (await count(device, scene.whole)).map((it) => ({
       kernel: plainName(it.kernel),
       grid: it.grid.join(', '),
       block: it.block.join(', '),
       time: timeOf(it, card, resources).estimate,
     }));
-    console.log(`${text(judged)}, ${lenders} references\n`);
-    const of = rows.filter(({ references: many }) => many === lenders);
+    console.log(`${text(judged)}, ${sources} references\n`);
+    const of = rows.filter(({ references: many }) => many === sources);
     ratios.push(...compareMeasured(of, predicted));
   }
   printError(ratios);

@@ -293,7 +293,7 @@ void paint_native(Call& call, const Operations& on) {
   references(call, 9, p.r, p.reference);
   references(call, 9 + p.r, p.r, p.reference_seen);
   p.output = call.output<uint8_t>(0);
-  p.counts = call.output(1);
+  p.coverage = call.output(1);
   call.push(on.paint_native, p);
 }
 

@@ -3,7 +3,7 @@
 //
 //   windows: y [h, w, 3]   known [h, w, 1]
 //   frame, output [h, w, c]   seen [h, w]
-//   counts [2]: hole pixels, and how many of them are known, in y's window
+//   coverage [2]: hole pixels, and how many of them are known, in y's window
 //
 // A thread makes a pixel. Bound by memory.   Contract: lib/ops/composite.ts
 #include <cstdint>
@@ -64,7 +64,7 @@ __global__ void __launch_bounds__(threads)
 
 void composite(Context& context, const Composite& p) {
   const dim3 grid(unsigned(ceil_divide(int64_t(p.h) * p.w, threads)));
-  with_counts(context, p.counts, [&](unsigned* counts) {
+  with_counts(context, p.coverage, [&](unsigned* counts) {
     with_map(context, [&](auto type) {
       using T = decltype(type);
       const auto kernel = p.bytes ? composite_pixels<T, uint8_t> : composite_pixels<T, T>;

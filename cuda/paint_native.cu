@@ -3,7 +3,7 @@
 //   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
 //   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
 //   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
-//   counts [2]: hole pixels, and those of them in bounds that a reference shows
+//   coverage [2]: hole pixels, and those of them in bounds that a reference shows
 //
 // 1. copy_frame: a thread copies 16 pixels and counts those of the hole.
 // 2. paint_pixels: a block makes 32 x 4 pixels of the bounds, a thread one. It goes through the
@@ -156,7 +156,7 @@ void paint_native(Context& context, const PaintNative& p) {
   const int64_t pixels = int64_t(p.h) * p.w;
   const dim3 all(unsigned(ceil_divide(pixels, threads * copied)));
   const dim3 tiles(ceil_divide(p.bounds.w, tile_w), ceil_divide(p.bounds.h, tile_h));
-  with_counts(context, p.counts, [&](unsigned* counts) {
+  with_counts(context, p.coverage, [&](unsigned* counts) {
     context.launch(p.c == 3 ? copy_frame<3> : copy_frame<4>, all, threads, 0, p, counts);
     with_map(context, [&](auto type) {
       using T = decltype(type);

@@ -3,7 +3,7 @@
 //
 //   windows: y [h, w, 3]   known [h, w, 1]
 //   frame, output [h, w, c]   seen [h, w]
-//   counts [2]: hole pixels, and how many of them are known, in y's window
+//   coverage [2]: hole pixels, and how many of them are known, in y's window
 //
 // A task makes some rows: a copy, then the hole. Bound by memory.   Contract: lib/ops/composite.ts
 #include <stdint.h>
@@ -50,7 +50,7 @@ void composite_rows(Context& context, const Composite& p) {
   for (int i = 0; i < 2; ++i) {
     int sum = 0;
     for (int y = 0; y < p.h; ++y) sum += counts[y * 2 + i];
-    p.counts[i] = float(sum);
+    p.coverage[i] = float(sum);
   }
 }
 

@@ -3,7 +3,7 @@
 //   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
 //   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
 //   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
-//   counts [2]: hole pixels, and those of them in bounds that a reference shows
+//   coverage [2]: hole pixels, and those of them in bounds that a reference shows
 //
 // A task makes some rows: a copy, then the hole, 16 pixels at a time. Of each map that is enlarged,
 // two rows are mixed into one. A pixel's channels are the vector, a reference's offset and distance
@@ -249,7 +249,7 @@ void paint(Context& context, const PaintNative& p) {
   for (int i = 0; i < 2; ++i) {
     int sum = 0;
     for (int y = 0; y < p.h; ++y) sum += counts[y * 2 + i];
-    p.counts[i] = float(sum);
+    p.coverage[i] = float(sum);
   }
 }
 

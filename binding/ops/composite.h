@@ -14,7 +14,7 @@ struct Composite {
   const void* frame;  // [h, w, c]
   const void* seen;   // [h, w]
   void* output;       // [h, w, c]
-  float* counts;      // [2] hole pixels, and those of them that are known
+  float* coverage;    // [2] hole pixels, and those of them that are known
 };
 
 }  // namespace aa

@@ -27,7 +27,7 @@ struct PaintNative {
   Window decoded;       // c = 4: correction of RGB, copy gate; of the working plane
   const float* motion;  // [local_h, local_w, 3]: dx, dy, logit of the blend weight; or null
   uint8_t* output;      // [h, w, c]
-  float* counts;        // [2] hole pixels, and those of them in bounds that a reference shows
+  float* coverage;      // [2] hole pixels, and those of them in bounds that a reference shows
 };
 
 }  // namespace aa

@@ -5,7 +5,7 @@ import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 
 /** A frame as the alignment reads it. */
-export interface Aligned {
+export interface AlignmentInput {
   /** [1 h w 3] in [-1, 1]. */
   readonly colour: Tensor;
   /** [1 h w 1]: 0 in the hole, 1 elsewhere. */
@@ -15,11 +15,11 @@ export interface Aligned {
   /** [1 h/4 w/4 1]: 1 where less than 1 % of the cell is hole, else 0. */
   readonly featuresSeen: Tensor;
   /** [1 h/4 w/4 3] mean colours of the cells. */
-  readonly means: Tensor;
+  readonly cellColours: Tensor;
 }
 
 /** References, warped onto the target. */
-export interface Lent {
+export interface AlignedReferences {
   /** [r h/4 w/4 c] */
   readonly features: Tensor;
   /** [r h/4 w/4 1] where there are features and colours. */
@@ -28,7 +28,7 @@ export interface Lent {
   readonly colours: Tensor;
 }
 
-/** What the references lend the target. */
+/** The target, completed by what the references show. */
 export interface Coarse {
   /** [r h/4 w/4 1] how far each aligned reference is from the target around each cell. */
   readonly distance: Tensor;
@@ -38,13 +38,13 @@ export interface Coarse {
   readonly features: Tensor;
   /** [1 h/4 w/4 1]: 1 in the cells that were filled. */
   readonly borrowed: Tensor;
-  readonly lent: Lent;
+  readonly aligned: AlignedReferences;
   /** [1 h w 3] the target, holes filled where a frame shows something. */
   readonly filled: Tensor;
   /** [1 h w 1]: 1 where the target shows something, trust in what was borrowed elsewhere. */
   readonly known: Tensor;
   /** [1 h w 1]: 1 in the hole where a reference shows something. */
-  readonly shown: Tensor;
+  readonly covered: Tensor;
 }
 
 /** How far around a place references are compared with the target, in pixels. */
@@ -67,8 +67,8 @@ export const trust = { doubt: 0.1, slope: 60 } as const;
  * @param scale inverse temperature over references
  */
 export function align(
-  target: Aligned,
-  references: readonly Aligned[],
+  target: AlignmentInput,
+  references: readonly AlignmentInput[],
   theta: Tensor,
   scale: number,
 ): Coarse {
@@ -101,7 +101,7 @@ export function align(
     const seen = references.map((it) => it.featuresSeen);
     const sample = (maps: readonly Tensor[]) => homographySample(maps, seen, theta);
     const features = sample(references.map((it) => it.features));
-    const colours = sample(references.map((it) => it.means)).output;
+    const colours = sample(references.map((it) => it.cellColours)).output;
     const cells = temporalPool({
       aligned: features.output,
       seen: features.seen,
@@ -115,10 +115,10 @@ export function align(
       offset,
       features: cells.filled,
       borrowed: cells.borrowed,
-      lent: { features: features.output, seen: features.seen, colours },
+      aligned: { features: features.output, seen: features.seen, colours },
       filled: pixels.filled,
       known: pixels.known,
-      shown: pixels.borrowed,
+      covered: pixels.borrowed,
     };
   });
 }

@@ -36,16 +36,16 @@ export class Attention {
   /**
    * The colours attended to, [1 h/4 w/4 4], 1 in the last channel where there are any.
    *
-   * @param hidden [1 h/4 w/4 1]: 1 where the target asks
+   * @param featuresHole [1 h/4 w/4 1]: 1 where the target asks
    */
-  attend(coarse: Coarse, hidden: Tensor): Tensor {
-    const { features, lent, distance, offset } = coarse;
+  attend(coarse: Coarse, featuresHole: Tensor): Tensor {
+    const { features, aligned, distance, offset } = coarse;
     return windowedAttention({
       x: features,
-      query: hidden,
-      keys: lent.features,
-      seen: lent.seen,
-      colours: lent.colours,
+      query: featuresHole,
+      keys: aligned.features,
+      seen: aligned.seen,
+      colours: aligned.colours,
       offset,
       distance,
       scale: this.#scale,
@@ -56,12 +56,12 @@ export class Attention {
   }
 
   /** What fills in part where little is known. */
-  guess(coarse: Coarse, hidden: Tensor): Guess {
+  guess(coarse: Coarse, featuresHole: Tensor): Guess {
     const [, h = 0, w = 0] = coarse.features.shape;
     const [first, last] = this.#layers;
     const cells = (x: Tensor) => resize(x, { h, w, mode: 'area' });
     return scope(() => {
-      const colour = this.attend(coarse, hidden);
+      const colour = this.attend(coarse, featuresHole);
       const read = [coarse.features, colour, cells(coarse.filled), cells(coarse.known)];
       const trust = conv2d(conv2d(read, first, { activation: 'leaky_relu' }), last);
       return { colour, trust };

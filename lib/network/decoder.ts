@@ -20,7 +20,7 @@ export interface DecoderInputs {
   /** [1 h/4 w/4 1] */
   readonly borrowed: Tensor;
   /** [1 h/4 w/4 1]: 1 where 1 % of the cell or more is hole, else 0. */
-  readonly hidden: Tensor;
+  readonly featuresHole: Tensor;
   /** [1 h/4 w/4 64] `frame` and `known`, unshuffled. */
   readonly copy: Tensor;
   /** [1 h w 3] the coarse frame. */
@@ -99,11 +99,11 @@ export class Decoder {
 
     return scope(() => {
       const residual = this.residual(inputs.target, grow(r1, 1, quarter));
-      const { coarse, previous, borrowed, hidden, copy, frame, known } = inputs;
+      const { coarse, previous, borrowed, featuresHole, copy, frame, known } = inputs;
       return chain(
         residual.tensor,
         () =>
-          conv2d([coarse, residual, previous, borrowed, hidden, copy], d1, {
+          conv2d([coarse, residual, previous, borrowed, featuresHole, copy], d1, {
             activation,
             region: r1,
           }),

@@ -17,33 +17,33 @@ import { Encoder } from './encoder.js';
 import type { Weights } from './weights.js';
 
 /** What is matched of one frame, or of several. */
-export interface Matched {
+export interface MatchingFeatures {
   /** [n grid grid c] unit vectors. */
   readonly unit: Tensor;
   /** [n grid grid 1]: 1 where at least half of the cell is seen, else 0. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
 }
 
 /** A frame as the matching reads it. */
-export interface Cells extends Matched {
+export interface MatchingInput extends MatchingFeatures {
   /** [1 size size 4] the frame, resized: colour times seen, and hole. */
   readonly square: Tensor;
   /** [1 size size 1] how much of each of its pixels is seen. */
-  readonly shown: Tensor;
+  readonly squareVisibility: Tensor;
 }
 
 /** A frame as the refinement reads it. */
-export interface Levels {
+export interface Pyramid {
   /** Coarse to fine: colour and what is seen, [1 h w 4] each. */
   readonly levels: readonly Tensor[];
   /** [1 h w 1], of the coarsest level's size: how much its cells count when it is the target. */
   readonly near: Tensor;
 }
 
-/** A frame as it is related to others. */
-export interface Sight extends Levels {
+/** A frame as it is registered with others. */
+export interface RegistrationFeatures extends Pyramid {
   /** For the matching. */
-  readonly cells: Cells;
+  readonly matching: MatchingInput;
 }
 
 /** How far around a hole what is seen counts for the refinement, in pixels of the working size. */
@@ -87,22 +87,22 @@ export class Homography {
    * @param input [1 h w 4] colour times seen, and hole
    * @param seen [1 h w 1]
    */
-  encode(input: Tensor, seen: Tensor): Cells {
+  encode(input: Tensor, seen: Tensor): MatchingInput {
     const { size } = this.#config;
     return scope(() => {
-      const [square, shown] = [input, seen].map((x) =>
+      const [square, squareVisibility] = [input, seen].map((x) =>
         resize(x, { h: size, w: size, mode: 'bilinear' }),
       ) as [Tensor, Tensor];
-      return { square, shown, ...this.#see(square, shown) };
+      return { square, squareVisibility, ...this.#features(square, squareVisibility) };
     });
   }
 
   /** F = E_h(X V, M, V): V is 1 - M, but both are 0 outside a frame that was warped. */
-  #see(square: Tensor, shown: Tensor): Matched {
+  #features(square: Tensor, visibility: Tensor): MatchingFeatures {
     const { grid } = this.#config;
     return scope(() => ({
-      unit: normalize(this.#encoder.encode([square, shown])),
-      seen: resize(shown, { h: grid, w: grid, mode: 'area', atLeast: 0.5 }),
+      unit: normalize(this.#encoder.encode([square, visibility])),
+      visibility: resize(visibility, { h: grid, w: grid, mode: 'area', atLeast: 0.5 }),
     }));
   }
 
@@ -111,21 +111,21 @@ export class Homography {
    * grid^2]. Takes vectors of any length.
    */
   match(
-    target: Matched,
+    target: MatchingFeatures,
     unit: Tensor | readonly Tensor[],
-    seen: Tensor | readonly Tensor[],
+    visibility: Tensor | readonly Tensor[],
   ): Tensor {
-    return maskedCorrelation(target.unit, target.seen, unit, seen, this.#scale);
+    return maskedCorrelation(target.unit, target.visibility, unit, visibility, this.#scale);
   }
 
   /** T(C): what to add to the identity, [r 6]. */
   regress(
-    target: Matched,
+    target: MatchingFeatures,
     unit: Tensor | readonly Tensor[],
-    seen: Tensor | readonly Tensor[],
+    visibility: Tensor | readonly Tensor[],
   ): Tensor {
     return scope(() => {
-      const matched = this.match(target, unit, seen);
+      const matched = this.match(target, unit, visibility);
       const layers = this.#estimator.map(
         ([conv, stride]) =>
           (x: Tensor) =>
@@ -139,15 +139,15 @@ export class Homography {
    * theta, target to reference, of each reference: [r 3 3], affine. Every further iteration warps
    * the references by what was found so far, and estimates what is left.
    */
-  estimate(target: Cells, references: readonly Cells[]): Tensor {
-    const each = (name: keyof Cells) => references.map((it) => it[name]);
+  estimate(target: MatchingInput, references: readonly MatchingInput[]): Tensor {
+    const each = (name: keyof MatchingInput) => references.map((it) => it[name]);
     return scope(() => {
-      let theta = composeAffine(undefined, this.regress(target, each('unit'), each('seen')));
+      let theta = composeAffine(undefined, this.regress(target, each('unit'), each('visibility')));
       for (let i = 1; i < this.#config.iterations; i++) {
-        const warp = (name: keyof Cells) =>
-          homographySample(each(name), each('shown'), theta).output;
-        const { unit, seen } = this.#see(warp('square'), warp('shown'));
-        theta = composeAffine(theta, this.regress(target, unit, seen));
+        const warp = (name: keyof MatchingInput) =>
+          homographySample(each(name), each('squareVisibility'), theta).output;
+        const { unit, visibility } = this.#features(warp('square'), warp('squareVisibility'));
+        theta = composeAffine(theta, this.regress(target, unit, visibility));
       }
       return theta;
     });
@@ -159,7 +159,7 @@ export class Homography {
    * @param colour [1 h w 3]
    * @param hole [1 h w 1]
    */
-  levels(colour: Tensor, hole: Tensor): Levels {
+  pyramid(colour: Tensor, hole: Tensor): Pyramid {
     const [coarsest, ...finer] = this.#config.levels.map(({ cell }) => cell) as [number];
     const { level, near } = refinementLevel(colour, hole, coarsest, nearSigma);
     return {
@@ -172,9 +172,9 @@ export class Homography {
    * From a frame to the one before it, [1 3 3]: the better of what the identity and the estimate
    * become.
    */
-  track(frame: Sight, before: Sight): Tensor {
+  track(frame: RegistrationFeatures, before: RegistrationFeatures): Tensor {
     return scope(() => {
-      const estimate = this.estimate(frame.cells, [before.cells]);
+      const estimate = this.estimate(frame.matching, [before.matching]);
       const starts = chainHomographies([estimate], 1, [1, 0]);
       const twice = [before.levels, before.levels];
       return this.#refine(starts, frame, twice, { best: true });
@@ -189,7 +189,7 @@ export class Homography {
    */
   refine(
     starts: Tensor,
-    target: Levels,
+    target: Pyramid,
     references: readonly (readonly Tensor[])[],
     hole: Region,
   ): Tensor {
@@ -202,7 +202,7 @@ export class Homography {
 
   #refine(
     starts: Tensor,
-    { levels: own, near }: Levels,
+    { levels: own, near }: Pyramid,
     references: readonly (readonly Tensor[])[],
     last: Partial<GaussNewtonOptions>,
   ): Tensor {

@@ -12,13 +12,13 @@ import { Programs } from '../program.js';
 import { Safetensors } from '../safetensors.js';
 import { scope } from '../scope.js';
 import { Tensor } from '../tensor.js';
-import { type Aligned, align } from './align.js';
+import { type AlignmentInput, align } from './align.js';
 import { Attention } from './attend.js';
 import { type NetworkConfig, readConfig } from './config.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 import { Flow, flowScale } from './flow.js';
-import { Homography, type Levels, type Sight } from './homography.js';
+import { Homography, type Pyramid, type RegistrationFeatures } from './homography.js';
 import { grow } from './region.js';
 import { Weights } from './weights.js';
 
@@ -30,18 +30,18 @@ export interface Owner extends Disposable {
 /** A frame at the working size. Owns its tensors. */
 export type Packed = PackedFrame & Owner;
 
-/** What relates a frame to others. Owns its tensors. */
-export type Seen = Sight & Owner;
+/** What registers a frame with others. Owns its tensors. */
+export type Registration = RegistrationFeatures & Owner;
 
-/** Everything that is kept of a frame that is completed, or lends. Owns its tensors. */
-export interface Encoded extends Aligned, Owner {
+/** Everything that is kept of a frame that is completed, or is a reference. Owns its tensors. */
+export interface Encoded extends AlignmentInput, Owner {
   /** As {@link PackedFrame.seenNative}. */
   readonly seenNative: Tensor;
   /** [1 h/4 w/4 1]: 1 - featuresSeen. */
-  readonly hidden: Tensor;
+  readonly featuresHole: Tensor;
 }
 
-/** Consecutive frames of a shot, related to one another. */
+/** Consecutive frames of a shot, each registered with the one before it. */
 export interface Track {
   /** From frame i + 1 of them to frame i, each [1 3 3] from {@link Network.track}. */
   readonly steps: readonly Tensor[];
@@ -64,7 +64,7 @@ export interface CompleteOptions {
   readonly target: Encoded;
   /** None when the shot has no other frame. */
   readonly references: readonly Encoded[];
-  /** From {@link Network.relate}, for the same references. */
+  /** From {@link Network.estimateHomographies}, for the same references. */
   readonly theta: Tensor;
   /** Absent on the first frame of a shot. */
   readonly previous?: Previous | undefined;
@@ -84,7 +84,7 @@ export interface Completion extends Owner {
   /** [1 h w 1]: 1 where the target shows something, trust in the coarse frame elsewhere. */
   readonly known: Tensor;
   /** [1 h w 1]: 1 in the hole where a reference shows something. */
-  readonly shown: Tensor;
+  readonly covered: Tensor;
   /** [1 h/4 w/4 3] see {@link flowScale}; absent without previous outputs. */
   readonly motion: Tensor | undefined;
   /** [r h/4 w/4 1] how far each reference is from the target around each cell. */
@@ -188,28 +188,32 @@ export class Network implements Owner {
     );
   }
 
-  /** Computes what relates a frame to the one before it, and to others. */
-  see({ colour, hole, seen, input }: Packed): Seen {
+  /** Computes what {@link track} and {@link estimateHomographies} take of a frame. */
+  registrationFeatures({ colour, hole, seen, input }: Packed): Registration {
     const { homography } = this.parts;
     return owner(
-      this.programs.run(`see ${colour.shape}`, { colour, hole, seen, input }, (it) => ({
-        cells: homography.encode(it.input, it.seen),
-        ...homography.levels(it.colour, it.hole),
-      })),
+      this.programs.run(
+        `registrationFeatures ${colour.shape}`,
+        { colour, hole, seen, input },
+        (it) => ({
+          matching: homography.encode(it.input, it.seen),
+          ...homography.pyramid(it.colour, it.hole),
+        }),
+      ),
     );
   }
 
-  /** Computes anew what {@link relate} takes of a frame. */
-  levels({ colour, hole }: Packed): Levels & Owner {
+  /** Computes anew what {@link estimateHomographies} takes of a frame. */
+  pyramid({ colour, hole }: Packed): Pyramid & Owner {
     return owner(
-      this.programs.run(`levels ${colour.shape}`, { colour, hole }, (it) =>
-        this.parts.homography.levels(it.colour, it.hole),
+      this.programs.run(`pyramid ${colour.shape}`, { colour, hole }, (it) =>
+        this.parts.homography.pyramid(it.colour, it.hole),
       ),
     );
   }
 
   /**
-   * Computes what is kept of a frame that is completed, or lends. Takes `packed` over: the answer
+   * Computes what is kept of a frame that is completed, or is a reference. Takes `packed` over: the answer
    * owns what is still of use of it, the rest is freed.
    */
   encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
@@ -219,8 +223,8 @@ export class Network implements Owner {
       return {
         features,
         featuresSeen: resize(it.hole, { ...quarter, below: 0.01 }),
-        hidden: resize(it.hole, { ...quarter, atLeast: 0.01 }),
-        means: resize(it.colour, quarter),
+        featuresHole: resize(it.hole, { ...quarter, atLeast: 0.01 }),
+        cellColours: resize(it.colour, quarter),
       };
     });
     input.dispose();
@@ -229,11 +233,11 @@ export class Network implements Owner {
   }
 
   /** The homography from a frame to the one before it, refined: [1 3 3]. */
-  track(frame: Sight, before: Sight): Tensor {
-    const { levels, near, cells } = frame;
+  track(frame: RegistrationFeatures, before: RegistrationFeatures): Tensor {
+    const { levels, near, matching } = frame;
     const inputs = {
-      frame: { levels, near, cells },
-      before: { levels: before.levels, near: before.near, cells: before.cells },
+      frame: { levels, near, matching },
+      before: { levels: before.levels, near: before.near, matching: before.matching },
     };
     return this.programs.run(`track ${levels.map((it) => it.shape)}`, inputs, (it) =>
       this.parts.homography.track(it.frame, it.before),
@@ -242,12 +246,17 @@ export class Network implements Owner {
 
   /**
    * The homographies from the target to its references, refined: [r 3 3]. Without references, the
-   * identity, [1 3 3]: a frame that is alone is its own reference, and lends itself nothing that it
-   * lacks.
+   * identity, [1 3 3]: a frame that is alone is its own reference, and covers nothing of its
+   * hole.
    *
    * @param window bounds of the target's hole
    */
-  relate(target: Levels, references: readonly Levels[], track: Track, window: Region): Tensor {
+  estimateHomographies(
+    target: Pyramid,
+    references: readonly Pyramid[],
+    track: Track,
+    window: Region,
+  ): Tensor {
     if (references.length === 0)
       return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
     return scope(() => {
@@ -260,10 +269,10 @@ export class Network implements Owner {
   /** Completes the target's hole. */
   complete({ target, references, theta, previous, window }: CompleteOptions): Completion {
     const { attention, flow, decoder } = this.parts;
-    const lenders = references.length === 0 ? [target] : references;
+    const sources = references.length === 0 ? [target] : references;
     return scope(() => {
-      const coarse = align(target, lenders, theta, this.poolScale);
-      const guess = attention.guess(coarse, target.hidden);
+      const coarse = align(target, sources, theta, this.poolScale);
+      const guess = attention.guess(coarse, target.featuresHole);
       const frame = pushPull(coarse.filled, coarse.known, guess);
       const motion = previous && flow.estimate(target.features, previous.y1, previous.y2);
       const region = grow(window, margin, planeOf(target.colour));
@@ -275,7 +284,7 @@ export class Network implements Owner {
             ? this.#warp(motion.features, motion.motion)
             : this.#zeros(planeOf(target.features)),
           borrowed: coarse.borrowed,
-          hidden: target.hidden,
+          featuresHole: target.featuresHole,
           copy: unshuffle([frame, coarse.known], 4),
           frame,
           known: coarse.known,
@@ -286,7 +295,7 @@ export class Network implements Owner {
         decoded: { tensor: decoded, y: region.y, x: region.x },
         coarse: frame,
         known: coarse.known,
-        shown: coarse.shown,
+        covered: coarse.covered,
         motion: motion?.motion,
         distance: coarse.distance,
         offset: coarse.offset,
@@ -302,7 +311,7 @@ export class Network implements Owner {
     completion: Completion,
     { target, previous, window }: Pick<CompleteOptions, 'target' | 'previous' | 'window'>,
   ): Finished {
-    const { decoded, coarse, known, shown, motion } = completion;
+    const { decoded, coarse, known, covered, motion } = completion;
     const { y, x } = window;
     return scope(() => {
       const local =
@@ -327,7 +336,7 @@ export class Network implements Owner {
       const result = { tensor, y, x };
       return owner({
         y: result,
-        frame: composite(result, shown, target.colour, target.seen).frame,
+        frame: composite(result, covered, target.colour, target.seen).frame,
       });
     });
   }

@@ -8,7 +8,7 @@ export interface Composited {
   /** The frame with its hole filled, of the frame's type. */
   readonly frame: Tensor;
   /** [2]: pixels of the hole, and those of them that are known. */
-  readonly counts: Tensor;
+  readonly coverage: Tensor;
 }
 
 /**
@@ -36,11 +36,11 @@ export function composite(y: Windowed, known: Windowed, frame: Tensor, seen: Ten
   const certain = expectWindow(op, 'known', known, '1 kh kw 1');
   const inputs = [output.tensor, certain.tensor, frame, seen];
   expectSameDevice(op, inputs);
-  const [filled, counts] = enqueue(op, inputs, [{ shape: [1, h, w, c], dtype }, { shape: [2] }], {
+  const [filled, coverage] = enqueue(op, inputs, [{ shape: [1, h, w, c], dtype }, { shape: [2] }], {
     yY: output.y,
     yX: output.x,
     knownY: certain.y,
     knownX: certain.x,
   }) as [Tensor, Tensor];
-  return { frame: filled, counts };
+  return { frame: filled, coverage };
 }

@@ -153,7 +153,7 @@ export function paintNative(from: PaintNativeInputs): Composited {
     ...references.map(({ seen }) => seen),
   ];
   expectSameDevice(op, inputs);
-  const [frame, counts] = enqueue(
+  const [frame, coverage] = enqueue(
     'paint_native',
     inputs,
     [{ shape: [1, h, w, c], dtype: 'u8' }, { shape: [2] }],
@@ -172,5 +172,5 @@ export function paintNative(from: PaintNativeInputs): Composited {
       decodedX: decoded.x,
     },
   ) as [Tensor, Tensor];
-  return { frame, counts };
+  return { frame, coverage };
 }

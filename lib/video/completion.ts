@@ -3,8 +3,15 @@ import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { trust } from '../network/align.js';
 import { flowScale } from '../network/flow.js';
-import type { Levels } from '../network/homography.js';
-import type { Encoded, Network, Owner, Packed, Previous, Seen } from '../network/network.js';
+import type { Pyramid } from '../network/homography.js';
+import type {
+  Encoded,
+  Network,
+  Owner,
+  Packed,
+  Previous,
+  Registration,
+} from '../network/network.js';
 import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
@@ -43,10 +50,10 @@ interface Loaded {
   encoded: Encoded | undefined;
 }
 
-/** A frame as it is related to others, and to the one before it if that is tracked too. */
+/** What registers a frame with others, and with the one before it if that is tracked too. */
 interface Tracked {
   /** Absent where it only leads to others: large, and soon made. All of it of the last frame. */
-  seen: Seen | (Levels & Owner) | undefined;
+  features: Registration | (Pyramid & Owner) | undefined;
   readonly step: Tensor | undefined;
 }
 
@@ -72,7 +79,7 @@ export interface CompletedFrame {
  */
 export interface Queued {
   readonly data: Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
-  readonly counts?: Promise<Float32Array>;
+  readonly coverage?: Promise<Float32Array>;
 }
 
 /** What a target is painted with. */
@@ -111,9 +118,9 @@ class Turn {
 }
 
 /** Waits for a frame's work. */
-export async function completed({ data, counts }: Queued): Promise<CompletedFrame> {
-  const [hidden = 0, shown = 0] = (await counts) ?? [];
-  return { data: await data, coverage: hidden ? shown / hidden : 1 };
+export async function completed({ data, coverage }: Queued): Promise<CompletedFrame> {
+  const [hole = 0, covered = 0] = (await coverage) ?? [];
+  return { data: await data, coverage: hole ? covered / hole : 1 };
 }
 
 const multiple = (side: number) => Math.ceil(side / 16) * 16;
@@ -268,7 +275,7 @@ export class Completion {
     const done = (at: number) => at < near && ((at - start) % stride !== 0 || at < oldest);
     for (const at of this.#loaded.keys()) if (done(at)) this.#unload(at);
     for (const at of this.#tracked.keys()) {
-      if (done(at)) this.#unsee(at);
+      if (done(at)) this.#dropFeatures(at);
       if (at < Math.min(oldest, near)) this.#untrack(at);
     }
     this.#window.drop((frame) => frame.index > index);
@@ -301,19 +308,19 @@ export class Completion {
     const target = this.#load(held);
     const encoded = this.#encode(target);
     const references: Loaded[] = [];
-    const lenders: Encoded[] = [];
+    const sources: Encoded[] = [];
     for (const at of chosen) {
       await turn.over();
       const reference = this.#load(this.#window.get(at) ?? at);
       references.push(reference);
-      lenders.push(this.#encode(reference));
+      sources.push(this.#encode(reference));
     }
     await turn.over();
-    using theta = this.#relate(index, chosen, workingBounds(exact, sizes));
+    using theta = this.#estimateHomographies(index, chosen, workingBounds(exact, sizes));
     await turn.over();
     const inputs: PaintInputs = {
       target: { frame: target.frame, encoded },
-      references: references.map(({ frame }, i) => ({ frame, encoded: lenders[i] as Encoded })),
+      references: references.map(({ frame }, i) => ({ frame, encoded: sources[i] as Encoded })),
       theta,
       previous,
       native: latest?.native,
@@ -325,11 +332,11 @@ export class Completion {
       : scope(() => this.#fill(inputs, bounds, sizes));
     this.#push({ working: painted.working, native: painted.frame, owned: true });
     const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
-    const counts = painted.counts.read() as Promise<Float32Array>;
-    painted.counts.dispose();
+    const coverage = painted.coverage.read() as Promise<Float32Array>;
+    painted.coverage.dispose();
     // A rejection is heard when its turn to be awaited comes.
-    for (const read of [data, counts]) read.catch(() => {});
-    return { data, counts };
+    for (const read of [data, coverage]) read.catch(() => {});
+    return { data, coverage };
   }
 
   /**
@@ -362,12 +369,12 @@ export class Completion {
     const completion = this.#network.complete(options);
     const finished = this.#network.finish(completion, options);
     const same = scaled.h === native.h && scaled.w === native.w;
-    const lenders = inputs.references.length ? inputs.references : [inputs.target];
-    const { frame, counts } = same
-      ? composite(finished.y, completion.shown, own, encoded.seenNative)
+    const sources = inputs.references.length ? inputs.references : [inputs.target];
+    const { frame, coverage } = same
+      ? composite(finished.y, completion.covered, own, encoded.seenNative)
       : paintNative({
           target: { frame: own, seen: encoded.seenNative },
-          references: lenders.map((it) => ({ frame: it.frame, seen: it.encoded.seenNative })),
+          references: sources.map((it) => ({ frame: it.frame, seen: it.encoded.seenNative })),
           theta,
           distance: completion.distance,
           offset: completion.offset,
@@ -382,12 +389,12 @@ export class Completion {
           previous: latest,
           flowScale: flowScale.pixels,
         });
-    return { working: finished.frame, frame, counts };
+    return { working: finished.frame, frame, coverage };
   }
 
   /**
-   * Relates the frames up to the last wanted one that are not yet, each to the one before it; keeps
-   * the wanted ones. The others are loaded anew when their turn comes: a whole look-ahead of them
+   * Registers the frames up to the last wanted one, each with the one before it; keeps the features
+   * of the wanted ones. The others are loaded anew when their turn comes: a whole look-ahead of them
    * would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
@@ -396,18 +403,18 @@ export class Completion {
     for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
-      const seen = this.#network.see(this.#packed(at));
+      const features = this.#network.registrationFeatures(this.#packed(at));
       const before = this.#tracked.get(at - 1);
-      const step = before && this.#network.track(seen, before.seen as Seen);
-      this.#tracked.set(at, { seen, step });
+      const step = before && this.#network.track(features, before.features as Registration);
+      this.#tracked.set(at, { features, step });
       if (!wanted.includes(at)) this.#unload(at);
-      if (!this.#loaded.has(at - 1)) this.#unsee(at - 1);
+      if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
     }
     for (const at of wanted) {
       const tracked = this.#tracked.get(at) as Tracked;
-      if (tracked.seen) continue;
+      if (tracked.features) continue;
       await turn.over();
-      tracked.seen = this.#network.levels(this.#packed(at));
+      tracked.features = this.#network.pyramid(this.#packed(at));
     }
   }
 
@@ -416,15 +423,15 @@ export class Completion {
     return this.#load(this.#window.get(index) ?? index).packed as Packed;
   }
 
-  #unsee(index: number): void {
+  #dropFeatures(index: number): void {
     const tracked = this.#tracked.get(index);
-    if (!tracked?.seen) return;
-    tracked.seen.dispose();
-    tracked.seen = undefined;
+    if (!tracked?.features) return;
+    tracked.features.dispose();
+    tracked.features = undefined;
   }
 
   /** The homographies from a target to the references chosen for it. */
-  #relate(target: number, chosen: readonly number[], window: Region): Tensor {
+  #estimateHomographies(target: number, chosen: readonly number[], window: Region): Tensor {
     const first = Math.min(target, ...chosen);
     const last = Math.max(target, ...chosen);
     const tracked = (at: number) => this.#tracked.get(at) as Tracked;
@@ -432,10 +439,15 @@ export class Completion {
       { length: last - first },
       (_, i) => tracked(first + i + 1).step as Tensor,
     );
-    const references = chosen.map((at) => tracked(at).seen as Levels);
+    const references = chosen.map((at) => tracked(at).features as Pyramid);
     const places = chosen.map((at) => at - first);
     const track = { steps, target: target - first, references: places };
-    return this.#network.relate(tracked(target).seen as Levels, references, track, window);
+    return this.#network.estimateHomographies(
+      tracked(target).features as Pyramid,
+      references,
+      track,
+      window,
+    );
   }
 
   /**
@@ -475,12 +487,12 @@ export class Completion {
 
   #untrack(index: number): void {
     const tracked = this.#tracked.get(index);
-    tracked?.seen?.dispose();
+    tracked?.features?.dispose();
     tracked?.step?.dispose();
     this.#tracked.delete(index);
   }
 
-  /** Forgets what relates frames, and all that is loaded of frames behind `index`. */
+  /** Forgets what registers frames, and all that is loaded of frames behind `index`. */
   #loseTrack(index: number): void {
     this.#start = undefined;
     for (const at of this.#tracked.keys()) this.#untrack(at);

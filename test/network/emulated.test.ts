@@ -37,7 +37,7 @@ async function complete(
   return outputs;
 }
 
-/** Levels of 255 between the bytes of the holes. */
+/** Pyramid of 255 between the bytes of the holes. */
 function differences(
   frames: readonly FramePair[],
   a: readonly Uint8Array[],

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Device } from '../../lib/device.js';
-import type { Sight } from '../../lib/network/homography.js';
+import type { RegistrationFeatures } from '../../lib/network/homography.js';
 import type { Encoded, Network } from '../../lib/network/network.js';
 import type { Region } from '../../lib/ops/window.js';
 import { Safetensors } from '../../lib/safetensors.js';
@@ -62,7 +62,7 @@ export function readShot(fixture: Fixture, name: string): Shot {
 }
 
 /** All that the network knows of a frame. */
-export type Known = Encoded & Sight;
+export type Known = Encoded & RegistrationFeatures;
 
 /** Encodes the frames of a shot at their own size, the masks as they are. */
 export function encodeShot(
@@ -75,12 +75,12 @@ export function encodeShot(
     using mask = device.upload(masks[i] as Uint8Array, [1, h, w, 1]);
     const size = { h, w };
     const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
-    return { ...network.see(packed), ...network.encode(packed) };
+    return { ...network.registrationFeatures(packed), ...network.encode(packed) };
   });
 }
 
 /** The transforms from a frame of a shot to others of it, as places among `known`. */
-export function relate(
+export function estimateHomographies(
   network: Network,
   known: readonly Known[],
   target: number,
@@ -88,9 +88,9 @@ export function relate(
   window: Region,
 ): Tensor {
   const steps = known.slice(1).map((frame, i) => network.track(frame, known[i] as Known));
-  const lenders = references.map((at) => known[at] as Known);
+  const sources = references.map((at) => known[at] as Known);
   const track = { steps, target, references };
-  return network.relate(known[target] as Known, lenders, track, window);
+  return network.estimateHomographies(known[target] as Known, sources, track, window);
 }
 
 /** Bounds of a mask; undefined when it is empty. */

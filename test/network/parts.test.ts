@@ -38,10 +38,10 @@ const maps: Readonly<Record<string, number>> = {
   'levels.2': 2,
   'levels.near': 1,
   'inpainter.features': 7, // input, six layers
-  'lent.features': 2, // features, sampled
-  'lent.colours': 3, // colour, means, sampled
-  'lent.distance': 3, // colour, sampled, compared
-  'lent.offset': 3,
+  'aligned.features': 2, // features, sampled
+  'aligned.colours': 3, // colour, cellColours, sampled
+  'aligned.distance': 3, // colour, sampled, compared
+  'aligned.offset': 3,
   'align.features': 4, // as above, pooled
   'align.filled': 4,
   'align.known': 4,
@@ -83,16 +83,20 @@ describeBackends('parts of the network', (backend) => {
     Object.fromEntries(tensors.map((tensor, i) => [`${name}/${i}`, tensor]));
 
   /** What the reference made of a frame for the matching. */
-  const cells = (index: number) => ({
+  const matching = (index: number) => ({
     unit: recorded('homography.unit', index),
-    seen: recorded('homography.seen', index),
+    visibility: recorded('homography.seen', index),
     square: recorded('homography.square', index),
-    shown: recorded('homography.shown', index),
+    squareVisibility: recorded('homography.shown', index),
   });
 
   const matched = () => {
-    const references = [1, 2, 3].map(cells);
-    return [cells(0), references.map((it) => it.unit), references.map((it) => it.seen)] as const;
+    const references = [1, 2, 3].map(matching);
+    return [
+      matching(0),
+      references.map((it) => it.unit),
+      references.map((it) => it.visibility),
+    ] as const;
   };
 
   /** A frame with the features that the reference made. */
@@ -106,19 +110,19 @@ describeBackends('parts of the network', (backend) => {
     expectRecorded((_, encoded) => ({
       ...byFrame(
         'homography.unit',
-        encoded.map(({ cells }) => cells.unit),
+        encoded.map(({ matching }) => matching.unit),
       ),
       ...byFrame(
         'homography.seen',
-        encoded.map(({ cells }) => cells.seen),
+        encoded.map(({ matching }) => matching.visibility),
       ),
       ...byFrame(
         'homography.square',
-        encoded.map(({ cells }) => cells.square),
+        encoded.map(({ matching }) => matching.square),
       ),
       ...byFrame(
         'homography.shown',
-        encoded.map(({ cells }) => cells.shown),
+        encoded.map(({ matching }) => matching.squareVisibility),
       ),
     })));
 
@@ -132,7 +136,7 @@ describeBackends('parts of the network', (backend) => {
 
   test('homography: iterated', () =>
     expectRecorded(({ parts }) => ({
-      'homography.estimate': parts.homography.estimate(cells(0), [1, 2, 3].map(cells)),
+      'homography.estimate': parts.homography.estimate(matching(0), [1, 2, 3].map(matching)),
     })));
 
   test('homography: levels', () =>
@@ -151,8 +155,8 @@ describeBackends('parts of the network', (backend) => {
   test('homography: track', () =>
     expectRecorded(({ parts }, [target, before]) => ({
       'track.step': parts.homography.track(
-        { ...(target as Known), cells: cells(0) },
-        { ...(before as Known), cells: cells(1) },
+        { ...(target as Known), matching: matching(0) },
+        { ...(before as Known), matching: matching(1) },
       ),
     })));
 
@@ -178,11 +182,11 @@ describeBackends('parts of the network', (backend) => {
 
   test('inpainter: what is hidden is what is not seen', async () => {
     using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
-    const { seen, hidden } = await backend.run(() => {
-      const [{ featuresSeen, hidden }] = encodeShot(network, backend.device, shot) as [Known];
-      return { seen: featuresSeen, hidden };
+    const { seen, featuresHole } = await backend.run(() => {
+      const [{ featuresSeen, featuresHole }] = encodeShot(network, backend.device, shot) as [Known];
+      return { seen: featuresSeen, featuresHole };
     });
-    expect(hidden).toEqual(seen.map((value) => 1 - value));
+    expect(featuresHole).toEqual(seen.map((value) => 1 - value));
   });
 
   test('align', () =>
@@ -194,9 +198,11 @@ describeBackends('parts of the network', (backend) => {
         'align.borrowed': coarse.borrowed,
         'align.filled': coarse.filled,
         ...Object.fromEntries(
-          Object.entries({ ...coarse.lent, distance: coarse.distance, offset: coarse.offset }).map(
-            ([name, tensor]) => [`lent.${name}`, tensor],
-          ),
+          Object.entries({
+            ...coarse.aligned,
+            distance: coarse.distance,
+            offset: coarse.offset,
+          }).map(([name, tensor]) => [`aligned.${name}`, tensor]),
         ),
         'align.known': coarse.known,
       };
@@ -204,23 +210,23 @@ describeBackends('parts of the network', (backend) => {
 
   test('attend', () =>
     expectRecorded(({ parts }, [target]) => {
-      const lent = {
-        features: recorded('lent.features'),
-        seen: recorded('lent.seen'),
-        colours: recorded('lent.colours'),
+      const aligned = {
+        features: recorded('aligned.features'),
+        seen: recorded('aligned.seen'),
+        colours: recorded('aligned.colours'),
       };
       const [filled, known] = [recorded('align.filled'), recorded('align.known')];
       const coarse: Coarse = {
-        lent,
-        distance: recorded('lent.distance'),
-        offset: recorded('lent.offset'),
+        aligned,
+        distance: recorded('aligned.distance'),
+        offset: recorded('aligned.offset'),
         features: recorded('align.features'),
         borrowed: recorded('align.borrowed'),
-        shown: recorded('align.known'),
+        covered: recorded('align.known'),
         filled,
         known,
       };
-      const guess = parts.attention.guess(coarse, (target as Known).hidden);
+      const guess = parts.attention.guess(coarse, (target as Known).featuresHole);
       return {
         'attend.colour': guess.colour,
         'attend.trust': guess.trust,

@@ -11,11 +11,11 @@ import { halfRounding } from '../close.js';
 import {
   boundsOf,
   encodeShot,
+  estimateHomographies,
   Fixture,
   fixturePath,
   type Known,
   readShot,
-  relate,
 } from './fixtures.js';
 
 const weights = fixturePath('../../weights/align-and-attend.safetensors');
@@ -44,7 +44,7 @@ async function inpaint(backend: Backend, name: string): Promise<Float32Array[]> 
       const references = places.map((at) => encoded[at] as Known);
       const output = scope(() => {
         if (!window) return target.colour;
-        const theta = relate(network, encoded, t, places, window);
+        const theta = estimateHomographies(network, encoded, t, places, window);
         const completion = network.complete({ target, references, theta, previous, window });
         return network.finish(completion, { target, previous, window }).frame;
       });
@@ -88,15 +88,15 @@ describeBackends('the whole network', (backend) => {
     const shot = { ...size, frames: frames.slice(0, 1), masks };
     const mask = masks[0] as Uint8Array;
     const window = boundsOf(mask, size.w) as Region;
-    const { known, shown, output } = await backend.run(() => {
+    const { known, covered, output } = await backend.run(() => {
       const [target] = encodeShot(network, backend.device, shot) as [Known];
-      const theta = relate(network, [target], 0, [], window);
+      const theta = estimateHomographies(network, [target], 0, [], window);
       const completion = network.complete({ target, references: [], theta, window });
       const output = network.finish(completion, { target, window }).frame;
-      return { known: completion.known, shown: completion.shown, output };
+      return { known: completion.known, covered: completion.covered, output };
     });
     expect(known.every((value, i) => value === 1 - (mask[i] as number))).toBe(true);
-    expect(shown.every((value) => value === 0)).toBe(true);
+    expect(covered.every((value) => value === 0)).toBe(true);
     expect(output.every((value) => value >= -1 && value <= 1)).toBe(true);
   });
 });

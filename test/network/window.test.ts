@@ -7,9 +7,9 @@ import type { Region } from '../../lib/ops/window.js';
 import { type Backend, describeBackends } from '../backends.js';
 import {
   encodeShot,
+  estimateHomographies,
   fixturePath,
   type Known,
-  relate,
   relativeDifference,
   type Shot,
 } from './fixtures.js';
@@ -41,7 +41,7 @@ async function complete(backend: Backend, window: Region, recurrent: boolean) {
     const [target, reference, y1, y2] = encoded as [Known, Known, Known, Known];
     const references = [reference];
     const previous = recurrent ? { y1: y1.colour, y2: y2.colour } : undefined;
-    const theta = relate(network, encoded.slice(0, 2), 0, [1], window);
+    const theta = estimateHomographies(network, encoded.slice(0, 2), 0, [1], window);
     const completion = network.complete({ target, references, theta, previous, window });
     const { y } = network.finish(completion, { target, previous, window });
     expect(completion.decoded).toMatchObject({

@@ -39,7 +39,7 @@ describeBackends('composite', (backend) => {
       const out = await run(p, frame, h, w, c, seen);
       const made = (round: (x: number) => number) =>
         reference(p.y, p.known, frame, seen, w, c, bytes, round);
-      expectSame(out.counts, made((x) => x).counts);
+      expectSame(out.coverage, made((x) => x).coverage);
       if (bytes) expectSteps(out.frame, (round) => made(round).frame, Math.round);
       else expectSame(out.frame, made((x) => x).frame);
     }
@@ -80,7 +80,7 @@ describeBackends('composite', (backend) => {
     const frame = random.bytes(6 * 7 * 3);
     const out = await run(p, frame, 6, 7, 3, new Float32Array(42).fill(1));
     expectSame(out.frame, frame);
-    expectSame(out.counts, [0, 0]);
+    expectSame(out.coverage, [0, 0]);
   });
 
   it('brings bytes through the network unchanged', async () => {

@@ -70,7 +70,7 @@ describeBackends('paintNative', (backend) => {
     });
   const check = async (p: PaintNative) => {
     const out = await run(p);
-    expectSame(out.counts, reference(p, (x) => x).counts);
+    expectSame(out.coverage, reference(p, (x) => x).coverage);
     expectSteps(out.frame, (round) => reference(p, round).frame, Math.round);
     return out;
   };
@@ -104,8 +104,8 @@ describeBackends('paintNative', (backend) => {
     const bounds = { y: 11, x: 7, h: 19, w: 35 };
     const decoded = { ...random.plane(1, 7, 11, 4, 2, 1) };
     const out = await check({ ...p, bounds, decoded });
-    const [hidden = 0, shown = 0] = out.counts;
-    expect(shown).toBeLessThan(hidden); // the hole goes on outside of the bounds
+    const [hole = 0, covered = 0] = out.coverage;
+    expect(covered).toBeLessThan(hole); // the hole goes on outside of the bounds
     await check({ ...p, bounds: { ...bounds, h: 1, w: 1 } });
   });
 
@@ -128,10 +128,10 @@ describeBackends('paintNative', (backend) => {
     for (const c of [3, 4]) {
       const p = lend(make(1, 21, 35, c));
       p.references[0]!.seen.fill(1);
-      const { frame, counts } = await run(p);
+      const { frame, coverage } = await run(p);
       const wanted = p.references[0]!.frame.map((v, i) => (i % c === 3 ? p.target.frame[i]! : v));
       expectSame(frame, wanted);
-      expectSame(counts, [21 * 35, 21 * 35]);
+      expectSame(coverage, [21 * 35, 21 * 35]);
     }
   });
 
@@ -181,16 +181,16 @@ describeBackends('paintNative', (backend) => {
   it('corrects the coarse frame where no reference shows anything', async () => {
     const p = make(2, 15, 17, 3);
     for (const { seen } of p.references) seen.fill(0);
-    expect((await check(p)).counts[1]).toBe(0);
-    expect((await check({ ...p, ...first })).counts[1]).toBe(0);
+    expect((await check(p)).coverage[1]).toBe(0);
+    expect((await check({ ...p, ...first })).coverage[1]).toBe(0);
   });
 
   it('shows the coarse frame, corrected, where it doubts what is lent', async () => {
     const p = { ...make(2, 15, 17, 3), ...first, doubt: 0, slope: 1e6 };
     for (const { seen } of p.references) seen.fill(1);
     p.distance.data.fill(1);
-    const { frame, counts } = await check(p);
-    expect(counts[1]).toBeGreaterThan(0);
+    const { frame, coverage } = await check(p);
+    expect(coverage[1]).toBeGreaterThan(0);
     for (const { seen } of p.references) seen.fill(0);
     expectSame((await run(p)).frame, frame);
   });
@@ -198,9 +198,9 @@ describeBackends('paintNative', (backend) => {
   it('changes nothing without a hole', async () => {
     const p = make(2, 15, 17, 3);
     p.target.seen.fill(1);
-    const { frame, counts } = await run(p);
+    const { frame, coverage } = await run(p);
     expectSame(frame, p.target.frame);
-    expectSame(counts, [0, 0]);
+    expectSame(coverage, [0, 0]);
   });
 
   it('keeps the previous output where the blend says so, wherever the flow leads', async () => {

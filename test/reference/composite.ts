@@ -2,8 +2,8 @@ import type { Round } from '../close.js';
 import type { Plane } from '../random.js';
 
 /**
- * A frame [h w c] with its hole filled, bytes not yet rounded: (y + 1) 127.5; and the counts of
- * hole pixels and of those that are known.
+ * A frame [h w c] with its hole filled, bytes not yet rounded: (y + 1) 127.5; and the coverage:
+ * hole pixels, and those of them that are known.
  */
 export function composite(
   y: Plane,
@@ -14,9 +14,9 @@ export function composite(
   c: number,
   bytes: boolean,
   round: Round,
-): { frame: Float64Array; counts: [number, number] } {
+): { frame: Float64Array; coverage: [number, number] } {
   const out = Float64Array.from(frame);
-  const counts: [number, number] = [0, 0];
+  const coverage: [number, number] = [0, 0];
   const index = (plane: Plane, pixel: number) => {
     const [row, column] = [Math.floor(pixel / w) - plane.y, (pixel % w) - plane.x];
     const inside = row >= 0 && row < plane.h && column >= 0 && column < plane.w;
@@ -24,15 +24,15 @@ export function composite(
   };
   for (let pixel = 0; pixel < seen.length; pixel++) {
     if (seen[pixel]) continue;
-    counts[0]++;
+    coverage[0]++;
     const at = index(y, pixel);
     if (at < 0) continue;
     const certain = index(known, pixel);
-    if (certain >= 0 && (known.data[certain] as number) > 0.5) counts[1]++;
+    if (certain >= 0 && (known.data[certain] as number) > 0.5) coverage[1]++;
     for (let k = 0; k < 3; k++) {
       const value = Math.min(Math.max(y.data[at * 3 + k] as number, -1), 1);
       out[pixel * c + k] = bytes ? round(round(value + 1) * 127.5) : value;
     }
   }
-  return { frame: out, counts };
+  return { frame: out, coverage };
 }

@@ -46,11 +46,11 @@ function around(y: number, x: number): [row: number, column: number, weight: num
 
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
 
-/** The frame, its bytes not yet rounded: (y + 1) 127.5; and the counts. */
+/** The frame, its bytes not yet rounded: (y + 1) 127.5; and the coverage. */
 export function paintNative(p: PaintNative, round: Round) {
   const { h, w, c, target, references, theta, bounds, extent, plane, previous } = p;
   const out = Float64Array.from(target.frame);
-  const counts: [number, number] = [0, 0];
+  const coverage: [number, number] = [0, 0];
   const colour = (byte = 0) => round(round(byte / 127.5) - 1);
 
   /** `channels` of a frame at y, x: zeros outside, or its border repeated. */
@@ -89,7 +89,7 @@ export function paintNative(p: PaintNative, round: Round) {
 
   for (let pixel = 0; pixel < h * w; pixel++) {
     if (target.seen[pixel]) continue;
-    counts[0]++;
+    coverage[0]++;
     const [y, x] = [Math.floor(pixel / w), pixel % w];
     const inside =
       y >= bounds.y && y < bounds.y + bounds.h && x >= bounds.x && x < bounds.x + bounds.w;
@@ -124,7 +124,7 @@ export function paintNative(p: PaintNative, round: Round) {
     const sigmoid = (logit: number) => round(1 / round(1 + round(Math.exp(-logit))));
     const doubted = round(p.slope * round(p.doubt - mean(({ distance }) => distance)));
     const known = shown.length > 0 ? sigmoid(doubted) : 0;
-    counts[1] += shown.length > 0 ? 1 : 0;
+    coverage[1] += shown.length > 0 ? 1 : 0;
 
     const coarse = enlarge(p.coarse, plane, y, x);
     const correction = enlarge(p.decoded, plane, y, x);
@@ -150,5 +150,5 @@ export function paintNative(p: PaintNative, round: Round) {
       out[pixel * c + k] = round(round(clamp(value, -1, 1) + 1) * 127.5);
     }
   }
-  return { frame: out, counts };
+  return { frame: out, coverage };
 }

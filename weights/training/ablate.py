@@ -29,22 +29,22 @@ class Ablated(Inpainter):
         super().__init__()
         self.aligns, self.attends, self.flows, self.everywhere = aligns, attends, flows, everywhere
 
-    def lend(self, fr, vr, theta, xt, mt, xr, mr):
+    def align_references(self, fr, vr, theta, xt, mt, xr, mr):
         if not self.aligns:
             theta = alignment.identity().expand_as(theta)
         if self.everywhere:
             xr = xr * (1 - mr)                            # the truth is behind their holes here
-        return super().lend(fr, vr, theta, xt, mt, xr, mr)
+        return super().align_references(fr, vr, theta, xt, mt, xr, mr)
 
-    def align(self, ft, vt, xt, mt, lent):
-        return super().align(ft, vt, xt, mt, lent) if self.aligns else unaligned(ft, vt, xt, mt)
+    def align(self, ft, vt, xt, mt, aligned):
+        return super().align(ft, vt, xt, mt, aligned) if self.aligns else unaligned(ft, vt, xt, mt)
 
-    def attend(self, x, hidden, lent):
+    def attend(self, x, hole, aligned):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""
         if self.everywhere:
-            frames, shown, features, seen, *rest = lent
-            hidden, lent = torch.ones_like(hidden), (frames, shown, features, seen * 0 + 1, *rest)
-        guess = super().attend(x, hidden, lent)
+            frames, shown, features, seen, *rest = aligned
+            hole, aligned = torch.ones_like(hole), (frames, shown, features, seen * 0 + 1, *rest)
+        guess = super().attend(x, hole, aligned)
         return guess if self.attends else guess * 0
 
     def forward(self, *given):

@@ -1,4 +1,4 @@
-"""How frames are related, and what the references lend the target (ours): the reference in PyTorch.
+"""How frames are registered and references aligned with the target (ours): the reference in PyTorch.
 
 Frames are (n, 3, h, w) in [-1, 1], masks (n, 1, h, w) with 1 in the hole: n references against one
 target (n or 1 long). A homography (n, 3, 3) takes target to reference positions, both in

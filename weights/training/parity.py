@@ -34,17 +34,17 @@ def main():
         state['encoder.layers.0.weight'] = state['encoder.layers.0.weight'][:, :4]
         truth.load_state_dict({name: state[name] for name in truth.state_dict()})
 
-    def everywhere(inpainter, x, hidden, fr, vr):
+    def everywhere(inpainter, x, hole, fr, vr):
         """Attention without a window or a preference among references, to three of the features."""
         with torch.no_grad():
             inpainter.attention_pool.zero_()
             inpainter.attention_sigma.fill_(1e6)
         inpainter.reach = 99
-        lent = (None, None, fr, vr, fr[:, :, :3], torch.zeros_like(vr), None)
-        return inpainter.attend(x, hidden, lent)[:, :3]
+        aligned = (None, None, fr, vr, fr[:, :, :3], torch.zeros_like(vr), None)
+        return inpainter.attend(x, hole, aligned)[:, :3]
 
-    def theirs_attend(inpainter, x, hidden, fr, vr):
-        return (inpainter.attend(x, hidden, fr, vr) - x)[:, :3]
+    def theirs_attend(inpainter, x, hole, fr, vr):
+        return (inpainter.attend(x, hole, fr, vr) - x)[:, :3]
 
     def outputs(homography, inpainter, warp, attend):
         cells, seen, *_ = homography.encode(frames, masks)

@@ -45,13 +45,13 @@ class Learner(Inpainter):
 
     alone = None                          # n, 0 or 1
 
-    def lend(self, fr, vr, theta, *frames):
+    def align_references(self, fr, vr, theta, *frames):
         theta = torch.where(self.alone.view(-1, 1, 1, 1) > 0, torch.eye(3), theta)
-        return super().lend(fr, vr, theta, *frames)
+        return super().align_references(fr, vr, theta, *frames)
 
-    def align(self, ft, vt, xt, mt, lent):
+    def align(self, ft, vt, xt, mt, aligned):
         alone = self.alone.view(-1, 1, 1, 1)
-        made = [a + alone * (b - a) for a, b in zip(super().align(ft, vt, xt, mt, lent),
+        made = [a + alone * (b - a) for a, b in zip(super().align(ft, vt, xt, mt, aligned),
                                                     unaligned(ft, vt, xt, mt))]
         self.doubted = 1 - F.avg_pool2d(made[3], 4)
         return made
@@ -61,14 +61,14 @@ class Learner(Inpainter):
         self.filled = made[2]
         return made
 
-    def attend(self, x, hidden, lent):
-        attended = super().attend(x, hidden, lent)
+    def attend(self, x, hole, aligned):
+        attended = super().attend(x, hole, aligned)
         self.attended, self.wanted = attended[:, :3], self.doubted * attended[:, 3:]
         return attended
 
 
-class Lent:
-    """What references lend, encoded once for all targets; gradients are gathered, then applied."""
+class EncodedReferences:
+    """References, encoded once for all targets; gradients are gathered, then applied."""
 
     def __init__(self, network, clips):
         n, r = clips.references.shape[:2]
@@ -82,16 +82,16 @@ class Lent:
             self.features.backward(self.leaf.grad)
 
 
-def arguments(network, clips, theta, lent, t):
-    """What the network is given for target t: a reference that lends it nothing is all hidden."""
+def arguments(network, clips, theta, references, t):
+    """What the network is given for target t: a withheld reference is all hole."""
     frame, mask = clips.frames[:, t], clips.masks[:, t]
-    hidden = clips.withheld[:, t, :, None, None, None].float()
+    withheld = clips.withheld[:, t, :, None, None, None].float()
     features, seen = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
-    return (features, seen, lent.leaf, lent.seen * (1 - hidden), theta[:, t], frame, mask,
-            clips.references, torch.maximum(clips.reference_masks, hidden))
+    return (features, seen, references.leaf, references.seen * (1 - withheld), theta[:, t], frame, mask,
+            clips.references, torch.maximum(clips.reference_masks, withheld))
 
 
-def run(network, clips, theta, lent, flow=True):
+def run(network, clips, theta, references, flow=True):
     """Yields output, raw output, flow and composited output of every target.
 
     Outputs are handed on without their gradient: a target answers for itself, so its graph can be
@@ -100,7 +100,7 @@ def run(network, clips, theta, lent, flow=True):
     past = []
     for t in range(clips.frames.shape[1]):
         previous = (past[-1], past[-2] if len(past) > 1 else past[-1]) if past and flow else None
-        given = arguments(network, clips, theta, lent, t)
+        given = arguments(network, clips, theta, references, t)
         output, raw, moved, _ = network(*given, previous)
         whole = composite(output, clips.frames[:, t], clips.masks[:, t])
         past.append(whole.detach().clamp(-1, 1))

@@ -35,7 +35,7 @@ def estimates(network, target, reference, mt, mr, iterations=2):
         if i:
             # The gradient does not pass through the warp: each iteration answers for its own.
             before = found[-1].detach().float()
-            fr, vr = (x.float() for x in network.see(warped(square, before)))
+            fr, vr = (x.float() for x in network.matching_features(warped(square, before)))
         matched.append((before, ft, vt, fr, vr))
         found.append(compose(before, network.regress(ft, vt, fr, vr).float()))
     return found, matched
