@@ -206,7 +206,9 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       };
       using Held = std::shared_ptr<const Program>;
       return Napi::External<Held>::New(
-          info.Env(), new Held(recorder->finish(infos(info[0]), infos(info[1]), infos(info[2]))),
+          info.Env(),
+          new Held(recorder->finish(infos(info[0]), infos(info[1]), infos(info[2]),
+                                    device_->branches())),
           [](Napi::Env, Held* held) { delete held; });
     });
   }

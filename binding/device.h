@@ -46,9 +46,12 @@ class Device {
     return arena_;
   }
   // A program's work, on the stream's thread: before it, after each of its operations, after it.
+  // `after`: the numbers of the operations of the program that this one waits for.
   virtual void program_begins() {}
-  virtual void step_ends(const char*) {}
+  virtual void step_ends(const char*, const std::vector<size_t>& /*after*/) {}
   virtual void program_ends() {}
+  // Whether operations of a program may run side by side.
+  virtual bool branches() const { return false; }
   // Gives memory back that nothing uses any more.
   virtual void trim() {
     drop_arena();

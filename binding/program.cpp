@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <algorithm>
+#include <bitset>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -14,14 +15,22 @@ namespace {
 constexpr size_t alignment = 256;
 constexpr size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
-// An intermediate: its bytes, and the steps that write it and read it last.
+using Steps = std::bitset<Program::most_steps>;
+
+// An intermediate: its bytes, the step that writes it, and all steps that use it.
 struct Life {
-  size_t slot, bytes, first, last;
+  size_t slot, bytes, first;
+  Steps used;
 };
 
 // Gives every life a place so that those which overlap in time do not overlap in space: the largest
-// first, each as low as possible. Returns where the last of them ends.
-size_t plan(std::vector<Life> lives, const std::function<void(size_t slot, size_t place)>& set) {
+// first, each as low as possible. Returns where the last of them ends. before[i]: the steps that are
+// over when step i begins.
+size_t plan(std::vector<Life> lives, const std::vector<Steps>& before,
+            const std::function<void(size_t slot, size_t place)>& set) {
+  const auto precedes = [&](const Life& a, const Life& b) {
+    return (a.used & ~before[b.first]).none();
+  };
   struct Placed {
     Life life;
     size_t place;
@@ -33,7 +42,7 @@ size_t plan(std::vector<Life> lives, const std::function<void(size_t slot, size_
   for (const Life& life : lives) {
     size_t place = 0;
     for (const Placed& other : placed) {
-      if (other.life.last < life.first || life.last < other.life.first) continue;
+      if (precedes(other.life, life) || precedes(life, other.life)) continue;
       if (place + life.bytes <= other.place) break;
       place = std::max(place, other.place + other.life.bytes);
     }
@@ -71,7 +80,8 @@ void Recorder::add(const char* op, const Recorded& at, const Recorded& shifted,
 
 std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
                                                 std::vector<TensorInfo> constants,
-                                                std::vector<TensorInfo> outputs) const {
+                                                std::vector<TensorInfo> outputs,
+                                                bool branches) const {
   if (steps_.size() > Program::most_steps) {
     throw Error("ERR_DEVICE", "record",
                 "expected at most " + std::to_string(Program::most_steps) + " operations, got " +
@@ -91,13 +101,17 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
   for (const TensorInfo& it : constants) program->constants_.push_back(it.data);
   name(outputs, Kind::output);
 
-  std::map<size_t, Life> lives;  // of intermediates, by slot
+  std::map<size_t, Life> lives;      // of intermediates, by slot
+  std::map<size_t, size_t> writers;  // steps, by slot
+  std::vector<Steps> before(steps_.size());
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& from = steps_[i];
+    Steps direct;  // the writers of what it reads
     Program::Step step{from.op,
                        from.recorded.run,
                        from.recorded.function,
                        round_up(program->parameters_.size(), alignof(std::max_align_t)),
+                       {},
                        {}};
     std::vector<size_t> own;  // the slots of its tensors
     for (size_t j = 0; j < from.tensors.size(); ++j) {
@@ -111,14 +125,27 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
         if (found == slots.end()) {
           found = slots.emplace(info.serial, program->slots_.size()).first;
           program->slots_.push_back({Kind::intermediate, 0, info.bytes});
-          lives[found->second] = {found->second, round_up(info.bytes, alignment), i, i};
+          lives[found->second] = {found->second, round_up(info.bytes, alignment), i, {}};
         }
         step.outputs.push_back(found->second);
+        writers[found->second] = i;
       } else if (found == slots.end()) {
         throw Error("ERR_DEVICE", from.op, "expected tensors that the program makes or is given");
+      } else if (auto writer = writers.find(found->second); writer != writers.end()) {
+        direct.set(writer->second);
       }
       own.push_back(found->second);
-      if (auto life = lives.find(found->second); life != lives.end()) life->second.last = i;
+      if (auto life = lives.find(found->second); life != lives.end()) life->second.used.set(i);
+    }
+    // From the last on, so that those which a later one waits for are met before.
+    for (size_t j = i; j-- > 0;) {
+      if (!branches) {
+        before[i].set(j);
+      } else if (direct[j] && !before[i][j]) {
+        step.after.push_back(j);
+        before[i] |= before[j];
+        before[i].set(j);
+      }
     }
     program->parameters_.resize(step.parameters);
     program->parameters_.insert(program->parameters_.end(), from.recorded.parameters.begin(),
@@ -130,7 +157,7 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
   std::vector<Life> all;
   for (const auto& [slot, life] : lives) all.push_back(life);
   program->arena_ =
-      plan(all, [&](size_t slot, size_t place) { program->slots_[slot].place = place; });
+      plan(all, before, [&](size_t slot, size_t place) { program->slots_[slot].place = place; });
   program->inputs_ = std::move(inputs);
   program->outputs_ = std::move(outputs);
   return program;
@@ -177,7 +204,7 @@ void Program::play(std::shared_ptr<const Program> program, Device& device,
       } catch (...) {
         throw current_error(step.op);
       }
-      device.step_ends(step.op);
+      device.step_ends(step.op, step.after);
     }
     device.program_ends();
   };

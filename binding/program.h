@@ -19,6 +19,11 @@ namespace aa {
 // are. Outputs are made by each play. Intermediates lie in an arena of the device, at places that
 // are planned once: two share bytes only if one is read for the last time before the other is
 // written. All programs of a device use the same arena, as their work is in the order of one stream.
+//
+// Every tensor has one operation that writes it, so an operation depends on those that write what it
+// reads, and on no other. A GPU runs what does not depend on one another side by side. There two
+// intermediates share bytes only if all that read the one are among those that the writer of the
+// other depends on, however indirectly: no order comes about by memory alone.
 
 // Parameters of any operation, as bytes, and how to run them.
 struct Recorded {
@@ -81,6 +86,7 @@ class Program {
     Recorded::Function function;
     size_t parameters;            // where they start
     std::vector<size_t> outputs;  // slots
+    std::vector<size_t> after;    // the steps it waits for; those they wait for are left out
   };
   using Words = std::vector<std::max_align_t>;  // aligned as parameters need to be
 
@@ -101,10 +107,10 @@ class Recorder {
   void add(const char* op, const Recorded& at, const Recorded& shifted,
            std::vector<TensorInfo> tensors, size_t first_output);
   static uintptr_t shift(size_t i) { return uintptr_t(i + 1) << 48; }
-  // Throws Error when a tensor of unknown origin is read.
+  // `branches`: steps may run side by side. Throws Error when a tensor of unknown origin is read.
   std::shared_ptr<const Program> finish(std::vector<TensorInfo> inputs,
                                         std::vector<TensorInfo> constants,
-                                        std::vector<TensorInfo> outputs) const;
+                                        std::vector<TensorInfo> outputs, bool branches) const;
 
  private:
   struct Pointer {

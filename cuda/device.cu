@@ -82,8 +82,16 @@ class Collector final : public Context {
   Collector(MemorySource& source, Budget& budget) : scratch_(source, budget) {}
   // Before an operation.
   void begin() {
-    for (auto& chunk : scratch_.begin()) in_use.push_back(std::move(chunk));
+    if (!in_program_) begin_scratch();
   }
+  // Before a program, with an empty batch. Its operations have scratch memory of their own each, as
+  // they may run side by side.
+  void begin_program() {
+    begin_scratch();
+    in_program_ = true;
+    last_.clear();
+  }
+  void end_program() { in_program_ = false; }
   // After it. One that launched nothing leaves no trace.
   void end(const char* op) {
     if (batch.size() == (ends.empty() ? 0 : ends.back())) return;
@@ -91,6 +99,19 @@ class Collector final : public Context {
     ends.push_back(batch.size());
   }
   void clear(void* data, size_t bytes) override { batch.fill(data, 0, bytes); }
+
+  // After an operation of a program: it waits for those alone that `after` numbers.
+  void end(const char* op, const std::vector<size_t>& after) {
+    const size_t first = ends.empty() ? 0 : ends.back();
+    std::vector<size_t> nodes;  // the last ones of the operations it waits for
+    for (size_t step : after) nodes.insert(nodes.end(), last_[step].begin(), last_[step].end());
+    if (batch.size() > first) {
+      batch.set_after(first, std::move(nodes));
+      nodes = {batch.size() - 1};
+    }
+    last_.push_back(std::move(nodes));
+    end(op);
+  }
 
   Batch batch;
   std::vector<const char*> operations;        // of the batch
@@ -112,8 +133,13 @@ class Collector final : public Context {
   }
 
  private:
+  void begin_scratch() {
+    for (auto& chunk : scratch_.begin()) in_use.push_back(std::move(chunk));
+  }
   Scratch scratch_;
   std::unordered_map<const void*, size_t> shared_;  // dynamic shared memory that a kernel may have
+  bool in_program_ = false;
+  std::vector<std::vector<size_t>> last_;  // nodes with which each operation of the program ends
 };
 
 template <class P, void (*launcher)(Context&, const P&)>
@@ -266,9 +292,18 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   }
   void settle() override { waiter_.settle(); }
   // A program is a batch of its own, so that it finds the graph of its last play.
-  void program_begins() override { launch(nullptr); }
-  void step_ends(const char* op) override { collector_.end(op); }
-  void program_ends() override { program_ = true; }
+  void program_begins() override {
+    launch(nullptr);
+    collector_.begin_program();
+  }
+  void step_ends(const char* op, const std::vector<size_t>& after) override {
+    collector_.end(op, after);
+  }
+  void program_ends() override {
+    collector_.end_program();
+    program_ = true;
+  }
+  bool branches() const override { return true; }
   void halt() override {
     waiter_.stop();
     for (const StreamOwner* each : {&up_, &computing_, &down_}) cudaStreamSynchronize(each->get());

@@ -24,7 +24,9 @@ void Batch::begin_node(Kind kind, const void* kernel, dim3 grid, int threads, si
                     0,
                     bytes_.size(),
                     bytes_.size(),
-                    {{grid.x, grid.y, grid.z}, threads, bytes}});
+                    {{grid.x, grid.y, grid.z}, threads, bytes},
+                    {}});
+  if (nodes_.size() > 1) nodes_.back().after = {nodes_.size() - 2};
 }
 
 void Batch::add_value(const void* value, size_t size) {
@@ -60,7 +62,8 @@ void Batch::clear() {
 
 bool Batch::Node::like(const Node& other) const {
   return kind == other.kind && kernel == other.kernel && first_value == other.first_value &&
-         values == other.values && first_byte == other.first_byte && end_byte == other.end_byte;
+         values == other.values && first_byte == other.first_byte && end_byte == other.end_byte &&
+         after == other.after;
 }
 
 bool Batch::like(const Batch& other) const {
@@ -133,21 +136,20 @@ cudaMemsetParams fill_of(void* data, int value, size_t bytes) {
 }  // namespace
 
 cudaGraphNode_t Batch::add(const Node& node, cudaGraph_t graph,
-                           const cudaGraphNode_t* after) const {
+                           const std::vector<cudaGraphNode_t>& after) const {
   const char* expected = "a node of a graph";
-  const size_t count = after ? 1 : 0;
   cudaGraphNode_t made;
   if (node.kind == Kind::kernel) {
     auto all = values(node);
     const auto p =
         kernel_of(node.kernel, node.size.grid, node.size.threads, node.size.bytes, all.data());
-    check(cudaGraphAddKernelNode(&made, graph, after, count, &p), expected);
+    check(cudaGraphAddKernelNode(&made, graph, after.data(), after.size(), &p), expected);
   } else if (node.kind == Kind::fill) {
     const auto p = fill_of(pointer(node, 0), node.size.threads, node.size.bytes);
-    check(cudaGraphAddMemsetNode(&made, graph, after, count, &p), expected);
+    check(cudaGraphAddMemsetNode(&made, graph, after.data(), after.size(), &p), expected);
   } else {
-    check(cudaGraphAddMemcpyNode1D(&made, graph, after, count, pointer(node, 0), pointer(node, 1),
-                                   node.size.bytes, cudaMemcpyDeviceToDevice),
+    check(cudaGraphAddMemcpyNode1D(&made, graph, after.data(), after.size(), pointer(node, 0),
+                                   pointer(node, 1), node.size.bytes, cudaMemcpyDeviceToDevice),
           expected);
   }
   return made;
@@ -208,9 +210,11 @@ void Graphs::make(Graph& graph, const Batch& batch) {
   check(cudaGraphCreate(&made, 0), "a graph");
   graph.graph.reset(made);
   graph.nodes.clear();
-  for (const Batch::Node& node : batch.nodes_)
-    graph.nodes.push_back(
-        batch.add(node, made, graph.nodes.empty() ? nullptr : &graph.nodes.back()));
+  for (const Batch::Node& node : batch.nodes_) {
+    std::vector<cudaGraphNode_t> after;
+    for (size_t i : node.after) after.push_back(graph.nodes[i]);
+    graph.nodes.push_back(batch.add(node, made, after));
+  }
   cudaGraphExec_t executable;
   check(cudaGraphInstantiate(&executable, made, 0), "a graph to be made ready");
   graph.executable.reset(executable);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <list>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -17,8 +18,9 @@ namespace aa::cuda {
 // graph: one call instead of hundreds. It is made when such a batch comes for the second time, so
 // that what comes only once (the packing of weights) makes none. Of some such graphs the one is
 // taken in which the fewest nodes differ, and those are set anew: fewer where the pool hands out the
-// memory of some frames ago, more where a hole moves and grids change with it. Everything is in the
-// order of one stream, in a graph as outside.
+// memory of some frames ago, more where a hole moves and grids change with it. Batches are in the
+// order of one stream. Within a batch nodes are in order, too, but for those of a program, which only
+// wait for the operations that they depend on.
 
 // Kernels, fills and copies in order.
 class Batch {
@@ -28,6 +30,8 @@ class Batch {
   void fill(void* data, int value, size_t bytes);
   void copy(void* to, const void* from, size_t bytes);  // on the GPU
   size_t size() const { return nodes_.size(); }
+  // Has node i, as a node of a graph, wait for those alone instead of for node i - 1.
+  void set_after(size_t i, std::vector<size_t> nodes) { nodes_[i].after = std::move(nodes); }
   void clear();
   // Whether a graph of the one can be set to the other, and then, whether node i has to be.
   bool like(const Batch& other) const;
@@ -51,13 +55,15 @@ class Batch {
     size_t first_value, values;
     size_t first_byte, end_byte;  // of the values in bytes_
     Size size;
+    std::vector<size_t> after;  // the nodes that it waits for
     // Whether a graph that was made with the one can be set to the other.
     bool like(const Node& other) const;
   };
   // Pointers to the values of a node, as CUDA takes them.
   std::vector<void*> values(const Node& node) const;
   void* pointer(const Node& node, size_t i) const;
-  cudaGraphNode_t add(const Node& node, cudaGraph_t graph, const cudaGraphNode_t* after) const;
+  cudaGraphNode_t add(const Node& node, cudaGraph_t graph,
+                      const std::vector<cudaGraphNode_t>& after) const;
   void set(const Node& node, cudaGraphExec_t executable, cudaGraphNode_t at) const;
   void begin_node(Kind kind, const void* kernel, dim3 grid, int threads, size_t bytes);
   void add_value(const void* value, size_t size);
