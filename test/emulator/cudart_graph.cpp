@@ -155,9 +155,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   return call([&] {
     auto plan = executables().find(executable)->plan();
     ++graph_counts().launched;
-    scheduler().queue(uncaptured(stream), [plan = std::move(plan)] {
-      for (const auto& action : plan) run(*action);
-    });
+    scheduler().queue(uncaptured(stream), std::move(plan));
   });
 }
 

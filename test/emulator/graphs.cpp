@@ -1,5 +1,7 @@
 #include "graphs.h"
 
+#include <algorithm>
+#include <optional>
 #include <queue>
 #include <utility>
 
@@ -57,6 +59,17 @@ ExecutableGraph::ExecutableGraph(const Graph& graph) : indices_(graph.indices_) 
     }
   }
   require(order_.size() == count);
+  NodeOrder before_each(count, std::vector<bool>(count));
+  bool chain = true;
+  for (size_t position = 0; position < count; ++position) {
+    auto& own = before_each[order_[position]];
+    for (const size_t earlier : graph.nodes_[order_[position]]->after) {
+      own[earlier] = true;
+      for (size_t i = 0; i < count; ++i) own[i] = own[i] || before_each[earlier][i];
+    }
+    chain = chain && size_t(std::count(own.begin(), own.end(), true)) == position;
+  }
+  if (!chain) before_ = std::make_shared<const NodeOrder>(std::move(before_each));
 }
 
 void ExecutableGraph::set(cudaGraphNode_t node, Action action) {
@@ -67,12 +80,6 @@ void ExecutableGraph::set(cudaGraphNode_t node, Action action) {
   own = std::make_shared<const Action>(std::move(action));
 }
 
-std::vector<std::shared_ptr<const Action>> ExecutableGraph::plan() const {
-  std::vector<std::shared_ptr<const Action>> plan;
-  for (const size_t index : order_) plan.push_back(actions_[index]);
-  return plan;
-}
-
 GraphCounts& graph_counts() {
   static GraphCounts it;
   return it;
@@ -80,11 +87,25 @@ GraphCounts& graph_counts() {
 
 namespace {
 
+void note(const void* data, size_t bytes, bool writes) {
+  if (!BranchAccesses::current || bytes == 0) return;
+  if (!BranchAccesses::current->note(reinterpret_cast<uint64_t>(data), bytes, writes)) return;
+  break_device(cudaErrorLaunchFailure, "race between nodes of a graph: a copy or a fill");
+}
+
 struct Run {
   void operator()(std::monostate) const {}
-  template <class T>
-  void operator()(const T& action) const {
-    action.run();
+  void operator()(const KernelLaunch& it) const { it.run(); }
+  void operator()(const Copy& it) const {
+    if (it.rows == 1 && it.kind == cudaMemcpyDeviceToDevice) {
+      note(it.from, it.width, false);
+      note(it.to, it.width, true);
+    }
+    it.run();
+  }
+  void operator()(const Fill& it) const {
+    if (it.rows == 1) note(it.to, it.width * it.value_size, true);
+    it.run();
   }
 };
 
@@ -93,6 +114,20 @@ struct Run {
 void run(const Action& action) {
   // What comes after a fault is not done.
   if (device_state() == cudaSuccess) std::visit(Run(), action);
+}
+
+std::function<void()> ExecutableGraph::plan() const {
+  return [actions = actions_, order = order_, before = before_] {
+    std::optional<BranchAccesses> accesses;
+    // The accesses of threads of the host are not told apart.
+    if (before && settings().races && settings().threads == 1) accesses.emplace(before);
+    BranchAccesses::current = accesses ? &*accesses : nullptr;
+    for (const size_t node : order) {
+      if (accesses) accesses->begin(node);
+      run(*actions[node]);
+    }
+    BranchAccesses::current = nullptr;
+  };
 }
 
 }  // namespace emulator

@@ -2,11 +2,13 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
+#include "branches.h"
 #include "launches.h"
 #include "transfers.h"
 
@@ -43,13 +45,15 @@ class ExecutableGraph {
   explicit ExecutableGraph(const Graph& graph);
   // For launches from now on. Throws Error if the node's kind is another.
   void set(cudaGraphNode_t node, Action action);
-  // The nodes in an order in which they may run: of those that are ready, the one that was added
-  // last comes first, so that a forgotten dependency shows.
-  std::vector<std::shared_ptr<const Action>> plan() const;
+  // Runs the nodes as they are set now, in an order that their edges allow: of those that are ready,
+  // the one that was added last comes first, so that a forgotten edge shows. Looks for races
+  // between nodes side by side.
+  std::function<void()> plan() const;
 
  private:
   std::vector<std::shared_ptr<const Action>> actions_;
   std::vector<size_t> order_;
+  std::shared_ptr<const NodeOrder> before_;  // null: all nodes are one chain
   std::unordered_map<cudaGraphNode_t, size_t> indices_;
 };
 

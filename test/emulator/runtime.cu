@@ -266,12 +266,25 @@ void a_graph_runs_when_waited_for(Fixture& f) {
   EXPECT(f.first(f.y), 6);
 }
 
+void a_race_between_nodes_is_a_fault(Fixture& f) {
+  {
+    Replay replay(f);
+    OK(cudaGraphLaunch(replay.executable, f.a));
+    OK(cudaStreamSynchronize(f.a));
+  }
+  Replay replay(f, false);
+  OK(cudaGraphLaunch(replay.executable, f.a));
+  EXPECT(cudaStreamSynchronize(f.a), cudaErrorLaunchFailure);
+}
+
 void a_forgotten_edge_of_a_graph_shows(Fixture& f) {
+  set("races", "0");
   Replay replay(f, false);
   OK(cudaGraphLaunch(replay.executable, f.a));
   OK(cudaStreamSynchronize(f.a));
   EXPECT(f.first(f.y), 5);
   EXPECT(f.first(f.x), 1);
+  set("races", "1");
 }
 
 void nodes_are_updated_for_later_launches(Fixture& f) {
@@ -505,6 +518,7 @@ const Check checks[] = {
     CHECK(memory_freed_in_a_stream_is_freed_in_its_order),
     CHECK(device_variables_are_found),
     CHECK(a_graph_runs_when_waited_for),
+    CHECK(a_race_between_nodes_is_a_fault),
     CHECK(a_forgotten_edge_of_a_graph_shows),
     CHECK(nodes_are_updated_for_later_launches),
     CHECK(captured_work_becomes_a_graph),
