@@ -51,7 +51,8 @@ export function sceneOf(
   };
   const others = Array.from({ length: count }, (_, i) => encode((i / count - 0.5) / 2));
   const references = others.map(({ known }) => known);
-  const previous = { y1: references[0]!.colour, y2: references[1]!.colour };
+  const output = () => device.upload(Float32Array.from(picture), [1, h, w, 3]);
+  const previous = { y1: output(), y2: output() };
   const window = boundsOf(size);
   const target = encode(0);
   const trackOf = (known: Known) => network.track(known, references[0] as Known);
@@ -62,8 +63,8 @@ export function sceneOf(
     target: count,
     references: references.map((_, i) => i),
   };
-  const estimateHomographies = (known: Known) =>
-    network.estimateHomographies(known, references, track, window);
+  const estimateHomographies = () =>
+    network.refineHomographies(network.chainHomographies(track), target.known, references, window);
   return {
     target,
     references,
@@ -71,15 +72,24 @@ export function sceneOf(
     window,
     encode: () => encode(0),
     track: () => trackOf(target.known),
-    estimateHomographies: () => estimateHomographies(target.known),
+    estimateHomographies,
     whole: () => {
       const { frame, known } = encode(0);
       trackOf(known);
-      const theta = estimateHomographies(known);
-      const options = { target: known, references, theta, previous, window };
-      const completion = network.complete(options);
-      const finished = network.finish(completion, options);
-      return composite(finished.y, completion.covered, frame, known.seenNative).frame;
+      const inputs = {
+        frame,
+        target: known,
+        references,
+        starts: network.chainHomographies(track),
+        previous,
+      };
+      return network.programs.run(`paint ${text(size)} ${count}`, inputs, (it) => {
+        const theta = network.refineHomographies(it.starts, it.target, it.references, window);
+        const options = { ...it, theta, window };
+        const completion = network.complete(options);
+        const finished = network.finish(completion, options);
+        return composite(finished.y, completion.covered, it.frame, it.target.seenNative).frame;
+      });
     },
   };
 }

@@ -64,7 +64,7 @@ export interface CompleteOptions {
   readonly target: Encoded;
   /** None when the shot has no other frame. */
   readonly references: readonly Encoded[];
-  /** From {@link Network.estimateHomographies}, for the same references. */
+  /** From {@link Network.refineHomographies}, for the same references. */
   readonly theta: Tensor;
   /** Absent on the first frame of a shot. */
   readonly previous?: Previous | undefined;
@@ -188,7 +188,7 @@ export class Network implements Owner {
     );
   }
 
-  /** Computes what {@link track} and {@link estimateHomographies} take of a frame. */
+  /** Computes what {@link track} and {@link refineHomographies} take of a frame. */
   registrationFeatures({ colour, hole, seen, input }: Packed): Registration {
     const { homography } = this.parts;
     return owner(
@@ -203,7 +203,7 @@ export class Network implements Owner {
     );
   }
 
-  /** Computes anew what {@link estimateHomographies} takes of a frame. */
+  /** Computes anew what {@link refineHomographies} takes of a frame. */
   pyramid({ colour, hole }: Packed): Pyramid & Owner {
     return owner(
       this.programs.run(`pyramid ${colour.shape}`, { colour, hole }, (it) =>
@@ -245,25 +245,32 @@ export class Network implements Owner {
   }
 
   /**
-   * The homographies from the target to its references, refined: [r 3 3]. Without references, the
-   * identity, [1 3 3]: a frame that is alone is its own reference, and covers nothing of its
-   * hole.
-   *
-   * @param window bounds of the target's hole
+   * The homographies from the target to its references, [r 3 3]: products of the track's. Without
+   * references, the identity, [1 3 3]: a frame that is alone is its own reference, and covers
+   * nothing of its hole.
    */
-  estimateHomographies(
-    target: Pyramid,
-    references: readonly Pyramid[],
-    track: Track,
-    window: Region,
-  ): Tensor {
+  chainHomographies({ steps, target, references }: Track): Tensor {
     if (references.length === 0)
       return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
-    return scope(() => {
-      const starts = chainHomographies(track.steps, track.target, track.references);
-      const levels = references.map((it) => it.levels);
-      return this.parts.homography.refine(starts, target, levels, window);
-    });
+    return chainHomographies(steps, target, references);
+  }
+
+  /**
+   * The homographies from the target to its references, refined: [r 3 3], or `starts` where there
+   * are no references.
+   *
+   * @param starts from {@link chainHomographies}, for the same references
+   * @param window bounds of the target's hole
+   */
+  refineHomographies(
+    starts: Tensor,
+    target: Pyramid,
+    references: readonly Pyramid[],
+    window: Region,
+  ): Tensor {
+    if (references.length === 0) return starts;
+    const levels = references.map((it) => it.levels);
+    return this.parts.homography.refine(starts, target, levels, window);
   }
 
   /** Completes the target's hole. */

@@ -82,11 +82,19 @@ export interface Queued {
   readonly coverage?: Promise<Float32Array>;
 }
 
+/** A frame as it is painted, or painted from. */
+interface Painted {
+  readonly frame: Tensor;
+  readonly encoded: Encoded;
+  readonly pyramid: Pyramid;
+}
+
 /** What a target is painted with. */
 interface PaintInputs {
-  readonly target: { readonly frame: Tensor; readonly encoded: Encoded };
-  readonly references: readonly { readonly frame: Tensor; readonly encoded: Encoded }[];
-  readonly theta: Tensor;
+  readonly target: Painted;
+  readonly references: readonly Painted[];
+  /** Homographies to the references, not refined. */
+  readonly starts: Tensor;
   readonly previous: Previous | undefined;
   /** The previous output at the frame's own size. */
   readonly native: Tensor | undefined;
@@ -305,23 +313,18 @@ export class Completion {
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
     await this.#track([index, ...chosen], turn);
-    const target = this.#load(held);
-    const encoded = this.#encode(target);
-    const references: Loaded[] = [];
-    const sources: Encoded[] = [];
+    const target = this.#painted(index);
+    const references: Painted[] = [];
     for (const at of chosen) {
       await turn.over();
-      const reference = this.#load(this.#window.get(at) ?? at);
-      references.push(reference);
-      sources.push(this.#encode(reference));
+      references.push(this.#painted(at));
     }
     await turn.over();
-    using theta = this.#estimateHomographies(index, chosen, workingBounds(exact, sizes));
-    await turn.over();
+    using starts = this.#chainHomographies(index, chosen);
     const inputs: PaintInputs = {
-      target: { frame: target.frame, encoded },
-      references: references.map(({ frame }, i) => ({ frame, encoded: sources[i] as Encoded })),
-      theta,
+      target,
+      references,
+      starts,
       previous,
       native: latest?.native,
     };
@@ -360,11 +363,13 @@ export class Completion {
 
   /** Completes the target within bounds of its hole, in the frame's own pixels. */
   #fill(inputs: PaintInputs, bounds: Region, sizes: Sizes) {
-    const { theta, previous, native: latest } = inputs;
+    const { starts, previous, native: latest } = inputs;
     const { native, scaled, plane, extent } = sizes;
-    const { frame: own, encoded } = inputs.target;
+    const { frame: own, encoded, pyramid } = inputs.target;
     const references = inputs.references.map((it) => it.encoded);
     const window = workingBounds(bounds, sizes);
+    const pyramids = inputs.references.map((it) => it.pyramid);
+    const theta = this.#network.refineHomographies(starts, pyramid, pyramids, window);
     const options = { target: encoded, references, theta, previous, window };
     const completion = this.#network.complete(options);
     const finished = this.#network.finish(completion, options);
@@ -430,8 +435,8 @@ export class Completion {
     tracked.features = undefined;
   }
 
-  /** The homographies from a target to the references chosen for it. */
-  #estimateHomographies(target: number, chosen: readonly number[], window: Region): Tensor {
+  /** The homographies from a target to the references chosen for it, not refined. */
+  #chainHomographies(target: number, chosen: readonly number[]): Tensor {
     const first = Math.min(target, ...chosen);
     const last = Math.max(target, ...chosen);
     const tracked = (at: number) => this.#tracked.get(at) as Tracked;
@@ -439,15 +444,8 @@ export class Completion {
       { length: last - first },
       (_, i) => tracked(first + i + 1).step as Tensor,
     );
-    const references = chosen.map((at) => tracked(at).features as Pyramid);
-    const places = chosen.map((at) => at - first);
-    const track = { steps, target: target - first, references: places };
-    return this.#network.estimateHomographies(
-      tracked(target).features as Pyramid,
-      references,
-      track,
-      window,
-    );
+    const references = chosen.map((at) => at - first);
+    return this.#network.chainHomographies({ steps, target: target - first, references });
   }
 
   /**
@@ -469,12 +467,16 @@ export class Completion {
     return loaded;
   }
 
-  #encode(loaded: Loaded): Encoded {
+  /** A frame that is tracked, with all that painting takes of it. */
+  #painted(index: number): Painted {
+    const loaded = this.#load(this.#window.get(index) ?? index);
     if (loaded.packed) {
       loaded.encoded = this.#network.encode(loaded.packed);
       loaded.packed = undefined;
     }
-    return loaded.encoded as Encoded;
+    const { levels, near } = (this.#tracked.get(index) as Tracked).features as Pyramid;
+    const { frame, encoded } = loaded as Loaded & { encoded: Encoded };
+    return { frame, encoded, pyramid: { levels, near } };
   }
 
   #unload(index: number): void {

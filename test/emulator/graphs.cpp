@@ -46,6 +46,7 @@ ExecutableGraph::ExecutableGraph(const Graph& graph) : indices_(graph.indices_) 
   for (size_t i = 0; i < count; ++i) {
     const Node& node = *graph.nodes_[i];
     actions_.push_back(std::make_shared<const Action>(node.action));
+    after_.push_back(node.after);
     missing[i] = node.after.size();
     for (const size_t each : node.after) before[each].push_back(i);
     if (missing[i] == 0) ready.push(i);
@@ -117,16 +118,27 @@ void run(const Action& action) {
 }
 
 std::function<void()> ExecutableGraph::plan() const {
-  return [actions = actions_, order = order_, before = before_] {
+  return [actions = actions_, order = order_, after = after_, before = before_] {
+    static uint64_t number = 0;
+    ++number;
+    // Counted launches that whatever waits for a node waits for: its own, or those before a copy.
+    std::vector<std::vector<size_t>> counted(actions.size());
     std::optional<BranchAccesses> accesses;
     // The accesses of threads of the host are not told apart.
     if (before && settings().races && settings().threads == 1) accesses.emplace(before);
     BranchAccesses::current = accesses ? &*accesses : nullptr;
     for (const size_t node : order) {
       if (accesses) accesses->begin(node);
+      auto& own = counted[node];
+      for (const size_t each : after[node])
+        own.insert(own.end(), counted[each].begin(), counted[each].end());
+      const size_t before_it = counted_launches();
+      set_graph_place({number, own});
       run(*actions[node]);
+      if (counted_launches() > before_it) own = {before_it};
     }
     BranchAccesses::current = nullptr;
+    set_graph_place({});
   };
 }
 

@@ -53,6 +53,7 @@ class ExecutableGraph {
  private:
   std::vector<std::shared_ptr<const Action>> actions_;
   std::vector<size_t> order_;
+  std::vector<std::vector<size_t>> after_;
   std::shared_ptr<const NodeOrder> before_;  // null: all nodes are one chain
   std::unordered_map<cudaGraphNode_t, size_t> indices_;
 };

@@ -15,6 +15,7 @@ namespace {
 
 std::mutex counters_mutex;
 std::vector<CountedLaunch> counted;
+GraphPlace graph_place;
 std::atomic<uint64_t> launched = 0;
 
 // Values are aligned as device code may read them: vectors of 16 bytes.
@@ -90,7 +91,7 @@ void KernelLaunch::run() const {
     counters.kernel = kernel_->name();
     counters.launches = 1;
     const std::lock_guard lock(counters_mutex);
-    counted.push_back({counters, grid_, block_, dynamic_shared_});
+    counted.push_back({counters, grid_, block_, dynamic_shared_, graph_place});
   }
   switch (fault.kind) {
     case Fault::Kind::none:
@@ -107,6 +108,16 @@ void KernelLaunch::run() const {
 std::vector<CountedLaunch> take_counters() {
   const std::lock_guard lock(counters_mutex);
   return std::exchange(counted, {});
+}
+
+size_t counted_launches() {
+  const std::lock_guard lock(counters_mutex);
+  return counted.size();
+}
+
+void set_graph_place(GraphPlace place) {
+  const std::lock_guard lock(counters_mutex);
+  graph_place = std::move(place);
 }
 
 uint64_t launches() { return launched; }

@@ -29,13 +29,24 @@ class KernelLaunch {
 // The most dynamic shared memory that a launch of the function may ask for.
 size_t most_dynamic_shared(const HostFunction& function);
 
+// Where in a launched graph a kernel is.
+struct GraphPlace {
+  uint64_t graph = 0;  // the number of the graph's launch; 0: in none
+  std::vector<size_t>
+      after;  // the counted launches it waits for, by their places in take_counters()
+};
+// Of the kernel that runs next.
+void set_graph_place(GraphPlace place);
+
 struct CountedLaunch {
   Counters counters;
   Size3 grid, block;
   size_t dynamic_shared;
+  GraphPlace place;
 };
 // What ran since the last call, in order; filled while settings().count is on.
 std::vector<CountedLaunch> take_counters();
+size_t counted_launches();
 // How many ran since the start or reset().
 uint64_t launches();
 void forget_launches();

@@ -178,6 +178,10 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
     object.Set("grid", to_array(info.Env(), each.grid));
     object.Set("block", to_array(info.Env(), each.block));
     object.Set("dynamicShared", double(each.dynamic_shared));
+    object.Set("graph", double(each.place.graph));
+    auto after = Napi::Array::New(info.Env());
+    for (const size_t other : each.place.after) after.Set(after.Length(), double(other));
+    object.Set("after", after);
     list.Set(list.Length(), object);
   }
   return list;

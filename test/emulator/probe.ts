@@ -33,6 +33,10 @@ export interface LaunchCounters extends Counters {
   readonly grid: Size3;
   readonly block: Size3;
   readonly dynamicShared: number;
+  /** The number of the graph's launch that it is part of; 0 outside of graphs. */
+  readonly graph: number;
+  /** In a graph, the launches that it waits for: places in the list of {@link counters}. */
+  readonly after: readonly number[];
 }
 
 export interface Settings {

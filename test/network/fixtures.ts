@@ -89,8 +89,8 @@ export function estimateHomographies(
 ): Tensor {
   const steps = known.slice(1).map((frame, i) => network.track(frame, known[i] as Known));
   const sources = references.map((at) => known[at] as Known);
-  const track = { steps, target, references };
-  return network.estimateHomographies(known[target] as Known, sources, track, window);
+  const starts = network.chainHomographies({ steps, target, references });
+  return network.refineHomographies(starts, known[target] as Known, sources, window);
 }
 
 /** Bounds of a mask; undefined when it is empty. */
