@@ -9,9 +9,6 @@ namespace aa::cuda {
 namespace {
 // A frame makes a few batches, one with a new reference or another hole some others.
 constexpr size_t most_graphs = 64;
-// Graphs of the same launches with other parameters. A frame's output is kept for two frames more, so
-// memory comes round every third frame, and then a graph fits as it is.
-constexpr size_t most_alike = 4;
 constexpr size_t value_alignment = 16;
 // Of a single node, a graph is no gain.
 constexpr size_t least_nodes = 2;
@@ -174,27 +171,14 @@ void Batch::set(const Node& node, cudaGraphExec_t executable, cudaGraphNode_t at
 
 bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   if (batch.size() < least_nodes) return false;
-  auto nearest = graphs_.end();
-  size_t alike = 0, least = SIZE_MAX;
-  for (auto at = graphs_.begin(); at != graphs_.end(); ++at) {
-    if (!at->batch.like(batch)) continue;
-    ++alike;
-    size_t differing = at->executable ? 0 : batch.size();
-    for (size_t i = 0; at->executable && i < batch.size(); ++i)
-      differing += at->batch.differs(i, batch);
-    if (differing < least) {
-      least = differing;
-      nearest = at;
-    }
-  }
-  const bool another = least * 4 > batch.size() && alike < most_alike;
-  if (alike == 0 || (another && nearest->executable)) {
+  const auto found = std::find_if(graphs_.begin(), graphs_.end(),
+                                  [&](const Graph& it) { return it.batch.like(batch); });
+  if (found == graphs_.end()) {
     graphs_.push_front({batch, {}, nullptr, nullptr});
     if (graphs_.size() > most_graphs) graphs_.pop_back();  // if it runs, it still runs to its end
-    if (alike == 0) return false;
-  } else {
-    graphs_.splice(graphs_.begin(), graphs_, nearest);
+    return false;
   }
+  graphs_.splice(graphs_.begin(), graphs_, found);
   Graph& graph = graphs_.front();
   if (graph.executable) {
     update(graph, batch);

@@ -103,6 +103,12 @@ interface PaintInputs {
 /** Grid that the hole's window is rounded to on a GPU, in pixels of the working size. */
 const windowGrid = 32;
 
+/** Of the area of a hole's bounds, rounded outwards, a window takes at most so much. */
+const mostGrown = 1.3;
+
+/** Windows that are kept for the holes to come. */
+const mostWindows = 8;
+
 /** Milliseconds of queueing after which other work gets its turn. */
 const longestTurn = 5;
 
@@ -213,6 +219,7 @@ export class Completion {
   /** Consecutive frames. */
   readonly #tracked = new Map<number, Tracked>();
   readonly #outputs: Output[] = []; // latest first
+  #windows: readonly Region[] = []; // that were painted, latest first
   #shot = -1;
   /** First frame that is tracked. */
   #start: number | undefined;
@@ -308,7 +315,7 @@ export class Completion {
     const end = this.#window.shotEnd(held);
     const chosen = chooseReferences(index, start, end, referenceStride, maxReferences);
     const exact = grow(hole, dilate, native);
-    const bounds = this.#roundOut(exact, sizes);
+    const bounds = this.#windowFor(exact, sizes);
     const [latest, before = latest] = this.#outputs;
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
@@ -343,15 +350,31 @@ export class Completion {
   }
 
   /**
-   * On a GPU, bounds rounded outwards, so that a hole that moves or grows plays a program that is
-   * there: pixels cost less than to record. On a CPU it is the other way round.
+   * The window that is painted for a hole. On a CPU, its bounds. On a GPU, pixels cost less than to
+   * record a program, so that a hole that moves or changes its size is given a window that was there
+   * before: the smallest that contains it, if it is not much larger than the bounds rounded
+   * outwards; else these.
    */
-  #roundOut({ y, x, h, w }: Region, { native, scaled }: Sizes): Region {
-    if (this.#device.kind === 'cpu') return { y, x, h, w };
+  #windowFor(bounds: Region, { native, scaled }: Sizes): Region {
+    if (this.#device.kind === 'cpu') return bounds;
+    const { y, x, h, w } = bounds;
     const step = Math.ceil((windowGrid * native.h) / scaled.h);
     const [top, left] = [y - (y % step), x - (x % step)];
     const end = (at: number, most: number) => Math.min(Math.ceil(at / step) * step, most);
-    return { y: top, x: left, h: end(y + h, native.h) - top, w: end(x + w, native.w) - left };
+    const rounded = {
+      y: top,
+      x: left,
+      h: end(y + h, native.h) - top,
+      w: end(x + w, native.w) - left,
+    };
+    const area = (it: Region) => it.h * it.w;
+    const fits = (it: Region) =>
+      it.y <= y && it.x <= x && it.y + it.h >= y + h && it.x + it.w >= x + w;
+    const [window = rounded] = this.#windows
+      .filter((it) => fits(it) && area(it) <= mostGrown * area(rounded))
+      .sort((a, b) => area(a) - area(b));
+    this.#windows = [window, ...this.#windows.filter((it) => it !== window)].slice(0, mostWindows);
+    return window;
   }
 
   /** Names all that {@link #fill} works with beside the tensors' values. */
