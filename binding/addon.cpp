@@ -43,6 +43,10 @@ std::vector<int> read_shape(Napi::Value value) {
   return shape;
 }
 
+Type read_type(Napi::Value value) {
+  return value.As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
+}
+
 char* bytes_of(Napi::TypedArray array) {
   return static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
 }
@@ -139,47 +143,47 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     return device_;
   }
 
-  // (shape, 'f32' | 'u8') -> tensor; with data (a typed array): copied now, arrives in stream
-  // order.
+  // (data (a typed array), shape, 'f32' | 'u8', number of the tensor, set) -> its owner; data is
+  // copied now, and arrives in stream order.
   Napi::Value upload(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "upload", [&]() -> Napi::Value {
       auto device = usable("upload");
       auto data = info[0].As<Napi::TypedArray>();
-      Type type = info[2].As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
-      Napi::Object object = Tensor::create(info.Env(), device, read_shape(info[1]), type);
-      Tensor* tensor = Tensor::Unwrap(object);
+      auto numbers = info[3].As<Napi::Int32Array>();
+      Napi::Object owner =
+          Tensors::create(info.Env(), device, {{read_shape(info[1]), read_type(info[2])}}, numbers);
+      const Tensor* tensor = tensor_of(info.Env(), numbers[0]);
       try {
         device->stream().push(
             device->write(tensor->data(), tensor->type(), bytes_of(data), tensor->elements()));
       } catch (...) {  // it goes back now, not when it is collected
-        tensor->release();
+        Tensors::Unwrap(owner)->release_all();
         throw;
       }
-      return object;
+      return owner;
     });
   }
 
-  // (op, inputs, outputs [shape, type, shape, type, ...], params) -> tensors
+  // (op, numbers of inputs, outputs [shape, type, shape, type, ...], params, numbers of the outputs,
+  // set) -> the outputs' owner
   Napi::Value enqueue(const Napi::CallbackInfo& info) {
     std::string op = info[0].As<Napi::String>().Utf8Value();
     return guarded(info.Env(), op.c_str(), [&]() -> Napi::Value {
       auto device = usable(op.c_str());
-      auto wanted = info[2].As<Napi::Array>();
-      auto outputs = Napi::Array::New(info.Env());
+      auto outputs = info[2].As<Napi::Array>();
+      auto numbers = info[4].As<Napi::Int32Array>();
+      Tensors::Wanted wanted;
+      for (uint32_t i = 0; i + 1 < outputs.Length(); i += 2)
+        wanted.emplace_back(read_shape(outputs.Get(i)), read_type(outputs.Get(i + 1)));
+      Napi::Object owner = Tensors::create(info.Env(), device, wanted, numbers);
       try {
-        for (uint32_t i = 0; i + 1 < wanted.Length(); i += 2) {
-          Type type =
-              wanted.Get(i + 1).As<Napi::String>().Utf8Value() == "u8" ? Type::u8 : Type::f32;
-          outputs.Set(i / 2, Tensor::create(info.Env(), device, read_shape(wanted.Get(i)), type));
-        }
-      } catch (...) {  // what was made goes back now, not when it is collected
-        for (uint32_t i = 0; i < outputs.Length(); ++i) {
-          Tensor::Unwrap(outputs.Get(i).As<Napi::Object>())->release();
-        }
+        aa::enqueue(op, device, info[1].As<Napi::Int32Array>(), numbers,
+                    info[3].As<Napi::Object>());
+      } catch (...) {
+        Tensors::Unwrap(owner)->release_all();
         throw;
       }
-      aa::enqueue(op, device, info[1].As<Napi::Array>(), outputs, info[3].As<Napi::Object>());
-      return outputs;
+      return owner;
     });
   }
 
@@ -191,7 +195,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     });
   }
 
-  // (inputs, constants, outputs) -> program; without arguments what was written down is dropped.
+  // (numbers of inputs, of constants, of outputs) -> program; without arguments what was written down is dropped.
   Napi::Value finish(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "record", [&]() -> Napi::Value {
       if (!device_) return info.Env().Undefined();
@@ -199,9 +203,9 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       if (info.Length() == 0) return info.Env().Undefined();
       auto infos = [](Napi::Value value) {
         std::vector<TensorInfo> list;
-        auto from = value.As<Napi::Array>();
-        for (uint32_t i = 0; i < from.Length(); ++i)
-          list.push_back(Tensor::Unwrap(from.Get(i).As<Napi::Object>())->info());
+        auto from = value.As<Napi::Int32Array>();
+        for (size_t i = 0; i < from.ElementLength(); ++i)
+          list.push_back(tensor_of(value.Env(), from[i])->info());
         return list;
       };
       using Held = std::shared_ptr<const Program>;
@@ -213,45 +217,43 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     });
   }
 
-  // (program, inputs) -> outputs
+  // (program, numbers of inputs, numbers of the outputs, set) -> the outputs' owner
   Napi::Value play(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "program", [&]() -> Napi::Value {
       auto device = usable("program");
       auto program = *info[0].As<Napi::External<std::shared_ptr<const Program>>>().Data();
-      auto given = info[1].As<Napi::Array>();
+      auto given = info[1].As<Napi::Int32Array>();
+      auto numbers = info[2].As<Napi::Int32Array>();
       std::vector<void*> inputs, outputs;
       for (const TensorInfo& expected : program->inputs()) {
-        const Tensor* tensor =
-            Tensor::Unwrap(given.Get(uint32_t(inputs.size())).As<Napi::Object>());
-        if (!tensor->data() || !tensor->like(expected))
+        const Tensor* tensor = tensor_of(info.Env(), given[inputs.size()]);
+        if (!tensor->like(expected))
           throw Error("ERR_SHAPE", "program", "expected tensors like those of its recording");
         inputs.push_back(tensor->data());
       }
-      auto made = Napi::Array::New(info.Env(), program->outputs().size());
+      Tensors::Wanted wanted;
+      for (const TensorInfo& it : program->outputs()) wanted.emplace_back(it.shape, it.type);
+      Napi::Object owner = Tensors::create(info.Env(), device, wanted, numbers);
+      for (size_t i = 0; i < wanted.size(); ++i)
+        outputs.push_back(tensor_of(info.Env(), numbers[i])->data());
       try {
-        for (const TensorInfo& wanted : program->outputs()) {
-          auto object = Tensor::create(info.Env(), device, wanted.shape, wanted.type);
-          made.Set(uint32_t(outputs.size()), object);
-          outputs.push_back(Tensor::Unwrap(object)->data());
-        }
-        Program::play(program, *device, inputs, outputs);
-      } catch (...) {  // what was made goes back now, not when it is collected
-        for (uint32_t i = 0; i < outputs.size(); ++i)
-          Tensor::Unwrap(made.Get(i).As<Napi::Object>())->release();
+        Program::play(std::move(program), *device, std::move(inputs), std::move(outputs));
+      } catch (...) {
+        Tensors::Unwrap(owner)->release_all();
         throw;
       }
-      return made;
+      return owner;
     });
   }
 
-  // (tensor, typed array to fill) -> promise of the array
+  // (number, typed array to fill) -> promise of the array
   Napi::Value read(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     return guarded(env, "read", [&]() -> Napi::Value {
       if (!device_)
         throw Error("ERR_DISPOSED", "read",
                     "expected a device in use, got one that was disposed of");
-      const Tensor* tensor = Tensor::Unwrap(info[0].As<Napi::Object>());
+      const Tensor* tensor = tensor_of(env, info[0].As<Napi::Number>().Int32Value());
       auto array = info[1].As<Napi::TypedArray>();
       std::unique_ptr<Read> owned(
           new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt});
@@ -421,7 +423,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto state = new State;
   env.SetInstanceData(state);
-  state->tensor = Napi::Persistent(Tensor::define(env));
+  state->tensors_class = Napi::Persistent(Tensors::define(env));
   exports.Set("NativeDevice", NativeDevice::define(env));
   exports.Set("takeFrame", Napi::Function::New(env, take, "takeFrame"));
   exports.Set("devices", Napi::Function::New(env, devices, "devices"));

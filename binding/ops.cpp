@@ -350,15 +350,13 @@ Conv2dPack packing(Napi::Object params) {
   return p;
 }
 
-void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,
-             Napi::Array outputs, Napi::Object params) {
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Int32Array inputs,
+             Napi::Int32Array outputs, Napi::Object params) {
   auto row = table.find(op);
   if (row == table.end()) throw Error("ERR_DEVICE", op, "expected an operation of this addon");
-  auto tensors = [](Napi::Array from, std::vector<Tensor*>& to) {
-    for (uint32_t i = 0; i < from.Length(); ++i) {
-      Napi::Value value = from.Get(i);
-      to.push_back(value.IsObject() ? Tensor::Unwrap(value.As<Napi::Object>()) : nullptr);
-    }
+  auto tensors = [&](Napi::Int32Array from, std::vector<Tensor*>& to) {
+    for (size_t i = 0; i < from.ElementLength(); ++i)
+      to.push_back(from[i] < 0 ? nullptr : tensor_of(params.Env(), from[i]));
   };
   Call call(row->first.c_str(), device, params);
   tensors(inputs, call.in);

@@ -77,8 +77,8 @@ class Call {
 // What is to be packed: { out, taps, channels }.
 Conv2dPack packing(Napi::Object params);
 
-// Queues the operation of that name.
-void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Array inputs,
-             Napi::Array outputs, Napi::Object params);
+// Queues the operation of that name. Numbers of tensors; an optional input that is absent has -1.
+void enqueue(const std::string& op, std::shared_ptr<Device> device, Napi::Int32Array inputs,
+             Napi::Int32Array outputs, Napi::Object params);
 
 }  // namespace aa

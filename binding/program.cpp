@@ -164,10 +164,18 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
 }
 
 void Program::play(std::shared_ptr<const Program> program, Device& device,
-                   const std::vector<void*>& inputs, const std::vector<void*>& outputs) {
+                   std::vector<void*> inputs, std::vector<void*> outputs) {
   char* arena = program->arena_ ? static_cast<char*>(device.arena(program->arena_)) : nullptr;
+  if (device.idle) return device.stream().push({"program", [] {}, nullptr});
+  auto run = [program = std::move(program), &device, arena, inputs = std::move(inputs),
+              outputs = std::move(outputs)] { program->run(device, arena, inputs, outputs); };
+  device.stream().push({"program", std::move(run), nullptr});
+}
+
+void Program::run(Device& device, char* arena, const std::vector<void*>& inputs,
+                  const std::vector<void*>& outputs) const {
   std::vector<char*> places;  // of the slots
-  for (const Slot& slot : program->slots_) {
+  for (const Slot& slot : slots_) {
     switch (slot.kind) {
       case Slot::input:
         places.push_back(static_cast<char*>(inputs[slot.place]));
@@ -176,39 +184,32 @@ void Program::play(std::shared_ptr<const Program> program, Device& device,
         places.push_back(static_cast<char*>(outputs[slot.place]));
         break;
       case Slot::constant:
-        places.push_back(const_cast<char*>(program->constants_[slot.place]));
+        places.push_back(const_cast<char*>(constants_[slot.place]));
         break;
       case Slot::intermediate:
         places.push_back(arena + slot.place);
     }
   }
-  const size_t bytes = program->parameters_.size();
-  auto words = std::make_shared<Words>(round_up(bytes, sizeof(Words::value_type)) /
-                                       sizeof(Words::value_type));
-  auto* parameters = reinterpret_cast<std::byte*>(words->data());
-  std::memcpy(parameters, program->parameters_.data(), bytes);
-  for (const Pointer& it : program->pointers_) {
+  Words words(round_up(parameters_.size(), sizeof(Words::value_type)) / sizeof(Words::value_type));
+  auto* parameters = reinterpret_cast<std::byte*>(words.data());
+  std::memcpy(parameters, parameters_.data(), parameters_.size());
+  for (const Pointer& it : pointers_) {
     const char* value = places[it.slot] + it.offset;
     std::memcpy(parameters + it.at, &value, sizeof value);
   }
-  if (device.idle) return device.stream().push({"program", [] {}, nullptr});
-  auto run = [program = std::move(program), words, places = std::move(places), &device] {
-    const auto* from = reinterpret_cast<const std::byte*>(words->data());
-    device.program_begins();
-    for (const Step& step : program->steps_) {
-      if (device.stream().stopping()) return;
-      try {
-        if (device.poisoning)
-          for (size_t slot : step.outputs) device.poison(places[slot], program->slots_[slot].bytes);
-        step.run(step.function, device.context(), from + step.parameters);
-      } catch (...) {
-        throw current_error(step.op);
-      }
-      device.step_ends(step.op, step.after);
+  device.program_begins();
+  for (const Step& step : steps_) {
+    if (device.stream().stopping()) return;
+    try {
+      if (device.poisoning)
+        for (size_t slot : step.outputs) device.poison(places[slot], slots_[slot].bytes);
+      step.run(step.function, device.context(), parameters + step.parameters);
+    } catch (...) {
+      throw current_error(step.op);
     }
-    device.program_ends();
-  };
-  device.stream().push({"program", std::move(run), nullptr});
+    device.step_ends(step.op, step.after);
+  }
+  device.program_ends();
 }
 
 }  // namespace aa

@@ -66,7 +66,7 @@ class Program {
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
   // Queues it on the device's stream. The tensors are in the order of inputs() and outputs().
   static void play(std::shared_ptr<const Program> program, Device& device,
-                   const std::vector<void*>& inputs, const std::vector<void*>& outputs);
+                   std::vector<void*> inputs, std::vector<void*> outputs);
 
  private:
   friend class Recorder;
@@ -89,6 +89,8 @@ class Program {
     std::vector<size_t> after;    // the steps it waits for; those they wait for are left out
   };
   using Words = std::vector<std::max_align_t>;  // aligned as parameters need to be
+  void run(Device& device, char* arena, const std::vector<void*>& inputs,
+           const std::vector<void*>& outputs) const;
 
   std::vector<TensorInfo> inputs_, outputs_;
   std::vector<const char*> constants_;

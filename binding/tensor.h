@@ -2,22 +2,23 @@
 #include <napi.h>
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "device.h"
 #include "program.h"
+#include "state.h"
 
 namespace aa {
 
-// The handle behind lib/tensor.ts: memory of a device and its shape. Disposing it returns the
-// memory to the pool at once.
-class Tensor : public Napi::ObjectWrap<Tensor> {
+// Memory of a device and its shape.
+class Tensor {
  public:
-  static Napi::Function define(Napi::Env env);
   // Floats of rank 4 are stored as the device stores maps, see Note [maps].
-  static Napi::Object create(Napi::Env env, std::shared_ptr<Device> device,
-                             const std::vector<int>& shape, Type type);
-  explicit Tensor(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensor>(info) {}
-  ~Tensor() override { release(); }
+  Tensor(std::shared_ptr<Device> device, std::vector<int> shape, Type type);
+  ~Tensor() { device_->release(data_); }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
 
   void* data() const { return data_; }
   size_t elements() const;
@@ -29,15 +30,38 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
     return {serial_, static_cast<const char*>(data_), bytes(), type_, shape_};
   }
   bool like(const TensorInfo& other) const { return type_ == other.type && shape_ == other.shape; }
-  void release();
 
  private:
-  Napi::Value dispose(const Napi::CallbackInfo& info);
   std::shared_ptr<Device> device_;
-  void* data_ = nullptr;
   std::vector<int> shape_;
-  Type type_ = Type::f32;
-  uint64_t serial_ = 0;  // 0: none
+  Type type_;
+  uint64_t serial_;
+  void* data_;
 };
+
+// Tensors that one call made, as JavaScript holds them: an object for all, since objects with memory
+// behind them are dear to make and to collect, and a number for each, by which the addon is asked
+// for it. A tensor that is released returns its memory to the pool at once, and its number; the
+// collector releases those that are left.
+class Tensors : public Napi::ObjectWrap<Tensors> {
+ public:
+  using Wanted = std::vector<std::pair<std::vector<int>, Type>>;
+  static Napi::Function define(Napi::Env env);
+  // Makes all of them, or throws; `numbers` is set to theirs.
+  static Napi::Object create(Napi::Env env, const std::shared_ptr<Device>& device,
+                             const Wanted& wanted, Napi::Int32Array numbers);
+  explicit Tensors(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Tensors>(info) {}
+  ~Tensors() override { release_all(); }
+  void release_all();
+
+ private:
+  Napi::Value release(const Napi::CallbackInfo& info);
+  void release(size_t i);
+  std::shared_ptr<Numbers> numbers_;
+  std::vector<std::pair<int, std::unique_ptr<Tensor>>> tensors_;
+};
+
+// The tensor of a number. Throws Error ERR_DISPOSED when there is none.
+Tensor* tensor_of(Napi::Env env, int number);
 
 }  // namespace aa

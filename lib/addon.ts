@@ -2,32 +2,34 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { InpaintError } from './errors.js';
 
-/** @internal The addon's tensor: memory of a device. */
-export interface NativeTensor {
-  dispose(): void;
+/** @internal Tensors that one call of the addon made; a number stands for each. */
+export interface NativeTensors {
+  release(number: number): void;
 }
 
 /** @internal The addon's recording of operations; see Note [programs] in binding/program.h. */
 export type NativeProgram = { readonly __program: never };
 
-/** @internal The addon's device; see binding/addon.cpp. */
+/** @internal The addon's device; see binding/addon.cpp. Tensors are numbers; `made` is set. */
 export interface NativeDevice {
-  upload(data: ArrayBufferView, shape: readonly number[], type: string): NativeTensor;
+  upload(
+    data: ArrayBufferView,
+    shape: readonly number[],
+    type: string,
+    made: Int32Array,
+  ): NativeTensors;
   enqueue(
     op: string,
-    inputs: readonly (NativeTensor | undefined)[],
+    inputs: Int32Array,
     outputs: readonly unknown[],
     params: object,
-  ): NativeTensor[];
+    made: Int32Array,
+  ): NativeTensors;
   record(): void;
   finish(): undefined;
-  finish(
-    inputs: readonly NativeTensor[],
-    constants: readonly NativeTensor[],
-    outputs: readonly NativeTensor[],
-  ): NativeProgram;
-  play(program: NativeProgram, inputs: readonly NativeTensor[]): NativeTensor[];
-  read<T extends ArrayBufferView>(tensor: NativeTensor, into: T): Promise<T>;
+  finish(inputs: Int32Array, constants: Int32Array, outputs: Int32Array): NativeProgram;
+  play(program: NativeProgram, inputs: Int32Array, made: Int32Array): NativeTensors;
+  read<T extends ArrayBufferView>(tensor: number, into: T): Promise<T>;
   info(): {
     threads: number;
     instructionSet: string;

@@ -127,8 +127,9 @@ export class Device implements Disposable {
     // The addon cannot look into shared memory.
     const shared = data.buffer instanceof SharedArrayBuffer;
     const own = !shared ? data : dtype === 'f32' ? new Float32Array(data) : new Uint8Array(data);
-    const handle = native('upload', () => this.handle.upload(own, shape, dtype));
-    return new Tensor(this, handle, shape, dtype);
+    const made = new Int32Array(1);
+    const owner = native('upload', () => this.handle.upload(own, shape, dtype, made));
+    return new Tensor(this, owner, made[0] as number, shape, dtype);
   }
 
   /** What the device holds now. */

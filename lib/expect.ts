@@ -44,7 +44,7 @@ export function expectTensor(
       `expected ${name} to be a Tensor, got ${shown(value)}`,
     );
   }
-  value.handle(op);
+  value.number(op);
   if (value.dtype !== dtype) {
     throw new InpaintError('ERR_DTYPE', op, `expected ${name} to be ${dtype}, got ${value.dtype}`);
   }

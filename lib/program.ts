@@ -1,4 +1,4 @@
-import { type NativeProgram, type NativeTensor, native } from './addon.js';
+import { type NativeProgram, native } from './addon.js';
 import type { Device } from './device.js';
 import { InpaintError } from './errors.js';
 import { scope } from './scope.js';
@@ -29,6 +29,9 @@ function collect(value: unknown, tensors: Tensor[]): Tensor[] {
     for (const part of Object.values(value)) collect(part, tensors);
   return tensors;
 }
+
+const numbersOf = (op: string, tensors: readonly Tensor[]) =>
+  Int32Array.from(tensors, (tensor) => tensor.number(op));
 
 /** Puts the tensors of a tree into `outputs`, each once. */
 function shapeOf(value: unknown, outputs: Tensor[]): Shape {
@@ -120,7 +123,6 @@ export class Programs implements Disposable {
       }
       for (const tensor of made) met.add(tensor);
     };
-    const handles = (list: readonly Tensor[]) => list.map((tensor) => tensor.handle(op));
     native(op, () => device.record());
     this.#recording = true;
     let finished = false;
@@ -134,7 +136,7 @@ export class Programs implements Disposable {
           throw new InpaintError('ERR_DEVICE', op, `${expected}, got an input`);
         }
         const handle = native(op, () =>
-          device.finish(handles(given), handles(constants), handles(outputs)),
+          device.finish(numbersOf(op, given), numbersOf(op, constants), numbersOf(op, outputs)),
         );
         finished = true;
         this.#keep(key, {
@@ -153,12 +155,15 @@ export class Programs implements Disposable {
 
   #play({ handle, constants, outputs, shape }: Program, inputs: object): unknown {
     const op = 'program';
-    const given = collect(inputs, []).map((tensor) => tensor.handle(op));
-    for (const tensor of constants) tensor.handle(op);
-    const made = native(op, () => this.#device.handle.play(handle, given));
+    const given = numbersOf(op, collect(inputs, []));
+    for (const tensor of constants) tensor.number(op);
+    const made = new Int32Array(outputs.length);
+    const owner = native(op, () => this.#device.handle.play(handle, given, made));
     return build(
       shape,
-      outputs.map((it, i) => new Tensor(this.#device, made[i] as NativeTensor, it.shape, it.dtype)),
+      outputs.map(
+        (it, i) => new Tensor(this.#device, owner, made[i] as number, it.shape, it.dtype),
+      ),
     );
   }
 

@@ -1,4 +1,4 @@
-import { fromNative, type NativeTensor, native } from './addon.js';
+import { fromNative, type NativeTensors, native } from './addon.js';
 import type { Device } from './device.js';
 import { InpaintError } from './errors.js';
 import { register } from './scope.js';
@@ -16,12 +16,20 @@ export class Tensor implements Disposable {
   readonly device: Device;
   readonly shape: readonly number[];
   readonly dtype: DType;
-  #handle: NativeTensor | undefined;
+  readonly #number: number;
+  #owner: NativeTensors | undefined;
 
   /** @internal */
-  constructor(device: Device, handle: NativeTensor, shape: readonly number[], dtype: DType) {
+  constructor(
+    device: Device,
+    owner: NativeTensors,
+    number: number,
+    shape: readonly number[],
+    dtype: DType,
+  ) {
     this.device = device;
-    this.#handle = handle;
+    this.#owner = owner;
+    this.#number = number;
     this.shape = Object.freeze([...shape]);
     this.dtype = dtype;
     register(this);
@@ -33,12 +41,12 @@ export class Tensor implements Disposable {
   }
 
   get disposed(): boolean {
-    return this.#handle === undefined;
+    return this.#owner === undefined;
   }
 
-  /** @internal The addon's handle, for operation `op`. */
-  handle(op: string): NativeTensor {
-    if (this.#handle) return this.#handle;
+  /** @internal The addon's number, for operation `op`. */
+  number(op: string): number {
+    if (this.#owner) return this.#number;
     throw new InpaintError(
       'ERR_DISPOSED',
       op,
@@ -53,11 +61,11 @@ export class Tensor implements Disposable {
    *   operation's name
    */
   async read(): Promise<Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
-    const handle = this.handle('read');
+    const number = this.number('read');
     const into = this.dtype === 'f32' ? new Float32Array(this.size) : new Uint8Array(this.size);
     const { device } = this; // kept alive until the read settles
     try {
-      return await device.handle.read(handle, into);
+      return await device.handle.read(number, into);
     } catch (error) {
       throw fromNative('read', error);
     }
@@ -65,8 +73,8 @@ export class Tensor implements Disposable {
 
   /** Returns the memory to the device. May be called twice. */
   dispose(): void {
-    this.#handle?.dispose();
-    this.#handle = undefined;
+    this.#owner?.release(this.#number);
+    this.#owner = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -101,12 +109,13 @@ export function enqueue(
   params: Readonly<Record<string, number | boolean | readonly number[]>>,
 ): Tensor[] {
   const device = (inputs.find((input) => input !== undefined) as Tensor).device;
-  const handles = inputs.map((input) => input?.handle(op));
+  const numbers = Int32Array.from(inputs, (input) => input?.number(op) ?? -1);
+  const made = new Int32Array(outputs.length);
   const wanted = outputs.flatMap(({ shape, dtype = 'f32' }) => [shape, dtype]);
   return native(op, () => {
-    const made = device.handle.enqueue(op, handles, wanted, params);
+    const owner = device.handle.enqueue(op, numbers, wanted, params, made);
     const tensors = outputs.map(
-      ({ shape, dtype = 'f32' }, i) => new Tensor(device, made[i] as NativeTensor, shape, dtype),
+      ({ shape, dtype = 'f32' }, i) => new Tensor(device, owner, made[i] as number, shape, dtype),
     );
     listener?.(inputs, tensors);
     return tensors;
