@@ -2,6 +2,8 @@
 // runs on the JavaScript thread, except the body of a stream's task and its `done`, and Execute.
 #include <napi.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <set>
@@ -51,11 +53,36 @@ char* bytes_of(Napi::TypedArray array) {
   return static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
 }
 
-// A read in flight: the promise, and the array that the stream's thread fills.
+// A read in flight: the promise, and the memory that the stream's thread fills, which becomes the
+// array. JavaScript's thread does not touch it, not even to clear it.
 struct Read {
   Napi::Promise::Deferred deferred;
-  Napi::Reference<Napi::TypedArray> array;
+  bool floats;
+  size_t count;  // of values
+  std::unique_ptr<char, decltype(&std::free)> data;
   std::optional<Error> error;
+
+  size_t bytes() const { return count * (floats ? sizeof(float) : 1); }
+  Napi::Value array(Napi::Env env) {
+    Napi::ArrayBuffer buffer = take(env);
+    if (floats) return Napi::Float32Array::New(env, count, buffer, 0);
+    return Napi::Uint8Array::New(env, count, buffer, 0);
+  }
+
+ private:
+  Napi::ArrayBuffer take(Napi::Env env) {
+    napi_value value;
+    const auto give_back = [](napi_env, void* memory, void*) { std::free(memory); };
+    if (napi_create_external_arraybuffer(env, data.get(), bytes(), give_back, nullptr, &value) ==
+        napi_ok) {
+      data.release();
+      return Napi::ArrayBuffer(env, value);
+    }
+    // Electron allows no memory from outside.
+    auto buffer = Napi::ArrayBuffer::New(env, bytes());
+    std::memcpy(buffer.Data(), data.get(), bytes());
+    return buffer;
+  }
 };
 
 // The reads of one device. Shared with the calls that settle them, which may come after the device
@@ -72,7 +99,7 @@ struct Reads {
     if (read->error) {
       read->deferred.Reject(js_error(env, *read->error).Value());
     } else {
-      read->deferred.Resolve(read->array.Value());
+      read->deferred.Resolve(read->array(env));
     }
   }
 };
@@ -128,10 +155,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     reads_->closed = true;
     reads_->settle.Release();
     if (environment_ends) {
-      for (Read* read : std::exchange(reads_->open, {})) {
-        read->array.SuppressDestruct();
-        delete read;
-      }
+      for (Read* read : std::exchange(reads_->open, {})) delete read;
     }
   }
 
@@ -246,7 +270,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     });
   }
 
-  // (number, typed array to fill) -> promise of the array
+  // (number, 'f32' | 'u8') -> promise of a typed array
   Napi::Value read(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     return guarded(env, "read", [&]() -> Napi::Value {
@@ -254,12 +278,19 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
         throw Error("ERR_DISPOSED", "read",
                     "expected a device in use, got one that was disposed of");
       const Tensor* tensor = tensor_of(env, info[0].As<Napi::Number>().Int32Value());
-      auto array = info[1].As<Napi::TypedArray>();
-      std::unique_ptr<Read> owned(
-          new Read{Napi::Promise::Deferred::New(env), Napi::Persistent(array), std::nullopt});
+      std::unique_ptr<Read> owned(new Read{Napi::Promise::Deferred::New(env),
+                                           read_type(info[1]) == Type::f32,
+                                           tensor->elements(),
+                                           {nullptr, std::free},
+                                           std::nullopt});
+      owned->data.reset(static_cast<char*>(std::malloc(owned->bytes())));
+      if (!owned->data) {
+        throw Error("ERR_OUT_OF_MEMORY", "read",
+                    "expected " + std::to_string(owned->bytes()) + " bytes of memory, got none");
+      }
       Read* read = owned.get();
       Stream::Task task = device_->read(
-          bytes_of(array), tensor->type(), tensor->data(), tensor->elements(),
+          read->data.get(), tensor->type(), tensor->data(), read->count,
           [reads = reads_, read](const Error* error) {
             if (error) read->error.emplace(*error);
             reads->settle.NonBlockingCall(

@@ -29,7 +29,7 @@ export interface NativeDevice {
   finish(): undefined;
   finish(inputs: Int32Array, constants: Int32Array, outputs: Int32Array): NativeProgram;
   play(program: NativeProgram, inputs: Int32Array, made: Int32Array): NativeTensors;
-  read<T extends ArrayBufferView>(tensor: number, into: T): Promise<T>;
+  read(tensor: number, type: string): Promise<Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>;
   info(): {
     threads: number;
     instructionSet: string;

@@ -5,7 +5,7 @@ import { scope } from './scope.js';
 import { listen, Tensor } from './tensor.js';
 
 /** Programs that are kept, those played last. */
-const most = 32;
+const most = 64;
 
 /** The shape of a tree of arrays and plain objects: a number stands for an output. */
 type Shape = { readonly output: number } | { readonly value: unknown } | ShapeOf;
@@ -56,7 +56,8 @@ function build(shape: Shape, outputs: readonly Tensor[]): unknown {
 /**
  * Sequences of operations that come again. The first time a key is seen its operations are queued
  * one by one; the second time too, and the addon writes down what is queued; from then on that is
- * played by one call. What is given a tensor twice is not written down. See Note [programs] in binding/program.h. The last 32 are kept.
+ * played by one call. What is given a tensor twice is not written down. The last 64 are kept. See
+ * Note [programs] in binding/program.h.
  */
 export class Programs implements Disposable {
   readonly #device: Device;

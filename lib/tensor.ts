@@ -62,10 +62,9 @@ export class Tensor implements Disposable {
    */
   async read(): Promise<Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>> {
     const number = this.number('read');
-    const into = this.dtype === 'f32' ? new Float32Array(this.size) : new Uint8Array(this.size);
     const { device } = this; // kept alive until the read settles
     try {
-      return await device.handle.read(number, into);
+      return await device.handle.read(number, this.dtype);
     } catch (error) {
       throw fromNative('read', error);
     }

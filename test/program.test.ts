@@ -86,7 +86,7 @@ describeBackends('programs', (backend) => {
     layer.dispose();
   });
 
-  it('keep the last 32', () => {
+  it('keep the last 64', () => {
     using programs = new Programs(backend.device);
     const map = input();
     let calls = 0;
@@ -97,11 +97,11 @@ describeBackends('programs', (backend) => {
       };
       programs.run(`${key}`, [map], half).dispose();
     };
-    for (let round = 0; round < 3; ++round) for (let key = 0; key < 32; ++key) run(key);
-    expect(calls).toBe(64);
-    run(32);
+    for (let round = 0; round < 3; ++round) for (let key = 0; key < 64; ++key) run(key);
+    expect(calls).toBe(128);
+    run(64);
     run(0); // was played the longest ago
-    expect(calls).toBe(66);
+    expect(calls).toBe(130);
     map.dispose();
   });
 

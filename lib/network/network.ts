@@ -252,7 +252,9 @@ export class Network implements Owner {
   chainHomographies({ steps, target, references }: Track): Tensor {
     if (references.length === 0)
       return this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
-    return chainHomographies(steps, target, references);
+    return this.programs.run(`chain ${steps.length} ${target} ${references}`, steps, (it) =>
+      chainHomographies(it, target, references),
+    );
   }
 
   /**
