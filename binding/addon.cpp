@@ -2,8 +2,10 @@
 // runs on the JavaScript thread, except the body of a stream's task and its `done`, and Execute.
 #include <napi.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -110,6 +112,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     return DefineClass(
         env, "NativeDevice",
         {InstanceMethod<&NativeDevice::upload>("upload"),
+         InstanceMethod<&NativeDevice::copied>("copied"),
          InstanceMethod<&NativeDevice::enqueue>("enqueue"),
          InstanceMethod<&NativeDevice::record>("record"),
          InstanceMethod<&NativeDevice::finish>("finish"),
@@ -152,6 +155,9 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     if (!environment_ends) napi_remove_env_cleanup_hook(Env(), cleanup, this);
     device_->stop();
     device_.reset();
+    if (environment_ends)
+      for (auto& array : to_copy_) array.SuppressDestruct();
+    to_copy_.clear();
     reads_->closed = true;
     reads_->settle.Release();
     if (environment_ends) {
@@ -167,8 +173,9 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
     return device_;
   }
 
-  // (data (a typed array), shape, 'f32' | 'u8', number of the tensor, set) -> its owner; data is
-  // copied now, and arrives in stream order.
+  // (data (a typed array), shape, 'f32' | 'u8', number of the tensor, set, later) -> its owner; data
+  // arrives in stream order. It is copied now, or if `later`, when its turn comes: until then the
+  // array is held, and nothing may write to it.
   Napi::Value upload(const Napi::CallbackInfo& info) {
     return guarded(info.Env(), "upload", [&]() -> Napi::Value {
       auto device = usable("upload");
@@ -177,15 +184,31 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       Napi::Object owner =
           Tensors::create(info.Env(), device, {{read_shape(info[1]), read_type(info[2])}}, numbers);
       const Tensor* tensor = tensor_of(info.Env(), numbers[0]);
+      const bool later = info[4].ToBoolean();
       try {
-        device->stream().push(
-            device->write(tensor->data(), tensor->type(), bytes_of(data), tensor->elements()));
+        Stream::Task task = device->write(tensor->data(), tensor->type(), bytes_of(data),
+                                          tensor->elements(), later);
+        if (later) {
+          auto run = [copy = std::move(task.run), copied = copied_] {
+            copy();
+            ++*copied;
+          };
+          task.run = std::move(run);
+          to_copy_.push_back(Napi::Persistent(data));
+        }
+        device->stream().push(std::move(task));
       } catch (...) {  // it goes back now, not when it is collected
         Tensors::Unwrap(owner)->release_all();
         throw;
       }
       return owner;
     });
+  }
+
+  // How many uploads of those with `later` were copied so far.
+  Napi::Value copied(const Napi::CallbackInfo& info) {
+    for (; let_go_ < *copied_; ++let_go_) to_copy_.pop_front();
+    return Napi::Number::New(info.Env(), double(let_go_));
   }
 
   // (op, numbers of inputs, outputs [shape, type, shape, type, ...], params, numbers of the outputs,
@@ -349,6 +372,11 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
 
   std::shared_ptr<Device> device_;
   std::shared_ptr<Reads> reads_;
+  // Arrays that the stream has not copied yet, in order, and how many it has; of those so many were
+  // let go.
+  std::deque<Napi::Reference<Napi::TypedArray>> to_copy_;
+  std::shared_ptr<std::atomic<size_t>> copied_ = std::make_shared<std::atomic<size_t>>(0);
+  size_t let_go_ = 0;
 };
 
 // A frame on its way into the window, on a thread of libuv's pool. When the environment ends, Node

@@ -25,8 +25,9 @@ class Device {
   virtual Context& context() = 0;
   virtual Type maps() const { return Type::f32; }  // what maps are stored as
   // Tasks that bring `count` values from the host and to it, where f16 is f32. What is written is
-  // copied now; what is read is there when `done` is called. Throw Error ERR_OUT_OF_MEMORY.
-  virtual Stream::Task write(void* to, Type type, const void* from, size_t count) = 0;
+  // copied now, or if `later`, when the task runs; what is read is there when `done` is called.
+  // Throw Error ERR_OUT_OF_MEMORY.
+  virtual Stream::Task write(void* to, Type type, const void* from, size_t count, bool later) = 0;
   virtual Stream::Task read(void* to, Type type, const void* from, size_t count,
                             Stream::Done done) = 0;
   // Fills with NaN, on the stream's thread.

@@ -215,12 +215,13 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   aa::Context& context() override { return collector_; }
   Type maps() const override { return collector_.half ? Type::f16 : Type::f32; }
 
-  Stream::Task write(void* to, Type type, const void* from, size_t count) override {
+  Stream::Task write(void* to, Type type, const void* from, size_t count, bool later) override {
     const size_t bytes = host_bytes(type, count);
     auto block = staging_.take(bytes);
-    std::memcpy(block->host, from, bytes);
+    if (!later) std::memcpy(block->host, from, bytes);
     return {"upload",
             [=, this]() mutable {
+              if (later) std::memcpy(block->host, from, bytes);
               check(cudaMemcpyAsync(block->device, block->host, bytes, cudaMemcpyHostToDevice,
                                     up_.get()),
                     "a copy to the GPU");

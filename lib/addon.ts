@@ -17,7 +17,9 @@ export interface NativeDevice {
     shape: readonly number[],
     type: string,
     made: Int32Array,
+    later: boolean,
   ): NativeTensors;
+  copied(): number;
   enqueue(
     op: string,
     inputs: Int32Array,

@@ -56,6 +56,8 @@ export class Device implements Disposable {
   /** @internal */
   readonly handle: NativeDevice;
   #disposed = false;
+  /** Uploads that are copied later. */
+  #later = 0;
 
   private constructor(info: DeviceInfo, handle: NativeDevice) {
     this.name = info.name;
@@ -105,6 +107,30 @@ export class Device implements Disposable {
    * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY, ERR_DISPOSED
    */
   upload(data: Float32Array | Uint8Array | Uint8ClampedArray, shape: readonly number[]): Tensor {
+    return this.#upload(data, shape, false);
+  }
+
+  /**
+   * @internal As {@link upload}, but data is copied when the work queued before is done: until
+   *   `copied` is true, nothing may be written to it. It is not of shared memory.
+   */
+  uploadLater(data: Uint8Array | Uint8ClampedArray, shape: readonly number[]): Tensor {
+    const tensor = this.#upload(data, shape, true);
+    this.#later += 1;
+    return tensor;
+  }
+
+  /** @internal Whether all that was given to {@link uploadLater} up to now is copied, when asked. */
+  copied(): () => boolean {
+    const count = this.#later;
+    return () => this.handle.copied() >= count;
+  }
+
+  #upload(
+    data: Float32Array | Uint8Array | Uint8ClampedArray,
+    shape: readonly number[],
+    later: boolean,
+  ): Tensor {
     const dtype = data instanceof Float32Array ? 'f32' : 'u8';
     if (dtype === 'u8' && !(data instanceof Uint8Array || data instanceof Uint8ClampedArray)) {
       throw new InpaintError(
@@ -128,7 +154,7 @@ export class Device implements Disposable {
     const shared = data.buffer instanceof SharedArrayBuffer;
     const own = !shared ? data : dtype === 'f32' ? new Float32Array(data) : new Uint8Array(data);
     const made = new Int32Array(1);
-    const owner = native('upload', () => this.handle.upload(own, shape, dtype, made));
+    const owner = native('upload', () => this.handle.upload(own, shape, dtype, made, later));
     return new Tensor(this, owner, made[0] as number, shape, dtype);
   }
 

@@ -22,6 +22,25 @@ describe('Device', () => {
   });
 });
 
+describe('uploads', () => {
+  it('are copied at once, or when their turn comes', async () => {
+    using device = Device.create('cpu', { threads: 1 });
+    const before = device.copied();
+    expect(before()).toBe(true);
+    const data = new Uint8Array(1 << 20);
+    using atOnce = device.upload(data, [data.length]);
+    using later = device.uploadLater(data, [data.length]);
+    const copied = device.copied();
+    expect((await later.read()).every((value) => value === 0)).toBe(true);
+    expect(copied()).toBe(true);
+    data.fill(1);
+    for (const tensor of [atOnce, later])
+      expect((await tensor.read()).every((value) => value === 0)).toBe(true);
+    // What is not copied when a device goes is let go of.
+    for (let i = 0; i < 9; ++i) device.uploadLater(data, [data.length]);
+  });
+});
+
 describe('scope', () => {
   const device = Device.create('cpu', { threads: 1 });
   afterAll(() => device.dispose());

@@ -131,8 +131,9 @@ class CpuDevice final : public Device {
   const Operations& operations() const override { return cpu::operations(); }
   int threads() const override { return context_.workers(); }
   Context& context() override { return context_; }
-  Stream::Task write(void* to, Type type, const void* from, size_t count) override {
+  Stream::Task write(void* to, Type type, const void* from, size_t count, bool later) override {
     const size_t bytes = count * size_of(type);
+    if (later) return {"upload", [=] { std::memcpy(to, from, bytes); }, nullptr};
     std::shared_ptr<char[]> copy(new char[bytes]);
     std::memcpy(copy.get(), from, bytes);
     return {"upload", [=] { std::memcpy(to, copy.get(), bytes); }, nullptr};

@@ -293,7 +293,7 @@ export class Completion {
       if (done(at)) this.#dropFeatures(at);
       if (at < Math.min(oldest, near)) this.#untrack(at);
     }
-    this.#window.drop((frame) => frame.index > index);
+    this.#window.drop((frame) => frame.index > index, this.#device.copied());
     return result;
   }
 
@@ -482,8 +482,8 @@ export class Completion {
     const { sizes } = this.plan(held);
     const { data, width, height, channels } = held.frame;
     const loaded = scope((): Loaded => {
-      const frame = this.#device.upload(data, [1, height, width, channels]);
-      const mask = this.#device.upload(held.mask.data, [1, height, width, 1]);
+      const frame = this.#device.uploadLater(data, [1, height, width, channels]);
+      const mask = this.#device.uploadLater(held.mask.data, [1, height, width, 1]);
       return { frame, packed: this.#network.pack(frame, mask, sizes), encoded: undefined };
     });
     this.#loaded.set(index, loaded);

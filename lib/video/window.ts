@@ -21,6 +21,11 @@ interface Memory {
   readonly mask: Uint8Array;
 }
 
+interface Dropped {
+  readonly memory: Memory;
+  readonly isFree: () => boolean;
+}
+
 /**
  * The bytes of an image where the addon can read them while other code runs: it cannot look into
  * shared memory, and what is resizable may be taken away under it.
@@ -69,8 +74,8 @@ export async function take(
 export class FrameWindow {
   readonly #source: AsyncIterator<FramePair> | Iterator<FramePair>;
   readonly #held = new Map<number, HeldFrame>();
-  /** Memory that nothing reads or writes. */
-  readonly #spare: Memory[] = [];
+  /** Memory of frames that were dropped. */
+  #spare: Dropped[] = [];
   #pulled = 0;
   #ended = false;
   #closed = false;
@@ -149,7 +154,7 @@ export class FrameWindow {
         `expected the mask of ${at} to be ${width} x ${height} like the frame, got ${mask.width} x ${mask.height}`,
       );
     }
-    const memory = this.#spare.pop() ?? {
+    const memory = this.#reuse() ?? {
       frame: new Uint8Array(width * height * channels),
       mask: new Uint8Array(width * height),
     };
@@ -184,16 +189,25 @@ export class FrameWindow {
     return false;
   }
 
-  /** Drops every frame that `keep` does not want. */
-  drop(keep: (frame: HeldFrame) => boolean): void {
+  /**
+   * Drops every frame that `keep` does not want.
+   *
+   * @param isFree whether nothing reads a dropped frame any more, when it is asked
+   */
+  drop(keep: (frame: HeldFrame) => boolean, isFree: () => boolean = () => true): void {
     for (const [index, held] of this.#held) {
       if (keep(held)) continue;
       this.#held.delete(index);
-      this.#spare.push({
-        frame: held.frame.data as Uint8Array,
-        mask: held.mask.data as Uint8Array,
-      });
+      const { data: frame } = held.frame as { data: Uint8Array };
+      const { data: mask } = held.mask as { data: Uint8Array };
+      this.#spare.push({ memory: { frame, mask }, isFree });
     }
+  }
+
+  /** Memory of a dropped frame that nothing reads any more. */
+  #reuse(): Memory | undefined {
+    // What was dropped first is free first.
+    return this.#spare[0]?.isFree() ? this.#spare.shift()?.memory : undefined;
   }
 
   /**

@@ -194,6 +194,22 @@ describe('FrameWindow', () => {
     expect(window.get(4)?.frame.data).toEqual(frames[4]?.frame.data);
   });
 
+  it('reuses memory only when nothing reads it any more', async () => {
+    const window = new FrameWindow(clip({ width: 8, height: 6, frames: 4 }));
+    await window.pull(1);
+    const memory = window.get(0)?.frame.data;
+    let free = false;
+    window.drop(
+      () => false,
+      () => free,
+    );
+    await window.pull(2);
+    expect(window.get(1)?.frame.data).not.toBe(memory);
+    free = true;
+    await window.pull(3);
+    expect(window.get(2)?.frame.data).toBe(memory);
+  });
+
   it('starts a new shot at a cut', async () => {
     const window = new FrameWindow([
       ...clip({ width: 64, height: 48, frames: 3, scene: 0 }),
