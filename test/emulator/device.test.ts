@@ -81,10 +81,8 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
 
       const device = open(options);
       for (const [t, h] of sizes.entries()) expect(await frame(device, t, h)).toEqual(wanted[t]);
-      // One for each frame but the first, whatever its size; the second read is a single copy. There
-      // are four at most of the same launches.
-      expect(emulator.graphs().launched).toBe(sizes.length - 1);
-      expect(emulator.graphs().made).toBeLessThan(sizes.length - 2);
+      // One for each frame but the first, whatever its size; the second read is a single copy.
+      expect(emulator.graphs()).toMatchObject({ made: 1, launched: sizes.length - 1 });
     });
 
     it('settle on the same memory, so that nothing is left to set', async () => {
@@ -106,8 +104,8 @@ describe.skipIf(skipped)(`the CUDA device${skipped}`, () => {
         held.push(x, device.upload(data, [64])); // so every frame has memory of its own
         expect(await x.read()).toEqual(data);
       }
-      expect(emulator.graphs()).toMatchObject({ made: 4, launched: 8 });
-      expect(emulator.graphs().set).toBeGreaterThanOrEqual(4);
+      expect(emulator.graphs()).toMatchObject({ made: 1, launched: 8 });
+      expect(emulator.graphs().set).toBeGreaterThanOrEqual(7);
       for (const x of held) x.dispose();
     });
 
