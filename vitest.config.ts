@@ -34,7 +34,7 @@ const older = {
   test: {
     ...emulator.test,
     name: 'emulator 7.5',
-    include: ['conv2d', 'masked_correlation', 'nonlocal_attention'].map(
+    include: ['conv2d', 'masked_correlation', 'windowed_attention'].map(
       (op) => `test/ops/${op}.test.ts`,
     ),
     env: { ...emulator.test.env, EMULATOR: 'capability=75' },

@@ -11,10 +11,12 @@
 // 1. join: the narrow inputs, whose channels are no multiple of 8, become one input, padded with
 //    zeros. So of the first layer's 4 channels half the products are with zeros; every copy is
 //    of 16 bytes and in the background, and neighbours share sectors.
-// 2. convolve: a block makes a tile; tiles of the axis are copied `stages` - 1 ahead. A lane makes
-//    8 channels of a pixel that lie together, see channel_of_column.
-// 3. add_parts: where tiles are too few for the processors, the axis is split, and this adds up
-//    the parts, in order.
+// 2. convolve: a block makes a tile. Where tiles are too few to fill the processors, it has up to four
+//    groups of warps, each with a part of the axis, which add up in shared memory; tiles of the axis are
+//    copied `stages` - 1 ahead. A lane makes 8 channels of a pixel that lie together, see
+//    channel_of_column.
+// 3. add_parts: where that is not enough, blocks split the axis too, and this adds up the parts, in
+//    order.
 //
 // Where maps are float32, convolve_plainly takes their place. Bound by arithmetic.
 // Contract: lib/ops/conv2d.ts
@@ -30,23 +32,25 @@ namespace aa::cuda {
 
 namespace {
 
-constexpr int threads = 128, warps = threads / 32;
+constexpr int threads = 128, warps = threads / 32;  // of a group
 constexpr int stages = 3;
 constexpr int parts = depth / vector_channels;  // of 16 bytes in a row of a tile
 constexpr int row_step = threads / parts;       // rows of a tile that are copied at once
 constexpr int most_splits = 16;
-constexpr int least_steps = 8;        // of a part: fewer do not pay for the second launch
+constexpr int least_steps = 8;        // of a group's part: fewer do not pay for the second launch
+constexpr int told_steps = 64;        // of which a block's shared memory tells what is copied
 constexpr int added = 4;              // channels that a thread of add_parts makes
 constexpr int outside = INT_MIN / 2;  // of every window
 
-// Warps stand in `Across` columns; each makes 16 High x 8 Wide of the tile.
-template <int Across, int High, int Wide>
+// Warps stand in `Across` columns; each makes 16 High x 8 Wide of the tile. Groups: the most of them.
+template <int Across, int High, int Wide, int Groups>
 struct Tile {
+  static constexpr int groups = Groups;
   static constexpr int across = Across, high = High, wide = Wide;
   static constexpr int rows = warps / Across * 16 * High, columns = Across * 8 * Wide;
-  static constexpr int grouped = Wide < 4 ? Wide : 4;  // products that make channels of a lane
-  static constexpr int lane_channels = 2 * grouped;    // that lie together
-  static constexpr size_t shared = stages * (rows + columns) * depth * sizeof(__half);
+  static constexpr int grouped = Wide < 4 ? Wide : 4;     // products that make channels of a lane
+  static constexpr int lane_channels = 2 * grouped;       // that lie together
+  static constexpr int stage = (rows + columns) * depth;  // float16
 };
 
 // The product's sizes.
@@ -118,32 +122,28 @@ __device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
 __device__ inline int64_t place(const Conv2d& p, const Window& in, int image, int y, int x) {
   const int iy = (y >> p.upsample) - in.y, ix = (x >> p.upsample) - in.x;
   const bool inside = (unsigned(iy) < unsigned(in.h)) & (unsigned(ix) < unsigned(in.w));
-  return inside ? (int64_t(image) * in.h + iy) * in.w + ix : -1;
+  return inside ? int64_t(image * in.h + iy) * in.w + ix : -1;
 }
 
-// One of the parts of a step that a thread copies: it walks through inputs, taps, channels.
-struct Walk {
-  int input = 0, dy = 0, dx = 0, part;  // part: of 8 channels
+// What 16 bytes of the axis are: channels `channel` and on of an input at a tap, y and x of which fit 10
+// bits each.
+struct Piece {
+  uint32_t tap, channel;
 
-  // Whether it has come to another tap or input, or to the end.
-  __device__ bool advance(const Conv2d& p, int by) {
-    const int reach = p.kernel * p.dilation;
-    bool moved = false;
-    part += by;
-    while (input < p.input_count) {
-      const int count = p.inputs[input].c / vector_channels;
-      if (part < count) break;
-      part -= count;
-      moved = true;
-      dx += p.dilation;
-      if (dx < reach) continue;
-      dx = 0;
-      dy += p.dilation;
-      if (dy < reach) continue;
-      dy = 0;
-      ++input;
+  static constexpr uint32_t none = 0xffffffff;  // a tap of zeros
+
+  __device__ Piece() : tap(none), channel(0) {}
+  __device__ Piece(const Conv2d& p, int index) : Piece() {
+    for (int input = 0; input < p.input_count; ++input) {
+      const int count = p.inputs[input].c / vector_channels, all = p.kernel * p.kernel * count;
+      if (index < all) {
+        const int at = index / count;
+        tap = input << 20 | at / p.kernel * p.dilation << 10 | at % p.kernel * p.dilation;
+        channel = (index - at * count) * vector_channels;
+        return;
+      }
+      index -= all;
     }
-    return moved;
   }
 };
 
@@ -156,21 +156,27 @@ __device__ int channel_of_column(int product, int column) {
 }
 
 template <class Tile>
-__global__ void __launch_bounds__(threads, 2)
+__global__ void __launch_bounds__(threads* Tile::groups)
     convolve(const __grid_constant__ Conv2d p, const Shape shape, float* partial) {
   extern __shared__ uint4 shared[];
-  __half* const tile_a = reinterpret_cast<__half*>(shared);     // [stages][rows][depth]
-  __half* const tile_b = tile_a + stages * Tile::rows * depth;  // [stages][columns][depth]
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const int groups = blockDim.x / threads, group = threadIdx.x / threads;
+  const int thread = threadIdx.x % threads;
+  constexpr int stage_bytes = Tile::stage * sizeof(__half), ring = stages * stage_bytes;
+  char* const tiles = reinterpret_cast<char*>(shared) + group * ring;  // stages: rows, columns
+  Piece* const told = reinterpret_cast<Piece*>(reinterpret_cast<char*>(shared) + groups * ring);
+  const int warp = thread / 32, lane = thread % 32, g = lane / 4, t = lane % 4;
   const int64_t first_pixel = int64_t(blockIdx.x) * Tile::rows;
   const int first_column = blockIdx.y * Tile::columns, split = blockIdx.z;
-  const int first = int(int64_t(shape.steps) * split / shape.splits);
-  const int last = int(int64_t(shape.steps) * (split + 1) / shape.splits);
+  // The block's steps, of which each group has a part. All take as many rounds, some the last with
+  // zeros.
+  const int begin = shape.steps * split / shape.splits;
+  const int count = shape.steps * (split + 1) / shape.splits - begin;
+  const int rounds = ceil_divide(count, groups);
+  const auto first_of = [&](int group) { return begin + count * group / groups; };
 
   // This thread's pixels: rows `own_row` and on by `row_step`; y and x of their first tap.
   constexpr int own = Tile::rows / row_step;
-  const int own_row = threadIdx.x / parts, part = threadIdx.x % parts;
-  const int to = swizzled<depth>(own_row, part);  // the same for each, rows `row_step` apart
+  const int own_row = thread / parts, part = thread % parts;
   int image[own], y[own], x[own];
   const int pad = p.dilation * (p.kernel / 2);
 #pragma unroll
@@ -182,105 +188,185 @@ __global__ void __launch_bounds__(threads, 2)
     y[i] = exists ? at.y * p.stride - pad : outside;
     x[i] = at.x * p.stride - pad;
   }
-  // The walk's input at its tap of these pixels, null outside.
-  const __half* sources[own];
-  Walk walk = {.part = part};
+  // These pixels at the tap, null outside.
+  const __half* sources[own] = {};
+  uint32_t tap = Piece::none;
   const auto enter = [&] {
-    const bool ends = walk.input == p.input_count;
-    const Window& in = p.inputs[ends ? 0 : walk.input];
+    const bool reads = tap != Piece::none;
+    const Window& in = p.inputs[reads ? tap >> 20 : 0];
+    const int dy = tap >> 10 & 0x3ff, dx = tap & 0x3ff;
 #pragma unroll
     for (int i = 0; i < own; ++i) {
-      const int64_t from = place(p, in, image[i], y[i] + walk.dy, x[i] + walk.dx);
-      const bool reads = !ends & (from >= 0);
-      sources[i] = reads ? map<__half>(in.data) + from * in.c : nullptr;
+      const int64_t from = place(p, in, image[i], y[i] + dy, x[i] + dx);
+      sources[i] = reads & (from >= 0) ? map<__half>(in.data) + from * in.c : nullptr;
     }
   };
-  walk.advance(p, first * parts);
-  enter();
+  // Its rows of weights. Those behind the last are that again: they make channels that nobody writes.
+  constexpr int own_columns = Tile::columns < row_step ? 1 : Tile::columns / row_step;
+  const bool has_columns = own_row < Tile::columns;
   const __half* const nothing = map<__half>(p.weights);
-  const __half* weights = nothing + int64_t(first_column + own_row) * shape.length + first * depth +
-                          part * vector_channels;
-  const auto copy_step = [&](int step) {
-    if (step < last) {
-      const int stage = (step - first) % stages;
-      __half* const a = tile_a + stage * Tile::rows * depth + to;
-      const int channel = walk.part * vector_channels;
+  const __half* weights[own_columns];
 #pragma unroll
-      for (int i = 0; i < own; ++i) {
-        const __half* from = sources[i] ? sources[i] + channel : nothing;
-        copy_async<16>(a + i * row_step * depth, from, sources[i] != nullptr);
-      }
-      if (walk.advance(p, parts)) enter();
-      __half* const b = tile_b + stage * Tile::columns * depth + to;
-#pragma unroll
-      for (int i = 0; i * row_step < Tile::columns; ++i) {
-        const int row = own_row + i * row_step;
-        if (Tile::columns < row_step && row >= Tile::columns) break;
-        const bool valid = first_column + row < p.out_c;
-        const __half* from = valid ? weights + int64_t(i * row_step) * shape.length : nothing;
-        copy_async<16>(b + i * row_step * depth, from, valid);
-      }
-      weights += depth;
-    }
-    commit_copies();
-  };
-  for (int i = 0; i < stages - 1; ++i) copy_step(first + i);
+  for (int i = 0; i < own_columns; ++i) {
+    const int row = min(first_column + own_row + i * row_step, p.out_c - 1);
+    weights[i] =
+        nothing + int64_t(row) * shape.length + first_of(group) * depth + part * vector_channels;
+  }
+  int left = first_of(group + 1) - first_of(group);  // steps of the group to copy
 
+  // Where it copies to in a stage, the same for each of its rows, and what its warp multiplies.
+  int to = swizzled<depth>(own_row, part) * int(sizeof(__half));
   const int row = warp / Tile::across * 16 * Tile::high;
   const int column = warp % Tile::across * 8 * Tile::wide;
-  float sums[Tile::high][Tile::wide][4] = {};
-  for (int step = first; step < last; ++step) {
-    wait_copies<stages - 2>();
-    __syncthreads();
-    copy_step(step + stages - 1);
-    const __half* a = tile_a + (step - first) % stages * Tile::rows * depth;
-    const __half* b = tile_b + (step - first) % stages * Tile::columns * depth;
-    uint32_t rows[Tile::high][depth / 16][4];
-#pragma unroll
-    for (int i = 0; i < Tile::high; ++i)
-#pragma unroll
-      for (int k = 0; k < depth / 16; ++k)
-        load_matrices(rows[i][k], a + swizzled<depth>(row + i * 16 + lane % 16, 2 * k + lane / 16));
-#pragma unroll
-    for (int j = 0; j < Tile::wide; ++j) {
-      uint32_t columns[4];  // two for each 16 of the depth
-      const int channel = column + channel_of_column<Tile>(j, lane % 8);
-      load_matrices(columns, b + swizzled<depth>(channel, lane / 8));
-      const uint32_t near[2] = {columns[0], columns[1]}, far[2] = {columns[2], columns[3]};
-#pragma unroll
-      for (int i = 0; i < Tile::high; ++i) {
-        multiply_add(sums[i][j], rows[i][0], near);
-        multiply_add(sums[i][j], rows[i][1], far);
-      }
-    }
-  }
-
-  constexpr int N = Tile::lane_channels, together = N < added ? N : added;
+  int rows_at[Tile::high][depth / 16], columns_at[Tile::wide];
 #pragma unroll
   for (int i = 0; i < Tile::high; ++i) {
 #pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int64_t pixel = first_pixel + row + i * 16 + half * 8 + g;
-      if (pixel >= shape.pixels) continue;
-      const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
+    for (int k = 0; k < depth / 16; ++k) {
+      const int at = swizzled<depth>(row + i * 16 + lane % 16, 2 * k + lane / 16);
+      rows_at[i][k] = at * int(sizeof(__half));
+      if (Tile::groups > 1) hold(rows_at[i][k]);
+    }
+  }
 #pragma unroll
-      for (int j = 0; j < Tile::wide; j += Tile::grouped) {
-        const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
-        if (o >= p.out_c) continue;
-        float made[N];
+  for (int j = 0; j < Tile::wide; ++j) {
+    const int channel = column + channel_of_column<Tile>(j, lane % 8);
+    const int at = Tile::rows * depth + swizzled<depth>(channel, lane / 8);
+    columns_at[j] = at * int(sizeof(__half));
+    if (Tile::groups > 1) hold(columns_at[j]);
+  }
+  if (Tile::groups > 1) hold(to);  // else there are no registers to spare
+  int filled = 0, used = 0;        // bytes: the stages that are next
+  const auto next = [](int stage) { return stage == ring - stage_bytes ? 0 : stage + stage_bytes; };
+
+  float sums[Tile::high][Tile::wide][4] = {};
+  const int most_rounds = told_steps / groups;
+  for (int done = 0; done < rounds; done += most_rounds) {
+    const int some = min(rounds - done, most_rounds);
+    __syncthreads();
+    for (int i = threadIdx.x; i < some * groups * parts; i += blockDim.x) {
+      const int whose = i / parts % groups, step = first_of(whose) + done + i / parts / groups;
+      told[i] = step < first_of(whose + 1) ? Piece(p, step * parts + i % parts) : Piece();
+    }
+    __syncthreads();
+    const Piece* next_piece = told + group * parts + part;
+    const auto copy_step = [&] {
+      const Piece piece = *next_piece;
+      next_piece += groups * parts;
+      if (piece.tap != tap) {
+        tap = piece.tap;
+        enter();
+      }
+      char* const at = tiles + to + filled;
 #pragma unroll
-        for (int k = 0; k < N; ++k) made[k] = sums[i][j + k / 2][half * 2 + k % 2];
-        if (shape.splits > 1) {
-          float* to = partial + (split * shape.pixels + pixel) * padded(p.out_c, added) + o;
+      for (int i = 0; i < own; ++i) {
+        const bool valid = sources[i] != nullptr;
+        copy_async<16>(at + i * row_step * depth * sizeof(__half),
+                       valid ? sources[i] + piece.channel : nothing, valid);
+      }
+      const int step = --left > 0 ? depth : 0;
 #pragma unroll
-          for (int k = 0; k < N; k += together) {
-            Vector<float, together> part;
-            for (int e = 0; e < together; ++e) part.at[e] = made[k + e];
-            if (o + k < p.out_c) *reinterpret_cast<Vector<float, together>*>(to + k) = part;
-          }
-        } else {
-          write_any(p, pixel, residual, o, made);
+      for (int i = 0; i < own_columns; ++i) {
+        if (has_columns)
+          copy_async<16>(at + (Tile::rows + i * row_step) * depth * sizeof(__half), weights[i],
+                         true);
+        weights[i] += step;
+      }
+      filled = next(filled);
+    };
+#pragma unroll 1
+    for (int i = 0; i < stages - 1; ++i) {
+      if (i < some) copy_step();
+      commit_copies();
+    }
+    for (int round = 0; round < some; ++round) {
+      wait_copies<stages - 2>();
+      __syncthreads();
+      if (round + stages - 1 < some) copy_step();
+      commit_copies();
+      const char* const stage = tiles + used;
+      uint32_t rows[Tile::high][depth / 16][4];
+#pragma unroll
+      for (int i = 0; i < Tile::high; ++i)
+#pragma unroll
+        for (int k = 0; k < depth / 16; ++k) load_matrices(rows[i][k], stage + rows_at[i][k]);
+#pragma unroll
+      for (int j = 0; j < Tile::wide; ++j) {
+        uint32_t columns[4];  // two for each 16 of the depth
+        load_matrices(columns, stage + columns_at[j]);
+        const uint32_t near[2] = {columns[0], columns[1]}, far[2] = {columns[2], columns[3]};
+#pragma unroll
+        for (int i = 0; i < Tile::high; ++i) {
+          multiply_add(sums[i][j], rows[i][0], near);
+          multiply_add(sums[i][j], rows[i][1], far);
         }
+      }
+      used = next(used);
+    }
+  }
+
+  // Each group has sums of all pixels: of those of eighth `slice` = 2 i + half of a warp's rows, group
+  // slice % groups gets the others' and makes the output.
+  constexpr int slices = 2 * Tile::high, values = 2 * Tile::wide;
+  constexpr int N = Tile::lane_channels, together = N < added ? N : added;
+  using Some = Vector<float, together>;
+  Some* const exchanged = reinterpret_cast<Some*>(shared);
+  const auto place_of = [&](int slice, int group, int value) {
+    return ((slice * groups + group) * (values / together) + value / together) * threads + thread;
+  };
+  if (groups > 1) {
+    wait_copies<0>();
+    __syncthreads();
+#pragma unroll
+    for (int slice = 0; slice < slices; ++slice) {
+      if (slice % groups == group) continue;
+#pragma unroll
+      for (int k = 0; k < values; k += together) {
+        Some some;
+#pragma unroll
+        for (int e = 0; e < together; ++e)
+          some.at[e] = sums[slice / 2][(k + e) / 2][slice % 2 * 2 + e % 2];
+        exchanged[place_of(slice, group, k)] = some;
+      }
+    }
+    __syncthreads();
+  }
+#pragma unroll
+  for (int slice = 0; slice < slices; ++slice) {
+    if (slice % groups != group) continue;
+    float own_sums[values];
+#pragma unroll
+    for (int k = 0; k < values; ++k) own_sums[k] = sums[slice / 2][k / 2][slice % 2 * 2 + k % 2];
+    for (int other = 0; other < groups; ++other) {
+      if (other == group) continue;
+#pragma unroll
+      for (int k = 0; k < values; k += together) {
+        const Some some = exchanged[place_of(slice, other, k)];
+#pragma unroll
+        for (int e = 0; e < together; ++e) own_sums[k + e] += some.at[e];
+      }
+    }
+    const int64_t pixel = first_pixel + row + slice * 8 + g;
+    if (pixel >= shape.pixels) continue;
+    const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
+#pragma unroll
+    for (int j = 0; j < Tile::wide; j += Tile::grouped) {
+      const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
+      if (o >= p.out_c) continue;
+      float made[N];
+#pragma unroll
+      for (int k = 0; k < N; ++k) made[k] = own_sums[2 * j + k];
+      if (shape.splits > 1) {
+        float* to = partial + (split * shape.pixels + pixel) * padded(p.out_c, added) + o;
+#pragma unroll
+        for (int k = 0; k < N; k += together) {
+          Some part;
+#pragma unroll
+          for (int e = 0; e < together; ++e) part.at[e] = made[k + e];
+          if (o + k < p.out_c) *reinterpret_cast<Some*>(to + k) = part;
+        }
+      } else {
+        write_any(p, pixel, residual, o, made);
       }
     }
   }
@@ -402,20 +488,35 @@ __global__ void __launch_bounds__(threads)
   p.packed[i] = o < p.out ? p.matrix[int64_t(o) * p.taps * p.c + row] : 0;
 }
 
+// Of a block, on any card with the capability.
+size_t shared_limit(int capability) {
+  return (capability == 75                                            ? 64
+          : capability == 80 || capability == 90 || capability == 100 ? 163
+                                                                      : 99)
+         << 10;
+}
+
 template <class Tile>
 void run(Context& context, const Conv2d& p, Shape shape) {
   const int64_t rows = ceil_divide(shape.pixels, Tile::rows);
   const int columns = ceil_divide(p.out_c, Tile::columns);
-  const int idle = int(2 * context.processors / (rows * columns));
-  shape.splits = std::max(1, std::min({idle, most_splits, shape.steps / least_steps}));
+  const int64_t tiles = rows * columns;
+  constexpr size_t shared = stages * Tile::stage * sizeof(__half);
+  constexpr size_t told = told_steps * parts * sizeof(Piece);
+  const size_t room = shared_limit(context.capability) - told;
+  const int most = std::min({Tile::groups, int(room / shared), std::max(1, shape.steps / 2)});
+  // As many warps as a processor holds, if it has one block.
+  const int groups = std::max(1, int(most / ceil_divide(tiles, context.processors)));
+  const int idle = int(context.processors / tiles);
+  shape.splits = std::max(1, std::min({idle, most_splits, shape.steps / (groups * least_steps)}));
   float* partial = nullptr;
-  const int groups = ceil_divide(p.out_c, added);
+  const int each = ceil_divide(p.out_c, added);
   if (shape.splits > 1)
-    partial = context.scratch<float>(shape.splits * shape.pixels * groups * added);
-  context.launch(convolve<Tile>, dim3(unsigned(rows), columns, shape.splits), threads, Tile::shared,
-                 p, shape, partial);
+    partial = context.scratch<float>(shape.splits * shape.pixels * each * added);
+  context.launch(convolve<Tile>, dim3(unsigned(rows), columns, shape.splits), groups * threads,
+                 groups * shared + told, p, shape, partial);
   if (shape.splits > 1) {
-    const dim3 grid(unsigned(ceil_divide(shape.pixels * groups, threads)));
+    const dim3 grid(unsigned(ceil_divide(shape.pixels * each, threads)));
     context.launch(add_parts, grid, threads, 0, p, shape, partial);
   }
 }
@@ -501,13 +602,13 @@ void conv2d(Context& context, const Conv2d& p) {
   const Conv2d all = join_narrow(context, p, channels);
   // Few channels out make narrow tiles; many, and pixels enough for all processors, large ones.
   if (p.out_c <= 8) {
-    run<Tile<1, 2, 1>>(context, all, shape);
+    run<Tile<1, 2, 1, 4>>(context, all, shape);
   } else if (p.out_c <= 32) {
-    run<Tile<1, 2, 4>>(context, all, shape);
+    run<Tile<1, 2, 4, 4>>(context, all, shape);
   } else if (p.out_c <= 64 || shape.pixels < 128 * context.processors) {
-    run<Tile<2, 2, 4>>(context, all, shape);
+    run<Tile<2, 2, 4, 4>>(context, all, shape);
   } else {
-    run<Tile<2, 4, 8>>(context, all, shape);
+    run<Tile<2, 4, 8, 1>>(context, all, shape);
   }
 }
 

@@ -45,4 +45,7 @@ __device__ inline void load_matrices(uint32_t (&m)[4], const void* shared_row) {
                : "memory");
 }
 
+// Keeps a number in a register through a loop, where the compiler would work it out anew each time.
+__device__ inline void hold(int& x) { asm volatile("" : "+r"(x)); }
+
 }  // namespace aa::cuda

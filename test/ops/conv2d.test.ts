@@ -88,6 +88,7 @@ const network: Case[] = [
   ['d6', 7, 9, [32, 4], 32, { activation: 'leaky_relu' }],
   ['d7', 9, 25, [32], 4, { activation: 'rgb_gate' }],
   ['pixels for large tiles', 32, 33, [16], 130],
+  ['a longer sum than a block is told of at once', 1, 1, [2080], 3520, { k: 1 }],
 ];
 
 describeBackends('conv2d', (backend) => {

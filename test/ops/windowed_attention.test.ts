@@ -66,6 +66,9 @@ describeBackends('windowedAttention', (backend) => {
     [2, 10, 7, 64],
     [1, 3, 40, 16],
     [1, 2, 3, 1024],
+    [18, 9, 11, 24],
+    [2, 7, 20, 72],
+    [1, 5, 9, 136],
   ] as const)('matches the reference: %i references of %i x %i x %i', async (...sizes) => {
     await check(make(sizes));
   });
