@@ -65,8 +65,8 @@ using Word = unsigned long long;
 struct alignas(128) Board {
   unsigned tickets;   // that were taken; and once that is settled, the members, times `settled`
   unsigned finished;  // on the first board: references
-  Word seen[seen_sums][most_parts], sizes[size_sums][most_parts],
-      products[product_sums][most_parts];
+  Word seen[most_parts][seen_sums], sizes[most_parts][size_sums],
+      products[most_parts][product_sums];
 };
 constexpr unsigned settled = 1 << 16;
 
@@ -143,40 +143,42 @@ __device__ void deal(float* numbers) {
   }
 }
 
-constexpr int most_held = 2;  // of the 44 product_sums: 22, 11, 6, 3, 2
-using Partial = float[most_held][warps][warp_size];
+// The numbers that the lanes hold, of each warp.
+using Partial = float[ceil_divide(product_sums, warp_size)][warps][warp_size];
 
 // Sums of `Count` numbers over the block, put up as those of a part.
 template <int Count>
-__device__ void put_up(float (&mine)[Count], Partial& partial, Word (*words)[most_parts], int part,
+__device__ void put_up(float (&mine)[Count], Partial& partial, Word (*words)[Count], int part,
                        int turn) {
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
+  constexpr int most = ceil_divide(Count, warp_size);
   const Share own = share<Count>();
   deal<Count>(mine);
   __syncthreads();
 #pragma unroll
-  for (int i = 0; i < min(most_held, Count); ++i) partial[i][warp][lane] = mine[i];
+  for (int i = 0; i < most; ++i) partial[i][warp][lane] = mine[i];
   __syncthreads();
   if (warp >= own.held) return;
   float sum = 0;
 #pragma unroll
   for (int k = 0; k < warps; ++k) sum += partial[warp][k][lane];
-  *static_cast<volatile Word*>(&words[own.first + warp][part]) =
+  *static_cast<volatile Word*>(&words[part][own.first + warp]) =
       Word(turn) << 32 | __float_as_uint(sum);
 }
 
 // Sums of `Count` numbers over all parts, for all threads, in shared memory.
 template <int Count>
-__device__ void add_up(const Word (*words)[most_parts], int parts, int turn, float* sums) {
+__device__ void add_up(const Word (*words)[Count], int parts, int turn, float* sums) {
   const int warp = threadIdx.x / warp_size;
   const Share own = share<Count>();
   if (warp < own.held) {
-    const volatile Word* of = words[own.first + warp];
+    const int number = own.first + warp;
     float sum;
     for (bool all = false; !all;) {
       Word read[most_parts];
 #pragma unroll
-      for (int part = 0; part < most_parts; ++part) read[part] = of[part];
+      for (int part = 0; part < most_parts; ++part)
+        read[part] = *static_cast<const volatile Word*>(&words[part][number]);
       sum = 0;
       all = true;
 #pragma unroll
@@ -186,7 +188,7 @@ __device__ void add_up(const Word (*words)[most_parts], int parts, int turn, flo
       }
       if (!all) __nanosleep(20);
     }
-    sums[own.first + warp] = sum;
+    sums[number] = sum;
   }
   __syncthreads();
 }

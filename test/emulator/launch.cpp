@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <list>
 #include <thread>
+#include <vector>
 
 #include "execution.h"
 #include "report.h"
@@ -49,19 +51,34 @@ class Blocks {
 
  private:
   void work() {
-    Block block(launch_);
-    for (uint64_t i; !stopped_ && (i = next_++) < count_;) {
-      try {
-        block.run(number(i));
-      } catch (const Failure& failure) {
-        stopped_ = true;
-        std::lock_guard lock(launch_.mutex);
-        Fault& fault = launch_.fault;
-        if (fault.kind == Fault::Kind::none) fault.kind = failure.fault.kind;
-        fault.text += (fault.text.empty() ? "" : "\n") + failure.fault.text;
+    std::list<Block> blocks;
+    for (uint64_t i = std::min<uint64_t>(count_, std::max(1, launch_.settings.together)); i > 0;
+         i--)
+      blocks.emplace_back(launch_);
+    try {
+      std::vector<Block*> running;
+      for (Block& block : blocks)
+        if (start(block)) running.push_back(&block);
+      while (!running.empty() && !stopped_) {
+        std::erase_if(running, [&](Block* block) { return block->advance() && !start(*block); });
+        if (launch_.settings.threads > 1) std::this_thread::yield();
       }
+    } catch (const Failure& failure) {
+      stopped_ = true;
+      std::lock_guard lock(launch_.mutex);
+      Fault& fault = launch_.fault;
+      if (fault.kind == Fault::Kind::none) fault.kind = failure.fault.kind;
+      fault.text += (fault.text.empty() ? "" : "\n") + failure.fault.text;
     }
-    if (counters_) add(block.counters);
+    if (!counters_) return;
+    for (const Block& block : blocks) add(block.counters);
+  }
+
+  // The block as the next one, if there is one left.
+  bool start(Block& block) {
+    const uint64_t i = next_++;
+    if (i < count_) block.start(number(i));
+    return i < count_;
   }
 
   uint64_t number(uint64_t i) const {
