@@ -39,6 +39,40 @@ constexpr int seen_sums = 5;  // how many places count, the sum of m, those of m
 constexpr int size_sums = 2;  // of m |R|, and with |R| clipped
 constexpr int product_sums = products + unknowns;
 
+__device__ constexpr int half_of(int count) { return (count + 1) / 2; }
+
+// Sums of `Count` numbers over a warp: a lane gets a few of them. It hands half of its numbers to a
+// neighbour and adds the others to what it gets; then half of these to another.
+template <int Count, int Distance = warp_size / 2>
+__device__ void reduce_scatter(float* numbers) {
+  if constexpr (Distance > 0) {
+    constexpr int half = half_of(Count);
+    const bool upper = threadIdx.x & Distance;
+#pragma unroll
+    for (int i = 0; i < half; ++i) {
+      const float low = numbers[i], high = half + i < Count ? numbers[half + i] : 0;
+      numbers[i] =
+          (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, Distance);
+    }
+    reduce_scatter<half, Distance / 2>(numbers);
+  }
+}
+
+// Where reduce_scatter() leaves number i of `count`: the lane, and 32 times which of the lane's numbers it is.
+__device__ constexpr int slot_of(int i, int count) {
+  int lane = 0;
+  for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+    count = half_of(count);
+    if (i < count) continue;
+    i -= count;
+    lane += distance;
+  }
+  return i * warp_size + lane;
+}
+
+// A slot for each number that a lane may be left with.
+__device__ constexpr int slots_of(int count) { return ceil_divide(count, warp_size) * warp_size; }
+
 // Note [members]. The places of a reference are cut into parts, whose number follows from that of the
 // places alone. A sum is that of the parts in their order, so it has the same bits whoever adds up
 // which part. The blocks that do are the reference's members. A block becomes one by taking a ticket,
@@ -49,12 +83,13 @@ constexpr int product_sums = products + unknowns;
 //
 // They exchange sums through global memory. A word holds a part's sum and the turn that it is of; it
 // is written as one, and read again until the turn is right. That takes a trip there and a trip back; a
-// counter that is passed first would double it. A word is written again only when all have read it,
-// for every turn has two exchanges, and who has passed the second has seen that all passed the first.
+// counter that is passed before the sums are read would add another. A word is written again only when
+// all have read it: every turn has two exchanges at least, and who has passed the second has seen that
+// all passed the first.
 //
-// The alternatives: a launch for each exchange, about 50 a frame, each as long as an exchange or
-// longer; and the barrier of a cluster of blocks, which takes a third of an exchange, but is
-// there from 9.0 on alone.
+// On an H200 a barrier by a counter takes 1.0 us. A launch for each exchange instead would be 50 more
+// a frame, 2 us at least each. The barrier of a cluster of blocks takes 0.3 us, but there is none before
+// 9.0, and the code for 9.0 would have to be compiled apart from that for 8.0.
 constexpr int most_parts = 8;
 // How often a block asks for the others, each time about a microsecond, before it goes on without.
 constexpr int patience = 64;
@@ -62,32 +97,36 @@ constexpr int patience = 64;
 using Word = unsigned long long;
 
 // What the members of a reference share. Zeros at first.
-struct alignas(128) Board {
+struct alignas(128) Exchange {
   unsigned tickets;   // that were taken; and once that is settled, the members, times `settled`
-  unsigned finished;  // on the first board: references
-  Word seen[most_parts][seen_sums], sizes[most_parts][size_sums],
-      products[most_parts][product_sums];
+  unsigned finished;  // of the first one: references
+  Word seen[most_parts][slots_of(seen_sums)], sizes[most_parts][slots_of(size_sums)],
+      products[most_parts][slots_of(product_sums)];
 };
 constexpr unsigned settled = 1 << 16;
+
+// A place's residuals, and of how many places 7.5 has room for them beside the rest.
+constexpr size_t residual_bytes = 3 * sizeof(float4);
+constexpr int most_fit = 56 * 1024 / residual_bytes;
 
 // Which one of how many a block is. It came too late if it has no index.
 struct Member {
   int index, count;
 };
 
-__device__ Member join(Board& board) {
+__device__ Member join(Exchange& exchange) {
   __shared__ Member member;
   if (threadIdx.x == 0) {
-    unsigned tickets = atomicAdd(&board.tickets, 1);
+    unsigned tickets = atomicAdd(&exchange.tickets, 1);
     member.index = tickets < settled ? int(tickets) : -1;
     ++tickets;
     for (int asked = 0; tickets < gridDim.x; ++asked) {
       if (asked < patience) {
         __nanosleep(100);
-        tickets = *static_cast<volatile unsigned*>(&board.tickets);
+        tickets = *static_cast<volatile unsigned*>(&exchange.tickets);
       } else {
         const unsigned all = tickets * (settled + 1);
-        const unsigned found = atomicCAS(&board.tickets, tickets, all);
+        const unsigned found = atomicCAS(&exchange.tickets, tickets, all);
         tickets = found == tickets ? all : found;
       }
     }
@@ -100,95 +139,48 @@ __device__ Member join(Board& board) {
 // How a level is cut.
 struct Cut {
   int places, parts, places_of_part;
+  int fit;               // places whose residuals fit into shared memory
   int apart_x, apart_y;  // pixels from place to place
   __device__ int first(int part) const { return part * places_of_part; }
   __device__ int end(int part) const { return min(first(part + 1), places); }
 };
 
-// Which of `Count` numbers deal() gives to a lane: from `first` on, `held` of them.
-struct Share {
-  int first, held;
-};
+using Partial = float[slots_of(product_sums) / warp_size][warps][warp_size];
 
-__device__ constexpr int half_of(int count) { return (count + 1) / 2; }
-
-template <int Count>
-__device__ Share share() {
-  Share mine = {0, Count};
-  int count = Count;
-#pragma unroll
-  for (int distance = warp_size / 2; distance > 0; distance /= 2) {
-    count = half_of(count);
-    const bool upper = threadIdx.x & distance;
-    mine.held = upper ? max(mine.held - count, 0) : min(mine.held, count);
-    mine.first += upper ? count : 0;
-  }
-  return mine;
-}
-
-// Sums of `Count` numbers over a warp: a lane gets a few of them. It hands half of its numbers to a
-// neighbour and adds the others to what it gets; then half of these to another.
-template <int Count, int Distance = warp_size / 2>
-__device__ void deal(float* numbers) {
-  if constexpr (Distance > 0) {
-    constexpr int half = half_of(Count);
-    const bool upper = threadIdx.x & Distance;
-#pragma unroll
-    for (int i = 0; i < half; ++i) {
-      const float low = numbers[i], high = half + i < Count ? numbers[half + i] : 0;
-      numbers[i] =
-          (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, Distance);
-    }
-    deal<half, Distance / 2>(numbers);
-  }
-}
-
-// The numbers that the lanes hold, of each warp.
-using Partial = float[ceil_divide(product_sums, warp_size)][warps][warp_size];
-
-// Sums of `Count` numbers over the block, put up as those of a part.
-template <int Count>
-__device__ void put_up(float (&mine)[Count], Partial& partial, Word (*words)[Count], int part,
-                       int turn) {
+// Sums of `Count` numbers over the block, which are those of a part, for all members.
+template <int Count, int Slots>
+__device__ void publish(float (&mine)[Count], Partial& partial, Word (*words)[Slots], int part,
+                        int turn) {
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
-  constexpr int most = ceil_divide(Count, warp_size);
-  const Share own = share<Count>();
-  deal<Count>(mine);
+  reduce_scatter<Count>(mine);
   __syncthreads();
 #pragma unroll
-  for (int i = 0; i < most; ++i) partial[i][warp][lane] = mine[i];
+  for (int k = 0; k < Slots / warp_size; ++k) partial[k][warp][lane] = mine[k];
   __syncthreads();
-  if (warp >= own.held) return;
+  if (threadIdx.x >= Slots) return;
   float sum = 0;
 #pragma unroll
   for (int k = 0; k < warps; ++k) sum += partial[warp][k][lane];
-  *static_cast<volatile Word*>(&words[part][own.first + warp]) =
-      Word(turn) << 32 | __float_as_uint(sum);
+  *static_cast<volatile Word*>(&words[part][threadIdx.x]) = Word(turn) << 32 | __float_as_uint(sum);
 }
 
-// Sums of `Count` numbers over all parts, for all threads, in shared memory.
-template <int Count>
-__device__ void add_up(const Word (*words)[Count], int parts, int turn, float* sums) {
-  const int warp = threadIdx.x / warp_size;
-  const Share own = share<Count>();
-  if (warp < own.held) {
-    const int number = own.first + warp;
-    float sum;
-    for (bool all = false; !all;) {
-      Word read[most_parts];
+// The sums over all parts, for all threads, in shared memory.
+template <int Slots>
+__device__ void collect(const Word (*words)[Slots], int parts, int turn, float* sums) {
+  for (bool all = threadIdx.x >= Slots; !all;) {
+    Word read[most_parts];
 #pragma unroll
-      for (int part = 0; part < most_parts; ++part)
-        read[part] = *static_cast<const volatile Word*>(&words[part][number]);
-      sum = 0;
-      all = true;
+    for (int part = 0; part < most_parts; ++part)
+      read[part] = *static_cast<const volatile Word*>(&words[part][threadIdx.x]);
+    float sum = 0;
+    all = true;
 #pragma unroll
-      for (int part = 0; part < most_parts; ++part) {
-        sum += __uint_as_float(unsigned(read[part]));  // 0 where there is no part
-        all = all && (part >= parts || int(read[part] >> 32) == turn);
-      }
-      if (!all) __nanosleep(20);
+    for (int part = 0; part < most_parts; ++part) {
+      sum += __uint_as_float(unsigned(read[part]));  // 0 where there is no part
+      all = all && (part >= parts || int(read[part] >> 32) == turn);
     }
-    sums[number] = sum;
+    sums[threadIdx.x] = sum;
+    if (!all) __nanosleep(20);
   }
   __syncthreads();
 }
@@ -292,7 +284,7 @@ __device__ Sample sample(const Inner& tap, const T* level, int w, int h) {
   return sum;
 }
 
-// Of the places of a reference, what a turn's exchanges need.
+// Of a member's places, what a turn's exchanges need. In shared memory, if they fit.
 struct Residuals {
   float4* r;       // not yet less its mean, and m
   float4* across;  // gx / d, and u
@@ -301,7 +293,7 @@ struct Residuals {
 
 template <class T>
 __device__ void compare(const GaussNewton& p, const Cut& cut, const Displacement& theta,
-                        const T* level, int i, const Residuals& residuals, float* seen) {
+                        const T* level, int i, const Residuals& residuals, int at, float* seen) {
   const Place place = place_at(p, cut, i);
   const Moved moved = move(theta, place.x, place.y);
   float4 r = {};
@@ -314,12 +306,13 @@ __device__ void compare(const GaussNewton& p, const Cut& cut, const Displacement
     if (m > 0) {
       r = make_float4(s.colour.x - t.x, s.colour.y - t.y, s.colour.z - t.z, m);
       const float d = moved.inverse;
-      residuals.across[i] =
+      residuals.across[at] =
           make_float4(s.across.x * d, s.across.y * d, s.across.z * d, place.x + moved.du);
-      residuals.down[i] = make_float4(s.down.x * d, s.down.y * d, s.down.z * d, place.y + moved.dv);
+      residuals.down[at] =
+          make_float4(s.down.x * d, s.down.y * d, s.down.z * d, place.y + moved.dv);
     }
   }
-  residuals.r[i] = r;
+  residuals.r[at] = r;
   seen[0] += r.w > 0 ? 1 : 0;
   seen[1] += r.w;
   seen[2] += r.w * r.x;
@@ -372,14 +365,15 @@ __device__ void add_products(const Place& place, const float (&mean)[3], float i
 
 // theta less the damped solution; unchanged where the matrix is not positive definite. Cholesky.
 __device__ void step(float* theta, const float* sums) {
+  const auto sum_of = [&](int i) { return sums[slot_of(i, product_sums)]; };
   float a[products], b[unknowns], largest = 0;
 #pragma unroll
-  for (int i = 0; i < unknowns; ++i) largest = fmaxf(largest, sums[at(i, i)]);
+  for (int i = 0; i < unknowns; ++i) largest = fmaxf(largest, sum_of(at(i, i)));
 #pragma unroll
   for (int i = 0; i < unknowns; ++i) {
-    b[i] = sums[products + i];
+    b[i] = sum_of(products + i);
 #pragma unroll
-    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[term(i, j)];
+    for (int j = 0; j <= i; ++j) a[at(i, j)] = sum_of(term(i, j));
     a[at(i, i)] += a[at(i, i)] * 1e-3f + largest * 1e-6f + 1e-6f;
   }
   // Below the diagonal, the factor; on it, the inverse of the factor's.
@@ -426,10 +420,10 @@ __device__ bool stays(const GaussNewton& p, const float* theta, const float* oth
 }
 
 // The best of all that were refined, by whoever comes last.
-__device__ void choose(const GaussNewton& p, Board& board, const float* refined,
+__device__ void choose(const GaussNewton& p, Exchange& exchange, const float* refined,
                        const float* mismatches) {
   __threadfence();
-  if (atomicAdd(&board.finished, 1) + 1 < p.r) return;
+  if (atomicAdd(&exchange.finished, 1) + 1 < p.r) return;
   __threadfence();
   int best = 0;
   for (int r = 1; r < p.r; ++r)
@@ -440,18 +434,23 @@ __device__ void choose(const GaussNewton& p, Board& board, const float* refined,
 // output, mismatches: of each reference.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    refine(const __grid_constant__ GaussNewton p, const __grid_constant__ Cut cut, Board* boards,
-           float4* sampled, float* output, float* mismatches) {
-  __shared__ float theta[9], sums[product_sums];
+    refine(const __grid_constant__ GaussNewton p, const __grid_constant__ Cut cut,
+           Exchange* exchanges, float4* sampled, float* output, float* mismatches) {
+  __shared__ float theta[9], sums[slots_of(product_sums)];
   __shared__ Partial partial;
   const int reference = blockIdx.y;
-  Board& board = boards[reference];
-  const Member member = join(board);
+  Exchange& exchange = exchanges[reference];
+  const Member member = join(exchange);
   if (member.index < 0) return;
 
-  const size_t n = cut.places;
-  sampled += 3 * n * reference;
-  const Residuals residuals = {sampled, sampled + n, sampled + 2 * n};
+  // Its parts, and what it keeps of their places.
+  const int first_part = member.index * cut.parts / member.count;
+  const int end_part = (member.index + 1) * cut.parts / member.count;
+  const int first_place = cut.first(first_part), held = cut.end(end_part - 1) - first_place;
+  extern __shared__ float4 in_shared[];
+  sampled += 3 * (size_t(reference) * cut.places + first_place);
+  float4* r = held <= cut.fit ? in_shared : sampled;
+  const Residuals residuals = {r, r + held, r + 2 * size_t(held)};
   const float *start = p.theta + reference * 9,
               *anchor = p.anchor ? p.anchor + reference * 9 : nullptr;
   const T* level = map<T>(p.reference[reference]);
@@ -463,26 +462,30 @@ __global__ void __launch_bounds__(threads)
   for (int turn = 1; turn <= turns; ++turn) {
     const bool last = turn > p.steps + 1;
     const Displacement now(last ? anchor : theta);
-    for (int part = member.index; part < cut.parts; part += member.count) {
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
       float seen[seen_sums] = {};
-      for (int i = cut.first(part) + threadIdx.x; i < cut.end(part); i += threads)
-        compare(p, cut, now, level, i, residuals, seen);
-      put_up(seen, partial, board.seen, part, turn);
+      for (int i = begin + threadIdx.x; i < end; i += threads)
+        compare(p, cut, now, level, i, residuals, i - first_place, seen);
+      publish(seen, partial, exchange.seen, part, turn);
     }
-    add_up<seen_sums>(board.seen, cut.parts, turn, sums);
-    const float count = fmaxf(sums[1], least_count), covered = sums[0] * overlap;
-    const float mean[] = {sums[2] / count, sums[3] / count, sums[4] / count};
+    collect(exchange.seen, cut.parts, turn, sums);
+    const auto seen_sum = [&](int i) { return sums[slot_of(i, seen_sums)]; };
+    const float count = fmaxf(seen_sum(1), least_count), covered = seen_sum(0) * overlap;
+    const float mean[] = {seen_sum(2) / count, seen_sum(3) / count, seen_sum(4) / count};
 
-    for (int part = member.index; part < cut.parts; part += member.count) {
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
       float sizes[size_sums] = {};
-      for (int i = cut.first(part) + threadIdx.x; i < cut.end(part); i += threads)
-        add_size(residuals.r[i], mean, sizes);
-      put_up(sizes, partial, board.sizes, part, turn);
+      for (int i = begin + threadIdx.x; i < end; i += threads)
+        add_size(residuals.r[i - first_place], mean, sizes);
+      publish(sizes, partial, exchange.sizes, part, turn);
     }
-    add_up<size_sums>(board.sizes, cut.parts, turn, sums);
+    collect(exchange.sizes, cut.parts, turn, sums);
     const float places = float(cut.places);
-    const float size = sums[0] / count;
-    const float found = now.finite() ? sums[1] / count + (covered < places ? rare : 0) : worst;
+    const float size = sums[slot_of(0, size_sums)] / count;
+    const float clipped = sums[slot_of(1, size_sums)] / count;
+    const float found = now.finite() ? clipped + (covered < places ? rare : 0) : worst;
     if (last) {
       least = found;
       break;
@@ -492,17 +495,19 @@ __global__ void __launch_bounds__(threads)
     if (turn > p.steps) continue;
 
     const float sigma = size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
-    for (int part = member.index; part < cut.parts; part += member.count) {
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
       float mine[product_sums] = {};
-      for (int i = cut.first(part) + threadIdx.x; i < cut.end(part); i += threads) {
-        const float4 r = residuals.r[i];
+      for (int i = begin + threadIdx.x; i < end; i += threads) {
+        const int at = i - first_place;
+        const float4 r = residuals.r[at];
         if (r.w > 0)
-          add_products(place_at(p, cut, i), mean, inverse, r, residuals.across[i],
-                       residuals.down[i], mine);
+          add_products(place_at(p, cut, i), mean, inverse, r, residuals.across[at],
+                       residuals.down[at], mine);
       }
-      put_up(mine, partial, board.products, part, turn);
+      publish(mine, partial, exchange.products, part, turn);
     }
-    add_up<product_sums>(board.products, cut.parts, turn, sums);
+    collect(exchange.products, cut.parts, turn, sums);
     if (threadIdx.x == 0 && covered > places) step(theta, sums);
     __syncthreads();
   }
@@ -512,24 +517,26 @@ __global__ void __launch_bounds__(threads)
   if (anchor && !stays(p, kept, anchor) && !(mismatch < gain * least)) kept = anchor;
   for (int i = 0; i < 9; ++i) output[reference * 9 + i] = kept[i];
   mismatches[reference] = mismatch;
-  if (p.best) choose(p, boards[0], output, mismatches);
+  if (p.best) choose(p, exchanges[0], output, mismatches);
 }
 
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
   const int places = p.rows * p.columns, parts = std::min(most_parts, ceil_divide(places, threads));
-  const Cut cut = {places, parts, ceil_divide(places, parts), p.w / p.columns, p.h / p.rows};
   const int members = std::min(parts, std::max(1, context.processors / p.r));
-  Board* boards = context.scratch<Board>(p.r);
+  const int of_part = ceil_divide(places, parts), of_member = ceil_divide(parts, members) * of_part;
+  const int fit = of_member <= most_fit ? of_member : 0;
+  const Cut cut = {places, parts, of_part, fit, p.w / p.columns, p.h / p.rows};
+  Exchange* exchanges = context.scratch<Exchange>(p.r);
   float4* sampled = context.scratch<float4>(size_t(3) * p.r * places);
   float* mismatches = context.scratch<float>(p.r);
   float* refined = p.best ? context.scratch<float>(size_t(p.r) * 9) : p.output;
-  context.clear(boards, p.r * sizeof(Board));
+  context.clear(exchanges, p.r * sizeof(Exchange));
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(refine<T>, dim3(members, p.r), threads, 0, p, cut, boards, sampled, refined,
-                   mismatches);
+    context.launch(refine<T>, dim3(members, p.r), threads, fit * residual_bytes, p, cut, exchanges,
+                   sampled, refined, mismatches);
   });
 }
 

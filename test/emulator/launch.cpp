@@ -51,17 +51,18 @@ class Blocks {
 
  private:
   void work() {
+    const uint64_t together = std::min<uint64_t>(count_, std::max(1, launch_.settings.together));
     std::list<Block> blocks;
-    for (uint64_t i = std::min<uint64_t>(count_, std::max(1, launch_.settings.together)); i > 0;
-         i--)
-      blocks.emplace_back(launch_);
+    while (blocks.size() < together) blocks.emplace_back(launch_);
     try {
-      std::vector<Block*> running;
-      for (Block& block : blocks)
-        if (start(block)) running.push_back(&block);
-      while (!running.empty() && !stopped_) {
-        std::erase_if(running, [&](Block* block) { return block->advance() && !start(*block); });
-        if (launch_.settings.threads > 1) std::this_thread::yield();
+      for (uint64_t i; !stopped_ && (i = next_.fetch_add(together)) < count_;) {
+        std::vector<Block*> running;
+        for (Block& block : blocks) {
+          if (i == count_) break;
+          block.start(number(i++));
+          running.push_back(&block);
+        }
+        take_turns(running);
       }
     } catch (const Failure& failure) {
       stopped_ = true;
@@ -74,11 +75,11 @@ class Blocks {
     for (const Block& block : blocks) add(block.counters);
   }
 
-  // The block as the next one, if there is one left.
-  bool start(Block& block) {
-    const uint64_t i = next_++;
-    if (i < count_) block.start(number(i));
-    return i < count_;
+  void take_turns(std::vector<Block*>& running) {
+    while (!running.empty() && !stopped_) {
+      std::erase_if(running, [](Block* block) { return block->advance(); });
+      if (launch_.settings.threads > 1) std::this_thread::yield();
+    }
   }
 
   uint64_t number(uint64_t i) const {
