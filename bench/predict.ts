@@ -246,7 +246,7 @@ export async function predict(size: { readonly h: number; readonly w: number }):
   if (!emulator.available) throw new Error(`expected the emulator, got none: ${emulator.reason}`);
   const resources = await readResources();
   console.error('the emulator runs three frames and every layer: two minutes on two idle cores');
-  emulator.set({ races: false, uninitialised: false, threads: 2 });
+  emulator.set({ races: false, uninitialised: false, threads: 2, together: 8 });
   using device = Device.create('cuda:0');
   using network = await Network.load(device, defaultWeights);
   const scene = sceneOf(device, network, size);

@@ -122,7 +122,7 @@ class Collector final : public Context {
   void* scratch_bytes(size_t bytes) override { return scratch_.take(bytes); }
   void add(const void* kernel, dim3 grid, int threads, size_t dynamic_shared,
            const void* const* values, const size_t* sizes, size_t count) override {
-    size_t& allowed = shared_.try_emplace(kernel, 48 * 1024).first->second;
+    size_t& allowed = shared_.try_emplace(kernel, least_allowed).first->second;
     if (dynamic_shared > allowed) {
       check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  int(dynamic_shared)),
@@ -136,6 +136,8 @@ class Collector final : public Context {
   void begin_scratch() {
     for (auto& chunk : scratch_.begin()) in_use.push_back(std::move(chunk));
   }
+  // Dynamic shared memory that a kernel may have unasked: 48 KiB less its static memory.
+  static constexpr size_t least_allowed = 32 * 1024;
   Scratch scratch_;
   std::unordered_map<const void*, size_t> shared_;  // dynamic shared memory that a kernel may have
   bool in_program_ = false;

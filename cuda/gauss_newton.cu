@@ -11,12 +11,12 @@
 //
 //   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, seen   near [rows, columns]
 //
-// 1. refine: a block makes all steps of a reference. Its sums need it every time, so one block that
-//    stays is worth more than many that start anew; r blocks leave most of a large GPU idle.
-// 2. choose: the best, if only that is wanted.
-// The places p are every h / rows-th pixel. A sample is four pixels, its derivatives these and eight
-// around them; a pixel is one read. Sums go up a fixed tree. Bound by the sampling, steps + 1 times.
-// Contract: lib/ops/gauss_newton.ts
+// One kernel makes all steps: a few blocks a reference, which share the places and exchange their
+// sums, see Note [members]. The places p are every h / rows-th pixel. Each is read once a step, with
+// the pixels around it, for its sample and its derivatives. Sums go up a fixed tree. Bound by latency:
+// of these reads, of three exchanges and of the solution. Contract: lib/ops/gauss_newton.ts
+#include <algorithm>
+
 #include "operations.cuh"
 #include "reduce.cuh"
 #include "sample.cuh"
@@ -25,7 +25,7 @@ namespace aa::cuda {
 
 namespace {
 
-constexpr int refine_threads = 512, refine_warps = refine_threads / warp_size;
+constexpr int threads = 512, warps = threads / warp_size;
 
 // The method's constants.
 constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-3f, rare = .3f,
@@ -33,6 +33,157 @@ constexpr float clip = .1f, least_sigma = .01f, nearest = .1f, least_count = 1e-
 constexpr float overlap = 20;  // a part in so many is 5 %
 
 constexpr int unknowns = 8, products = unknowns * (unknowns + 1) / 2;
+
+// What is added up over all places, one after another in a turn.
+constexpr int seen_sums = 5;  // how many places count, the sum of m, those of m r
+constexpr int size_sums = 2;  // of m |R|, and with |R| clipped
+constexpr int product_sums = products + unknowns;
+
+__device__ constexpr int half_of(int count) { return (count + 1) / 2; }
+
+// Sums of `Count` numbers over a warp: a lane gets a few of them. It hands half of its numbers to a
+// neighbour and adds the others to what it gets; then half of these to another.
+template <int Count, int Distance = warp_size / 2>
+__device__ void reduce_scatter(float* numbers) {
+  if constexpr (Distance > 0) {
+    constexpr int half = half_of(Count);
+    const bool upper = threadIdx.x & Distance;
+#pragma unroll
+    for (int i = 0; i < half; ++i) {
+      const float low = numbers[i], high = half + i < Count ? numbers[half + i] : 0;
+      numbers[i] =
+          (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, Distance);
+    }
+    reduce_scatter<half, Distance / 2>(numbers);
+  }
+}
+
+// Where reduce_scatter() leaves number i of `count`: the lane, and 32 times which of the lane's numbers it is.
+__device__ constexpr int slot_of(int i, int count) {
+  int lane = 0;
+  for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+    count = half_of(count);
+    if (i < count) continue;
+    i -= count;
+    lane += distance;
+  }
+  return i * warp_size + lane;
+}
+
+// A slot for each number that a lane may be left with.
+__device__ constexpr int slots_of(int count) { return ceil_divide(count, warp_size) * warp_size; }
+
+// Note [members]. The places of a reference are cut into parts, whose number follows from that of the
+// places alone. A sum is that of the parts in their order, so it has the same bits whoever adds up
+// which part. The blocks that do are the reference's members. A block becomes one by taking a ticket,
+// and waits for the others only for a while: then it settles that there are no more, and who comes
+// later leaves. So a member waits for none but blocks that have started, and these CUDA promises to
+// get on. It does not matter how many blocks fit on the GPU at a time and what else runs there, and a
+// member may be alone.
+//
+// They exchange sums through global memory. A word holds a part's sum and the turn that it is of; it
+// is written as one, and read again until the turn is right. That takes a trip there and a trip back; a
+// counter that is passed before the sums are read would add another. A word is written again only when
+// all have read it: every turn has two exchanges at least, and who has passed the second has seen that
+// all passed the first.
+//
+// On an H200 a barrier by a counter takes 1.0 us. A launch for each exchange instead would be 50 more
+// a frame, 2 us at least each. The barrier of a cluster of blocks takes 0.3 us, but there is none before
+// 9.0, and the code for 9.0 would have to be compiled apart from that for 8.0.
+constexpr int most_parts = 8;
+// How often a block asks for the others, each time about a microsecond, before it goes on without.
+constexpr int patience = 64;
+
+using Word = unsigned long long;
+
+// What the members of a reference share. Zeros at first.
+struct alignas(128) Exchange {
+  unsigned tickets;   // that were taken; and once that is settled, the members, times `settled`
+  unsigned finished;  // of the first one: references
+  Word seen[most_parts][slots_of(seen_sums)], sizes[most_parts][slots_of(size_sums)],
+      products[most_parts][slots_of(product_sums)];
+};
+constexpr unsigned settled = 1 << 16;
+
+// A place's residuals, and of how many places 7.5 has room for them beside the rest.
+constexpr size_t residual_bytes = 3 * sizeof(float4);
+constexpr int most_fit = 56 * 1024 / residual_bytes;
+
+// Which one of how many a block is. It came too late if it has no index.
+struct Member {
+  int index, count;
+};
+
+__device__ Member join(Exchange& exchange) {
+  __shared__ Member member;
+  if (threadIdx.x == 0) {
+    unsigned tickets = atomicAdd(&exchange.tickets, 1);
+    member.index = tickets < settled ? int(tickets) : -1;
+    ++tickets;
+    for (int asked = 0; tickets < gridDim.x; ++asked) {
+      if (asked < patience) {
+        __nanosleep(100);
+        tickets = *static_cast<volatile unsigned*>(&exchange.tickets);
+      } else {
+        const unsigned all = tickets * (settled + 1);
+        const unsigned found = atomicCAS(&exchange.tickets, tickets, all);
+        tickets = found == tickets ? all : found;
+      }
+    }
+    member.count = int(tickets < settled ? tickets : tickets / settled);
+  }
+  __syncthreads();
+  return member;
+}
+
+// How a level is cut.
+struct Cut {
+  int places, parts, places_of_part;
+  int fit;               // places whose residuals fit into shared memory
+  int apart_x, apart_y;  // pixels from place to place
+  __device__ int first(int part) const { return part * places_of_part; }
+  __device__ int end(int part) const { return min(first(part + 1), places); }
+};
+
+using Partial = float[slots_of(product_sums) / warp_size][warps][warp_size];
+
+// Sums of `Count` numbers over the block, which are those of a part, for all members.
+template <int Count, int Slots>
+__device__ void publish(float (&mine)[Count], Partial& partial, Word (*words)[Slots], int part,
+                        int turn) {
+  const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
+  reduce_scatter<Count>(mine);
+  __syncthreads();
+#pragma unroll
+  for (int k = 0; k < Slots / warp_size; ++k) partial[k][warp][lane] = mine[k];
+  __syncthreads();
+  if (threadIdx.x >= Slots) return;
+  float sum = 0;
+#pragma unroll
+  for (int k = 0; k < warps; ++k) sum += partial[warp][k][lane];
+  *static_cast<volatile Word*>(&words[part][threadIdx.x]) = Word(turn) << 32 | __float_as_uint(sum);
+}
+
+// The sums over all parts, for all threads, in shared memory.
+template <int Slots>
+__device__ void collect(const Word (*words)[Slots], int parts, int turn, float* sums) {
+  for (bool all = threadIdx.x >= Slots; !all;) {
+    Word read[most_parts];
+#pragma unroll
+    for (int part = 0; part < most_parts; ++part)
+      read[part] = *static_cast<const volatile Word*>(&words[part][threadIdx.x]);
+    float sum = 0;
+    all = true;
+#pragma unroll
+    for (int part = 0; part < most_parts; ++part) {
+      sum += __uint_as_float(unsigned(read[part]));  // 0 where there is no part
+      all = all && (part >= parts || int(read[part] >> 32) == turn);
+    }
+    sums[threadIdx.x] = sum;
+    if (!all) __nanosleep(20);
+  }
+  __syncthreads();
+}
 
 // A homography [3, 3], see Note [corners], as what it moves a position by, so that the identity is
 // exact and large planes lose little. One that is not finite leads nowhere: to what is no number.
@@ -49,18 +200,18 @@ struct Displacement {
   __device__ bool finite() const { return across[2] == across[2]; }
 };
 
-// Where a position (x, y) lies in the reference: moved by du, dv, at depth d.
+// Where a position (x, y) lies in the reference: moved by du, dv; and 1 / d.
 struct Moved {
-  float du, dv, d;
+  float du, dv, inverse;
 };
 
 __device__ Moved move(const Displacement& t, float x, float y) {
   float e = t.depth[0] * x + (t.depth[1] * y + t.depth[2]);
   e = e < nearest - 1 ? nearest - 1 : e;
-  const float d = 1 + e;
+  const float inverse = 1 / (1 + e);
   const float ax = t.across[0] * x + (t.across[1] * y + t.across[2]);
   const float ay = t.down[0] * x + (t.down[1] * y + t.down[2]);
-  return {(ax - x * e) / d, (ay - y * e) / d, d};
+  return {(ax - x * e) * inverse, (ay - y * e) * inverse, inverse};
 }
 
 // A pixel that is compared: of each axis one of `apart`, in the middle of its part.
@@ -71,10 +222,10 @@ struct Place {
 
 __device__ float centre(int i, int n) { return (float(i) + .5f) * 2 / float(n) - 1; }
 
-__device__ Place place_at(const GaussNewton& p, int i) {
-  const int apart_x = p.w / p.columns, apart_y = p.h / p.rows;
-  const int column = i % p.columns * apart_x + apart_x / 2;
-  const int row = i / p.columns * apart_y + apart_y / 2;
+__device__ Place place_at(const GaussNewton& p, const Cut& cut, int i) {
+  const int down = i / p.columns, across = i - down * p.columns;
+  const int column = across * cut.apart_x + cut.apart_x / 2;
+  const int row = down * cut.apart_y + cut.apart_y / 2;
   return {column, row, centre(column, p.w), centre(row, p.h)};
 }
 
@@ -82,7 +233,6 @@ __device__ Place place_at(const GaussNewton& p, int i) {
 struct Inner {
   int at;
   float fx, fy;
-  __device__ float weight(int k) const { return (k / 2 ? fy : 1 - fy) * (k % 2 ? fx : 1 - fx); }
 };
 
 // False outside, where a position is no number among them.
@@ -103,103 +253,77 @@ __device__ float4 read(const T* level, int i) {
                      value(pixel.at[3]));
 }
 
-template <class T>
-__device__ float4 mix_four(const Inner& tap, const T* level, int w) {
-  float4 sum = {};
-#pragma unroll
-  for (int k = 0; k < 4; ++k) add(sum, tap.weight(k), read(level, tap.at + k / 2 * w + k % 2));
-  return sum;
-}
+// A reference at a place, and what it changes by across and down in [-1, 1] coordinates.
+struct Sample {
+  float4 colour, across, down;
+};
 
-// What colours change by across and down in [-1, 1] coordinates: central differences at the four
-// pixels, mixed. By row, `across` weighs (0, 1 - fy, fy, 0), `down` (fy - 1, -fy, 1 - fy, fy). One row
-// after the other: all reads at once take more registers than there are.
+// Slopes are central differences at the four pixels, mixed. By row, `across` weighs (0, 1 - fy, fy, 0),
+// `down` (fy - 1, -fy, 1 - fy, fy).
 template <class T>
-__device__ void mix_slopes(const Inner& tap, const T* level, int w, int h, float4& across,
-                           float4& down) {
+__device__ Sample sample(const Inner& tap, const T* level, int w, int h) {
+  Sample sum = {};
   const float right = tap.fx, left = 1 - right;
-#pragma unroll 1
+#pragma unroll
   for (int row = -1; row <= 2; ++row) {
     const int at = tap.at + row * w;
     const float share = row % 2 ? 1 - tap.fy : tap.fy;
     const float y = (row > 0 ? share : -share) * float(h) / 4;
     const float4 second = read(level, at), third = read(level, at + 1);
-    add(down, y * left, second);
-    add(down, y * right, third);
+    add(sum.down, y * left, second);
+    add(sum.down, y * right, third);
     if (row != 0 && row != 1) continue;
-    const float x = (1 - share) * float(w) / 4;
-    add(across, -x * left, read(level, at - 1));
-    add(across, -x * right, second);
-    add(across, x * left, third);
-    add(across, x * right, read(level, at + 2));
+    const float weight = 1 - share, x = weight * float(w) / 4;
+    add(sum.colour, weight * left, second);
+    add(sum.colour, weight * right, third);
+    add(sum.across, -x * left, read(level, at - 1));
+    add(sum.across, -x * right, second);
+    add(sum.across, x * left, third);
+    add(sum.across, x * right, read(level, at + 2));
   }
+  return sum;
 }
 
-// Sums of `Count` numbers over the block, for all threads, in shared memory.
-template <int Count>
-__device__ void add_up(const float (&mine)[Count], float (*partial)[refine_warps + 1],
-                       float* sums) {
-  const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
-  __syncthreads();
-#pragma unroll
-  for (int k = 0; k < Count; ++k) {
-    const float sum = warp_sum(mine[k]);
-    if (lane == 0) partial[k][warp] = sum;
-  }
-  __syncthreads();
-  if (threadIdx.x < Count) {
-    float sum = 0;
-    for (int k = 0; k < refine_warps; ++k) sum += partial[threadIdx.x][k];
-    sums[threadIdx.x] = sum;
-  }
-  __syncthreads();
-}
-
-// What the residuals under one theta amount to.
-struct Fit {
-  float mean[3], size, mismatch;
-  bool enough;
+// Of a member's places, what a turn's exchanges need. In shared memory, if they fit.
+struct Residuals {
+  float4* r;       // not yet less its mean, and m
+  float4* across;  // gx / d, and u
+  float4* down;    // gy / d, and v
 };
 
-// sampled: r (not yet less its mean) and m of every place.
 template <class T>
-__device__ Fit compare(const GaussNewton& p, const Displacement& theta, const T* level,
-                       float4* sampled, float (*partial)[refine_warps + 1], float* sums) {
-  const int n = p.rows * p.columns;
-  float seen[5] = {};  // how many, the sum of m, those of m r
-  for (int i = threadIdx.x; i < n; i += refine_threads) {
-    const Place place = place_at(p, i);
-    float4 r = {};
-    Inner tap;
-    if (inner_tap(p, place, move(theta, place.x, place.y), tap)) {
-      const float4 s = mix_four(tap, level, p.w);
-      const float4 t = read(map<T>(p.target), place.row * p.w + place.column);
-      const float m = s.w > whole ? t.w * value(map<T>(p.near)[i]) : 0;
-      if (m > 0) r = make_float4(s.x - t.x, s.y - t.y, s.z - t.z, m);
+__device__ void compare(const GaussNewton& p, const Cut& cut, const Displacement& theta,
+                        const T* level, int i, const Residuals& residuals, int at, float* seen) {
+  const Place place = place_at(p, cut, i);
+  const Moved moved = move(theta, place.x, place.y);
+  float4 r = {};
+  Inner tap;
+  if (inner_tap(p, place, moved, tap)) {
+    const float4 t = read(map<T>(p.target), place.row * p.w + place.column);
+    const float near = value(map<T>(p.near)[i]);
+    const Sample s = sample(tap, level, p.w, p.h);
+    const float m = s.colour.w > whole ? t.w * near : 0;
+    if (m > 0) {
+      r = make_float4(s.colour.x - t.x, s.colour.y - t.y, s.colour.z - t.z, m);
+      const float d = moved.inverse;
+      residuals.across[at] =
+          make_float4(s.across.x * d, s.across.y * d, s.across.z * d, place.x + moved.du);
+      residuals.down[at] =
+          make_float4(s.down.x * d, s.down.y * d, s.down.z * d, place.y + moved.dv);
     }
-    sampled[i] = r;
-    seen[0] += r.w > 0 ? 1 : 0;
-    seen[1] += r.w;
-    seen[2] += r.w * r.x;
-    seen[3] += r.w * r.y;
-    seen[4] += r.w * r.z;
   }
-  add_up(seen, partial, sums);
-  const float count = fmaxf(sums[1], least_count), covered = sums[0] * overlap;
-  Fit fit = {{sums[2] / count, sums[3] / count, sums[4] / count}};
-  float sizes[2] = {};  // |r|, and |r| clipped
-  for (int i = threadIdx.x; i < n; i += refine_threads) {
-    const float4 r = sampled[i];
-    const float size =
-        (fabsf(r.x - fit.mean[0]) + fabsf(r.y - fit.mean[1]) + fabsf(r.z - fit.mean[2])) / 3;
-    sizes[0] += r.w * size;
-    sizes[1] += r.w * fminf(size, clip);
-  }
-  add_up(sizes, partial, sums);
-  fit.size = sums[0] / count;
-  fit.mismatch = theta.finite() ? sums[1] / count + (covered < float(n) ? rare : 0) : worst;
-  fit.enough = covered > float(n);
-  return fit;
+  residuals.r[at] = r;
+  seen[0] += r.w > 0 ? 1 : 0;
+  seen[1] += r.w;
+  seen[2] += r.w * r.x;
+  seen[3] += r.w * r.y;
+  seen[4] += r.w * r.z;
+}
+
+__device__ void add_size(const float4& r, const float (&mean)[3], float* sizes) {
+  const float size = (fabsf(r.x - mean[0]) + fabsf(r.y - mean[1]) + fabsf(r.z - mean[2])) / 3;
+  sizes[0] += r.w * size;
+  sizes[1] += r.w * fminf(size, clip);
 }
 
 // Where product (i, j), j <= i, lies among the sums.
@@ -213,56 +337,46 @@ __device__ constexpr int term(int i, int j) {
   return twin ? at(other, j - j % 3 + i % 3) : at(i, j);
 }
 
-template <class T>
-__device__ void add_products(const GaussNewton& p, const Displacement& theta, const Fit& fit,
-                             const T* level, const float4* sampled, float* mine) {
-  const int n = p.rows * p.columns;
-  const float sigma = fit.size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
-  for (int i = threadIdx.x; i < n; i += refine_threads) {
-    const float4 r = sampled[i];
-    const Place place = place_at(p, i);
-    const float x = place.x, y = place.y;
-    const Moved moved = move(theta, x, y);
-    Inner tap;
-    if (!(r.w > 0 && inner_tap(p, place, moved, tap))) continue;
-    float4 gx = {}, gy = {};
-    mix_slopes(tap, level, p.w, p.h, gx, gy);
-    const float rx = r.x - fit.mean[0], ry = r.y - fit.mean[1], rz = r.z - fit.mean[2];
-    const float near = 1 + (rx * rx + ry * ry + rz * rz) * inverse;
-    const float once = r.w / (near * near * moved.d), twice = once / moved.d;
-    const float xx = twice * (gx.x * gx.x + gx.y * gx.y + gx.z * gx.z);
-    const float xy = twice * (gx.x * gy.x + gx.y * gy.y + gx.z * gy.z);
-    const float yy = twice * (gy.x * gy.x + gy.y * gy.y + gy.z * gy.z);
-    const float xr = once * (gx.x * rx + gx.y * ry + gx.z * rz);
-    const float yr = once * (gy.x * rx + gy.y * ry + gy.z * rz);
-    const float u = x + moved.du, v = y + moved.dv;
-    const float zx = -(xx * u + xy * v), zy = -(xy * u + yy * v);
-    const float pairs[] = {xx, xy, yy, zx, zy, -(zx * u + zy * v)};
-    const float residuals[] = {xr, yr, -(xr * u + yr * v)}, factors[] = {x, y, 1};
+// inverse: 1 / 3 s^2.
+__device__ void add_products(const Place& place, const float (&mean)[3], float inverse,
+                             const float4& r, const float4& gx, const float4& gy, float* mine) {
+  const float rx = r.x - mean[0], ry = r.y - mean[1], rz = r.z - mean[2];
+  const float near = 1 + (rx * rx + ry * ry + rz * rz) * inverse;
+  const float weight = r.w / (near * near);
+  const float xx = weight * (gx.x * gx.x + gx.y * gx.y + gx.z * gx.z);
+  const float xy = weight * (gx.x * gy.x + gx.y * gy.y + gx.z * gy.z);
+  const float yy = weight * (gy.x * gy.x + gy.y * gy.y + gy.z * gy.z);
+  const float xr = weight * (gx.x * rx + gx.y * ry + gx.z * rz);
+  const float yr = weight * (gy.x * rx + gy.y * ry + gy.z * rz);
+  const float u = gx.w, v = gy.w;
+  const float zx = -(xx * u + xy * v), zy = -(xy * u + yy * v);
+  const float pairs[] = {xx, xy, yy, zx, zy, -(zx * u + zy * v)};
+  const float residuals[] = {xr, yr, -(xr * u + yr * v)}, factors[] = {place.x, place.y, 1};
 #pragma unroll
-    for (int a = 0; a < unknowns; ++a) {
+  for (int a = 0; a < unknowns; ++a) {
 #pragma unroll
-      for (int b = 0; b <= a; ++b) {
-        if (term(a, b) == at(a, b))
-          mine[at(a, b)] += pairs[at(a / 3, b / 3)] * (factors[a % 3] * factors[b % 3]);
-      }
-      mine[products + a] += residuals[a / 3] * factors[a % 3];
+    for (int b = 0; b <= a; ++b) {
+      if (term(a, b) == at(a, b))
+        mine[at(a, b)] += pairs[at(a / 3, b / 3)] * (factors[a % 3] * factors[b % 3]);
     }
+    mine[products + a] += residuals[a / 3] * factors[a % 3];
   }
 }
 
 // theta less the damped solution; unchanged where the matrix is not positive definite. Cholesky.
 __device__ void step(float* theta, const float* sums) {
+  const auto sum_of = [&](int i) { return sums[slot_of(i, product_sums)]; };
   float a[products], b[unknowns], largest = 0;
 #pragma unroll
-  for (int i = 0; i < unknowns; ++i) largest = fmaxf(largest, sums[at(i, i)]);
+  for (int i = 0; i < unknowns; ++i) largest = fmaxf(largest, sum_of(at(i, i)));
 #pragma unroll
   for (int i = 0; i < unknowns; ++i) {
-    b[i] = sums[products + i];
+    b[i] = sum_of(products + i);
 #pragma unroll
-    for (int j = 0; j <= i; ++j) a[at(i, j)] = sums[term(i, j)];
+    for (int j = 0; j <= i; ++j) a[at(i, j)] = sum_of(term(i, j));
     a[at(i, i)] += a[at(i, i)] * 1e-3f + largest * 1e-6f + 1e-6f;
   }
+  // Below the diagonal, the factor; on it, the inverse of the factor's.
   bool positive = true;
 #pragma unroll
   for (int i = 0; i < unknowns; ++i) {
@@ -271,12 +385,8 @@ __device__ void step(float* theta, const float* sums) {
       float sum = a[at(i, j)];
 #pragma unroll
       for (int k = 0; k < j; ++k) sum -= a[at(i, k)] * a[at(j, k)];
-      if (i == j) {
-        positive = positive && sum > 0;
-        a[at(i, i)] = sqrtf(sum);
-      } else {
-        a[at(i, j)] = sum / a[at(j, j)];
-      }
+      positive = positive && (j < i || sum > 0);
+      a[at(i, j)] = j < i ? sum * a[at(j, j)] : rsqrtf(sum);
     }
   }
   if (!positive) return;
@@ -284,13 +394,13 @@ __device__ void step(float* theta, const float* sums) {
   for (int i = 0; i < unknowns; ++i) {
 #pragma unroll
     for (int k = 0; k < i; ++k) b[i] -= a[at(i, k)] * b[k];
-    b[i] /= a[at(i, i)];
+    b[i] *= a[at(i, i)];
   }
 #pragma unroll
   for (int i = unknowns - 1; i >= 0; --i) {
 #pragma unroll
     for (int k = i + 1; k < unknowns; ++k) b[i] -= a[at(k, i)] * b[k];
-    b[i] /= a[at(i, i)];
+    b[i] *= a[at(i, i)];
     theta[i] -= fminf(fmaxf(b[i], -longest_step), longest_step);
   }
 }
@@ -309,65 +419,125 @@ __device__ bool stays(const GaussNewton& p, const float* theta, const float* oth
   return true;
 }
 
-// output, mismatch: of each reference.
+// The best of all that were refined, by whoever comes last.
+__device__ void choose(const GaussNewton& p, Exchange& exchange, const float* refined,
+                       const float* mismatches) {
+  __threadfence();
+  if (atomicAdd(&exchange.finished, 1) + 1 < p.r) return;
+  __threadfence();
+  int best = 0;
+  for (int r = 1; r < p.r; ++r)
+    best = __ldcg(mismatches + r) < __ldcg(mismatches + best) ? r : best;
+  for (int i = 0; i < 9; ++i) p.output[i] = __ldcg(refined + best * 9 + i);
+}
+
+// output, mismatches: of each reference.
 template <class T>
-__global__ void __launch_bounds__(refine_threads)
-    refine(const __grid_constant__ GaussNewton p, float4* sampled, float* output,
-           float* mismatches) {
-  __shared__ float theta[9], sums[products + unknowns];
-  __shared__ float partial[products + unknowns][refine_warps + 1];  // rows in different banks
-  const int r = blockIdx.x;
-  const float *start = p.theta + r * 9, *anchor = p.anchor ? p.anchor + r * 9 : nullptr;
-  const T* level = map<T>(p.reference[r]);
-  sampled += size_t(r) * p.rows * p.columns;
+__global__ void __launch_bounds__(threads)
+    refine(const __grid_constant__ GaussNewton p, const __grid_constant__ Cut cut,
+           Exchange* exchanges, float4* sampled, float* output, float* mismatches) {
+  __shared__ float theta[9], sums[slots_of(product_sums)];
+  __shared__ Partial partial;
+  const int reference = blockIdx.y;
+  Exchange& exchange = exchanges[reference];
+  const Member member = join(exchange);
+  if (member.index < 0) return;
+
+  // Its parts, and what it keeps of their places.
+  const int first_part = member.index * cut.parts / member.count;
+  const int end_part = (member.index + 1) * cut.parts / member.count;
+  const int first_place = cut.first(first_part), held = cut.end(end_part - 1) - first_place;
+  extern __shared__ float4 in_shared[];
+  sampled += 3 * (size_t(reference) * cut.places + first_place);
+  float4* r = held <= cut.fit ? in_shared : sampled;
+  const Residuals residuals = {r, r + held, r + 2 * size_t(held)};
+  const float *start = p.theta + reference * 9,
+              *anchor = p.anchor ? p.anchor + reference * 9 : nullptr;
+  const T* level = map<T>(p.reference[reference]);
   if (threadIdx.x < 9) theta[threadIdx.x] = start[threadIdx.x];
   __syncthreads();
 
   float before = 0, mismatch = 0, least = 0;
   const int turns = p.steps + (anchor ? 2 : 1);  // the last one is the anchor's, if there is one
-  for (int turn = 0; turn < turns; ++turn) {
-    const bool last = turn > p.steps;
+  for (int turn = 1; turn <= turns; ++turn) {
+    const bool last = turn > p.steps + 1;
     const Displacement now(last ? anchor : theta);
-    const Fit fit = compare(p, now, level, sampled, partial, sums);
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
+      float seen[seen_sums] = {};
+      for (int i = begin + threadIdx.x; i < end; i += threads)
+        compare(p, cut, now, level, i, residuals, i - first_place, seen);
+      publish(seen, partial, exchange.seen, part, turn);
+    }
+    collect(exchange.seen, cut.parts, turn, sums);
+    const auto seen_sum = [&](int i) { return sums[slot_of(i, seen_sums)]; };
+    const float count = fmaxf(seen_sum(1), least_count), covered = seen_sum(0) * overlap;
+    const float mean[] = {seen_sum(2) / count, seen_sum(3) / count, seen_sum(4) / count};
+
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
+      float sizes[size_sums] = {};
+      for (int i = begin + threadIdx.x; i < end; i += threads)
+        add_size(residuals.r[i - first_place], mean, sizes);
+      publish(sizes, partial, exchange.sizes, part, turn);
+    }
+    collect(exchange.sizes, cut.parts, turn, sums);
+    const float places = float(cut.places);
+    const float size = sums[slot_of(0, size_sums)] / count;
+    const float clipped = sums[slot_of(1, size_sums)] / count;
+    const float found = now.finite() ? clipped + (covered < places ? rare : 0) : worst;
     if (last) {
-      least = fit.mismatch;
+      least = found;
       break;
     }
-    mismatch = fit.mismatch;
-    if (turn == 0) before = mismatch;
-    if (turn == p.steps) continue;
-    float mine[products + unknowns] = {};
-    add_products(p, now, fit, level, sampled, mine);
-    add_up(mine, partial, sums);
-    if (threadIdx.x == 0 && fit.enough) step(theta, sums);
+    mismatch = found;
+    if (turn == 1) before = found;
+    if (turn > p.steps) continue;
+
+    const float sigma = size * p.robust + least_sigma, inverse = 1 / (3 * sigma * sigma);
+    for (int part = first_part; part < end_part; ++part) {
+      const int begin = cut.first(part), end = cut.end(part);
+      float mine[product_sums] = {};
+      for (int i = begin + threadIdx.x; i < end; i += threads) {
+        const int at = i - first_place;
+        const float4 r = residuals.r[at];
+        if (r.w > 0)
+          add_products(place_at(p, cut, i), mean, inverse, r, residuals.across[at],
+                       residuals.down[at], mine);
+      }
+      publish(mine, partial, exchange.products, part, turn);
+    }
+    collect(exchange.products, cut.parts, turn, sums);
+    if (threadIdx.x == 0 && covered > places) step(theta, sums);
     __syncthreads();
   }
-  if (threadIdx.x > 0) return;
+  if (member.index > 0 || threadIdx.x > 0) return;
   const float* kept = mismatch < before ? theta : start;
   mismatch = mismatch < before ? mismatch : before;
   if (anchor && !stays(p, kept, anchor) && !(mismatch < gain * least)) kept = anchor;
-  for (int i = 0; i < 9; ++i) output[r * 9 + i] = kept[i];
-  mismatches[r] = mismatch;
-}
-
-__global__ void __launch_bounds__(warp_size)
-    choose(const __grid_constant__ GaussNewton p, const float* refined, const float* mismatches) {
-  int best = 0;
-  for (int r = 1; r < p.r; ++r) best = mismatches[r] < mismatches[best] ? r : best;
-  if (threadIdx.x < 9) p.output[threadIdx.x] = refined[best * 9 + threadIdx.x];
+  for (int i = 0; i < 9; ++i) output[reference * 9 + i] = kept[i];
+  mismatches[reference] = mismatch;
+  if (p.best) choose(p, exchanges[0], output, mismatches);
 }
 
 }  // namespace
 
 void gauss_newton(Context& context, const GaussNewton& p) {
-  float4* sampled = context.scratch<float4>(size_t(p.r) * p.rows * p.columns);
+  const int places = p.rows * p.columns, parts = std::min(most_parts, ceil_divide(places, threads));
+  const int members = std::min(parts, std::max(1, context.processors / p.r));
+  const int of_part = ceil_divide(places, parts), of_member = ceil_divide(parts, members) * of_part;
+  const int fit = of_member <= most_fit ? of_member : 0;
+  const Cut cut = {places, parts, of_part, fit, p.w / p.columns, p.h / p.rows};
+  Exchange* exchanges = context.scratch<Exchange>(p.r);
+  float4* sampled = context.scratch<float4>(size_t(3) * p.r * places);
   float* mismatches = context.scratch<float>(p.r);
   float* refined = p.best ? context.scratch<float>(size_t(p.r) * 9) : p.output;
+  context.clear(exchanges, p.r * sizeof(Exchange));
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(refine<T>, dim3(p.r), refine_threads, 0, p, sampled, refined, mismatches);
+    context.launch(refine<T>, dim3(members, p.r), threads, fit * residual_bytes, p, cut, exchanges,
+                   sampled, refined, mismatches);
   });
-  if (p.best) context.launch(choose, dim3(1), warp_size, 0, p, refined, mismatches);
 }
 
 }  // namespace aa::cuda

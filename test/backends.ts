@@ -54,10 +54,10 @@ export class Backend {
   async run(body: () => Tensor | Results): Promise<Float32Array | Record<string, Float32Array>> {
     const [first, ...rest] = this.#orders;
     if (first === undefined) return this.#once(body);
-    emulator.set({ order: first });
+    emulator.set({ order: first, together: 1 });
     const result = await this.#once(body);
     for (const order of rest) {
-      emulator.set({ order });
+      emulator.set({ order, together: 8 }); // and blocks that take turns
       expect(await this.#once(body), `in warp order ${order}`).toEqual(result);
     }
     return result;

@@ -19,38 +19,29 @@ uint8_t* aligned(std::vector<uint8_t>& storage) {
   return static_cast<uint8_t*>(std::align(alignment, 1, data, space));
 }
 
-// Puts the numbers of warps in order, each time anew if shuffled.
-class Turns {
- public:
-  Turns(Order order, size_t count, uint64_t seed)
-      : order_(order), turns_(count), state_(seed * 2 + 1) {
-    std::iota(turns_.begin(), turns_.end(), size_t{0});
-    if (order == Order::descending) std::reverse(turns_.begin(), turns_.end());
-  }
-
-  const std::vector<size_t>& next() {
-    if (order_ == Order::shuffled) {
-      for (size_t i = turns_.size(); i > 1; i--) {
-        state_ = state_ * 6364136223846793005ull + 1442695040888963407ull;
-        std::swap(turns_[i - 1], turns_[(state_ >> 33) % i]);
-      }
-    }
-    return turns_;
-  }
-
- private:
-  Order order_;
-  std::vector<size_t> turns_;
-  uint64_t state_;
-};
-
 const Instruction& barrier_of(const Block& b, const Warp& w) {
   return b.launch.program.code[w.next[__builtin_ctz(w.live)]];
 }
 
 }  // namespace
 
-Block::Block(Launch& l) : launch(l), size(l.block) {
+Turns::Turns(Order order, size_t count, uint64_t seed)
+    : order_(order), turns_(count), state_(seed * 2 + 1) {
+  std::iota(turns_.begin(), turns_.end(), size_t{0});
+  if (order == Order::descending) std::reverse(turns_.begin(), turns_.end());
+}
+
+const std::vector<size_t>& Turns::next() {
+  if (order_ == Order::shuffled) {
+    for (size_t i = turns_.size(); i > 1; i--) {
+      state_ = state_ * 6364136223846793005ull + 1442695040888963407ull;
+      std::swap(turns_[i - 1], turns_[(state_ >> 33) % i]);
+    }
+  }
+  return turns_;
+}
+
+Block::Block(Launch& l) : launch(l), size(l.block), turns_(l.settings.order, 0, 0) {
   const Program& program = l.program;
   const size_t threads = size_t{size.x} * size.y * size.z;
   warps.resize((threads + warp_size - 1) / warp_size);
@@ -89,37 +80,35 @@ void Block::reset() {
   }
 }
 
-void Block::run(uint64_t number) {
+void Block::start(uint64_t number) {
   position = {static_cast<uint32_t>(number % launch.grid.x),
               static_cast<uint32_t>(number / launch.grid.x % launch.grid.y),
               static_cast<uint32_t>(number / launch.grid.x / launch.grid.y)};
+  turns_ = Turns(launch.settings.order, warps.size(), number);
   reset();
-  run_warps(number);
 }
 
-void Block::run_warps(uint64_t number) {
-  Turns turns(launch.settings.order, warps.size(), number);
-  while (true) {
-    bool advanced = false;
-    for (size_t turn : turns.next()) {
-      Warp& w = warps[turn];
-      if (w.state != Warp::State::running) continue;
-      advanced = true;
-      run_warp(w);
-      if (w.executed > launch.settings.most_instructions)
-        fail(w, launch.program.code[w.live ? w.next[__builtin_ctz(w.live)] : 0], 0,
-             Fault::Kind::other, "too many instructions: an endless loop?");
-    }
-    const bool released = release_barriers();
-    const bool ended = std::all_of(warps.begin(), warps.end(),
-                                   [](const Warp& w) { return w.state == Warp::State::done; });
-    if (ended) return;
-    if (advanced || released) continue;
-    for (Warp& w : warps)
-      if (w.state == Warp::State::at_barrier)
-        fail(w, barrier_of(*this, w), __builtin_ctz(w.live), Fault::Kind::barrier,
-             "deadlock: warps wait at barriers that others never reach");
+bool Block::advance() {
+  bool advanced = false;
+  for (size_t turn : turns_.next()) {
+    Warp& w = warps[turn];
+    if (w.state != Warp::State::running) continue;
+    advanced = true;
+    run_warp(w);
+    if (w.executed > launch.settings.most_instructions)
+      fail(w, launch.program.code[w.live ? w.next[__builtin_ctz(w.live)] : 0], 0,
+           Fault::Kind::other, "too many instructions: an endless loop?");
   }
+  const bool released = release_barriers();
+  if (std::all_of(warps.begin(), warps.end(),
+                  [](const Warp& w) { return w.state == Warp::State::done; }))
+    return true;
+  if (advanced || released) return false;
+  for (Warp& w : warps)
+    if (w.state == Warp::State::at_barrier)
+      fail(w, barrier_of(*this, w), __builtin_ctz(w.live), Fault::Kind::barrier,
+           "deadlock: warps wait at barriers that others never reach");
+  return false;
 }
 
 bool Block::release_barriers() {

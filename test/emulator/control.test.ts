@@ -22,7 +22,7 @@ const fault = (text: string, count = 64) =>
 
 describe('control', () => {
   needEmulator();
-  afterEach(() => set({ order: 0, mostInstructions: 4e9 }));
+  afterEach(() => set({ order: 0, mostInstructions: 4e9, together: 1, threads: 1 }));
 
   it('lets lanes loop as often as each wants', () => {
     expect(
@@ -100,6 +100,35 @@ describe('control', () => {
       kind: 'barrier',
       text: expect.stringContaining('deadlock'),
     });
+  });
+
+  // Three blocks of 64 threads that all wait for each other.
+  const meeting = kernel(
+    1,
+    `.reg .b64 %rd<2>; .reg .b32 %r<4>; .reg .pred p, q;
+     ld.param.u64 %rd0, [p0]; 
+     atom.global.add.u32 %r1, [%rd0], 1;
+     wait: ld.volatile.global.u32 %r2, [%rd0]; setp.ge.u32 p, %r2, 192; @p bra done;
+     nanosleep.u32 20; bra wait;
+     done:`,
+  );
+  it.each([{ together: 3 }, { together: 5 }, { together: 2, threads: 2 }, { threads: 3 }])(
+    'lets blocks wait for one another: %j',
+    (settings) => {
+      set(settings);
+      const tickets = new Uint32Array(1);
+      runs(meeting, { grid: [3, 1, 1], block: [64, 1, 1], arguments: [tickets] });
+      expect(tickets[0]).toBe(3 * 64);
+    },
+  );
+
+  it('ends what waits for a block that has no turn', () => {
+    const options = { grid: [3, 1, 1], block: [64, 1, 1] } as const;
+    set({ together: 2, mostInstructions: 1000 });
+    const { fault } = run(meeting, 'k', { ...options, arguments: [new Uint32Array(1)] });
+    expect(fault.text).toContain('endless');
+    set({ together: 3, mostInstructions: 4e9 });
+    runs(meeting, { ...options, arguments: [new Uint32Array(1)] });
   });
 
   it('ends endless loops and failed assertions', () => {

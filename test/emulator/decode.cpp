@@ -16,6 +16,7 @@ bool decode_hint(Instruction& i) {
                              "applypriority", "pmevent", "griddepcontrol"}) {
     if (i.opcode() != opcode) continue;
     i.execute = do_nothing;
+    if (i.opcode() == "nanosleep") i.control = Control::pause;
     return true;
   }
   return false;

@@ -18,6 +18,7 @@ enum class Order { ascending, descending, shuffled };
 struct Settings {
   Order order = Order::ascending;
   int threads = 1;            // of the host; blocks are shared out among them
+  int together = 1;           // blocks of a thread that take turns, at pauses and at barriers
   bool races = true;          // shared memory, between warps
   bool warp_races = false;    // also between the lanes of one warp without __syncwarp
   bool uninitialised = true;  // use of registers, shared and global bytes that nothing wrote

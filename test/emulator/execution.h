@@ -60,11 +60,25 @@ struct Warp {
   }
 };
 
+// Puts the numbers of warps in order, each time anew if shuffled.
+class Turns {
+ public:
+  Turns(Order order, size_t count, uint64_t seed);
+  const std::vector<size_t>& next();
+
+ private:
+  Order order_;
+  std::vector<size_t> turns_;
+  uint64_t state_;
+};
+
 struct Block {
   explicit Block(Launch&);
 
-  // Runs the block of this number to its end. Throws Failure.
-  void run(uint64_t number);
+  // Becomes the block of this number, at its start.
+  void start(uint64_t number);
+  // Each warp goes on until it waits or pauses. Whether all have ended. Throws Failure.
+  bool advance();
 
   Launch& launch;
   Size3 size, position;
@@ -86,13 +100,14 @@ struct Block {
   }
 
  private:
+  Turns turns_;
+
   void reset();
-  void run_warps(uint64_t number);
   bool release_barriers();
   bool release_barrier(int barrier, int live_warps);
 };
 
-// Runs a warp until it ends or waits at a barrier.
+// Runs a warp until it ends, waits at a barrier or pauses.
 void run_warp(Warp& warp);
 
 }  // namespace emulator

@@ -52,6 +52,7 @@ enum class Control : uint8_t {
   call,
   leave,  // ret and exit
   barrier,
+  pause,  // nanosleep: others go on
   trap,
   unwritten,  // reads a register that nothing writes
 };

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <list>
 #include <thread>
+#include <vector>
 
 #include "execution.h"
 #include "report.h"
@@ -49,19 +51,35 @@ class Blocks {
 
  private:
   void work() {
-    Block block(launch_);
-    for (uint64_t i; !stopped_ && (i = next_++) < count_;) {
-      try {
-        block.run(number(i));
-      } catch (const Failure& failure) {
-        stopped_ = true;
-        std::lock_guard lock(launch_.mutex);
-        Fault& fault = launch_.fault;
-        if (fault.kind == Fault::Kind::none) fault.kind = failure.fault.kind;
-        fault.text += (fault.text.empty() ? "" : "\n") + failure.fault.text;
+    const uint64_t together = std::min<uint64_t>(count_, std::max(1, launch_.settings.together));
+    std::list<Block> blocks;
+    while (blocks.size() < together) blocks.emplace_back(launch_);
+    try {
+      for (uint64_t i; !stopped_ && (i = next_.fetch_add(together)) < count_;) {
+        std::vector<Block*> running;
+        for (Block& block : blocks) {
+          if (i == count_) break;
+          block.start(number(i++));
+          running.push_back(&block);
+        }
+        take_turns(running);
       }
+    } catch (const Failure& failure) {
+      stopped_ = true;
+      std::lock_guard lock(launch_.mutex);
+      Fault& fault = launch_.fault;
+      if (fault.kind == Fault::Kind::none) fault.kind = failure.fault.kind;
+      fault.text += (fault.text.empty() ? "" : "\n") + failure.fault.text;
     }
-    if (counters_) add(block.counters);
+    if (!counters_) return;
+    for (const Block& block : blocks) add(block.counters);
+  }
+
+  void take_turns(std::vector<Block*>& running) {
+    while (!running.empty() && !stopped_) {
+      std::erase_if(running, [](Block* block) { return block->advance(); });
+      if (launch_.settings.threads > 1) std::this_thread::yield();
+    }
   }
 
   uint64_t number(uint64_t i) const {

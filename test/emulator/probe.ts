@@ -44,6 +44,8 @@ export interface Settings {
   readonly order?: 0 | 1 | 2;
   /** Of the host. */
   readonly threads?: number;
+  /** Blocks that take turns. */
+  readonly together?: number;
   /** Whether races on shared memory between warps are faults. */
   readonly races?: boolean;
   /** Whether races within a warp are. */

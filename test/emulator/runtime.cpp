@@ -76,6 +76,8 @@ void set(std::string_view name, std::string_view value) {
     engine.order = Order(n % 3);
   } else if (name == "threads") {
     engine.threads = std::max(1, int(n));
+  } else if (name == "together") {
+    engine.together = std::max(1, int(n));
   } else if (name == "races") {
     engine.races = n != 0;
   } else if (name == "warpRaces") {

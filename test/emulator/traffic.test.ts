@@ -10,6 +10,7 @@ import { Device } from '../../lib/device.js';
 import {
   conv2d,
   flowWarp,
+  gaussNewton,
   homographySample,
   localDistance,
   maskedCorrelation,
@@ -167,6 +168,42 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
     );
     expect(useful(launches)).toBeGreaterThan(0.85);
     expect(conflicts(launches)).toBe(0);
+  });
+
+  // Of 4096 places, which are eight parts. Blocks of a reference that meet share them; each passes the
+  // barriers of all exchanges, so together they pass more.
+  it('of refinement, by one block or by several', async () => {
+    const [h, w, steps] = [64, 64, 2];
+    const seen = random.bits(h * w, 0.9);
+    const smooth = random.smooth(h, w, 3);
+    const plane = Float32Array.from({ length: h * w * 4 }, (_, i) =>
+      i % 4 === 3 ? seen[(i - 3) / 4]! : smooth[Math.floor(i / 4) * 3 + (i % 4)]!,
+    );
+    const target = device.upload(plane, [1, h, w, 4]);
+    const near = device.upload(random.values(h * w, 0.01, 1), [1, h, w, 1]);
+    const theta = device.upload(random.homographies(2, 0.02), [2, 3, 3]);
+    const references = [target, target];
+    const barriers: number[] = [];
+    const outputs: unknown[] = [];
+    for (const settings of [{ together: 1 }, { together: 3 }, { together: 8 }, { threads: 4 }]) {
+      set({ threads: 1, together: 1, ...settings });
+      const made: Tensor[] = [];
+      const launches = await count(['refine'], () => {
+        made.push(gaussNewton({ theta, target, near, references, steps, robust: 1.5 }));
+        return made[0] as Tensor;
+      });
+      outputs.push(await made[0]?.read());
+      barriers.push(launches.reduce((total, it) => total + it.barriers, 0));
+      const conflicts = launches.reduce((total, it) => total + it.sharedConflicts, 0);
+      const cycles = launches.reduce((total, it) => total + it.sharedCycles, 0);
+      expect(conflicts / cycles).toBeLessThan(0.01);
+      expect(useful(launches)).toBeGreaterThan(0.5);
+    }
+    set({ threads: 1, together: 1 });
+    const [alone, three, all] = barriers as [number, number, number];
+    expect(three).toBeGreaterThan(alone);
+    expect(all).toBeGreaterThan(three);
+    for (const other of outputs.slice(1)) expect(other).toEqual(outputs[0]);
   });
 
   it('of correlation', async () => {

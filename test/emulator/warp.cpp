@@ -37,7 +37,7 @@ class Runner {
       }
       select();
       run_together();
-      if (warp_.state == Warp::State::at_barrier) return;
+      if (warp_.state == Warp::State::at_barrier || paused_) return;
     }
   }
 
@@ -144,6 +144,10 @@ class Runner {
         break;
       case Control::call:
         call(i, mask);
+        break;
+      case Control::pause:
+        paused_ = true;
+        send(mask, at_ + 1);
         break;
       case Control::trap:
         fail(warp_, i, __builtin_ctz(mask), Fault::Kind::other, "trap or failed assertion");
@@ -276,6 +280,7 @@ class Runner {
   Block& block_;
   const Instruction* const code_;
   const bool counting_;
+  bool paused_ = false;
   uint32_t active_ = 0;
   int at_ = 0;
   int others_at_ = 0;  // the nearest of the other lanes

@@ -404,4 +404,15 @@ describeBackends('gaussNewton', (backend) => {
       'anchor or best, got both of them',
     );
   });
+
+  // On a GPU: a block's places, or a few more; what fills 48 KiB of shared memory; what fits into none.
+  it.each([
+    [2, 16, 32, 2],
+    [1, 27, 19, 2],
+    [1, 64, 128, 1],
+    [2, 80, 128, 1],
+  ])('matches the reference: %i references of %i x %i, %i steps', async (r, h, w, steps) => {
+    const p = make(r, h, w);
+    check(await run(p, steps), p, steps);
+  });
 });
