@@ -2,6 +2,7 @@
 // runs on the JavaScript thread, except the body of a stream's task and its `done`, and Execute.
 #include <napi.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -135,6 +136,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
                                                                             : Type::f32});
       device_->poisoning = options.Get("poison").ToBoolean();
       device_->idle = options.Get("idle").ToBoolean();
+      lanes_.emplace(device_->lanes());
       reads_ = std::make_shared<Reads>();
       reads_->settle =
           Napi::ThreadSafeFunction::New(info.Env(), Napi::Function(), "align-and-attend", 0, 1);
@@ -259,7 +261,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       return Napi::External<Held>::New(
           info.Env(),
           new Held(recorder->finish(infos(info[0]), infos(info[1]), infos(info[2]),
-                                    device_->branches())),
+                                    device_->lanes() > 1)),
           [](Napi::Env, Held* held) { delete held; });
     });
   }
@@ -272,19 +274,26 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
       auto given = info[1].As<Napi::Int32Array>();
       auto numbers = info[2].As<Napi::Int32Array>();
       std::vector<void*> inputs, outputs;
+      double ready = 0;
       for (const TensorInfo& expected : program->inputs()) {
         const Tensor* tensor = tensor_of(info.Env(), given[inputs.size()]);
         if (!tensor->like(expected))
           throw Error("ERR_SHAPE", "program", "expected tensors like those of its recording");
         inputs.push_back(tensor->data());
+        ready = std::max(ready, tensor->ready);
       }
       Tensors::Wanted wanted;
       for (const TensorInfo& it : program->outputs()) wanted.emplace_back(it.shape, it.type);
       Napi::Object owner = Tensors::create(info.Env(), device, wanted, numbers);
-      for (size_t i = 0; i < wanted.size(); ++i)
-        outputs.push_back(tensor_of(info.Env(), numbers[i])->data());
+      const Lanes::Turn turn = lanes_->add(ready, program->size());
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        Tensor* tensor = tensor_of(info.Env(), numbers[i]);
+        outputs.push_back(tensor->data());
+        tensor->ready = turn.end;
+      }
       try {
-        Program::play(std::move(program), *device, std::move(inputs), std::move(outputs));
+        Program::play(std::move(program), *device, turn.lane, std::move(inputs),
+                      std::move(outputs));
       } catch (...) {
         Tensors::Unwrap(owner)->release_all();
         throw;
@@ -371,6 +380,7 @@ class NativeDevice : public Napi::ObjectWrap<NativeDevice> {
   }
 
   std::shared_ptr<Device> device_;
+  std::optional<Lanes> lanes_;
   std::shared_ptr<Reads> reads_;
   // Arrays that the stream has not copied yet, in order, and how many it has; of those so many were
   // let go.

@@ -15,6 +15,15 @@ inline size_t size_of(Type type) { return type == Type::f32 ? 4 : type == Type::
 
 class Recorder;
 
+// Memory of a device that work reads or writes.
+struct Use {
+  const char* begin;
+  const char* end;
+  bool writes;
+};
+
+constexpr int most_lanes = 2;
+
 // One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript
 // thread; the stream's thread runs the work.
 class Device {
@@ -37,25 +46,27 @@ class Device {
   void release(void* data) {
     if (!stopped_) pool_.release(data, stream_->pushed());
   }
-  // Memory for the intermediates of programs, the same for all of them: see Note [programs] in
-  // program.h. Throws Error ERR_OUT_OF_MEMORY.
-  void* arena(size_t bytes) {
-    if (arena_ && bytes <= arena_bytes_) return arena_;
-    drop_arena();
-    arena_ = allocate(bytes);
-    arena_bytes_ = bytes;
-    return arena_;
+  // Memory for the intermediates of a lane's programs, the same for all of them: see Note [programs]
+  // in program.h. Throws Error ERR_OUT_OF_MEMORY.
+  void* arena(int lane, size_t bytes) {
+    Arena& it = arenas_[lane];
+    if (it.data && bytes <= it.bytes) return it.data;
+    drop(it);
+    it.data = allocate(bytes);
+    it.bytes = bytes;
+    return it.data;
   }
   // A program's work, on the stream's thread: before it, after each of its operations, after it.
-  // `after`: the numbers of the operations of the program that this one waits for.
-  virtual void program_begins() {}
+  // `uses`: all memory that it reads and writes. `after`: the numbers of the operations of the
+  // program that this one waits for.
+  virtual void program_begins(int /*lane*/, const std::vector<Use>& /*uses*/) {}
   virtual void step_ends(const char*, const std::vector<size_t>& /*after*/) {}
   virtual void program_ends() {}
-  // Whether operations of a program may run side by side.
-  virtual bool branches() const { return false; }
+  // How many programs may run side by side; and if several, also operations of one.
+  virtual int lanes() const { return 1; }
   // Gives memory back that nothing uses any more.
   virtual void trim() {
-    drop_arena();
+    for (Arena& it : arenas_) drop(it);
     pool_.trim(stream_->completed());
   }
   Stream& stream() { return *stream_; }
@@ -88,12 +99,15 @@ class Device {
   bool stopped_ = false;
 
  private:
-  void drop_arena() {
-    if (arena_) release(arena_);
-    arena_ = nullptr;
+  struct Arena {
+    void* data = nullptr;
+    size_t bytes = 0;
+  };
+  void drop(Arena& it) {
+    if (it.data) release(it.data);
+    it.data = nullptr;
   }
-  void* arena_ = nullptr;
-  size_t arena_bytes_ = 0;
+  Arena arenas_[most_lanes];
 };
 
 // A kind of device this build knows of. What is not usable says why.

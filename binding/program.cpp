@@ -163,18 +163,31 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
   return program;
 }
 
-void Program::play(std::shared_ptr<const Program> program, Device& device,
+Lanes::Turn Lanes::add(double ready, size_t operations) {
+  const auto begin = [&](int lane) { return std::max(ends_[lane], ready); };
+  int lane = 0;
+  for (int i = 1; i < count_; ++i) {
+    // Of lanes that are equally good, the one whose last program is over last: it is that one which
+    // has been waited for.
+    if (begin(i) < begin(lane) || (begin(i) == begin(lane) && ends_[i] > ends_[lane])) lane = i;
+  }
+  ends_[lane] = begin(lane) + double(operations);
+  return {lane, ends_[lane]};
+}
+
+void Program::play(std::shared_ptr<const Program> program, Device& device, int lane,
                    std::vector<void*> inputs, std::vector<void*> outputs) {
-  char* arena = program->arena_ ? static_cast<char*>(device.arena(program->arena_)) : nullptr;
+  char* arena = program->arena_ ? static_cast<char*>(device.arena(lane, program->arena_)) : nullptr;
   if (device.idle) return device.stream().push({"program", [] {}, nullptr});
-  auto run = [program = std::move(program), &device, arena, inputs = std::move(inputs),
-              outputs = std::move(outputs)] { program->run(device, arena, inputs, outputs); };
+  auto run = [program = std::move(program), &device, lane, arena, inputs = std::move(inputs),
+              outputs = std::move(outputs)] { program->run(device, lane, arena, inputs, outputs); };
   device.stream().push({"program", std::move(run), nullptr});
 }
 
-void Program::run(Device& device, char* arena, const std::vector<void*>& inputs,
+void Program::run(Device& device, int lane, char* arena, const std::vector<void*>& inputs,
                   const std::vector<void*>& outputs) const {
   std::vector<char*> places;  // of the slots
+  std::vector<Use> uses;
   for (const Slot& slot : slots_) {
     switch (slot.kind) {
       case Slot::input:
@@ -188,8 +201,12 @@ void Program::run(Device& device, char* arena, const std::vector<void*>& inputs,
         break;
       case Slot::intermediate:
         places.push_back(arena + slot.place);
+        continue;  // the arena is used as a whole
     }
+    const char* place = places.back();
+    uses.push_back({place, place + slot.bytes, slot.kind == Slot::output});
   }
+  if (arena) uses.push_back({arena, arena + arena_, true});
   Words words(round_up(parameters_.size(), sizeof(Words::value_type)) / sizeof(Words::value_type));
   auto* parameters = reinterpret_cast<std::byte*>(words.data());
   std::memcpy(parameters, parameters_.data(), parameters_.size());
@@ -197,7 +214,7 @@ void Program::run(Device& device, char* arena, const std::vector<void*>& inputs,
     const char* value = places[it.slot] + it.offset;
     std::memcpy(parameters + it.at, &value, sizeof value);
   }
-  device.program_begins();
+  device.program_begins(lane, uses);
   for (const Step& step : steps_) {
     if (device.stream().stopping()) return;
     try {

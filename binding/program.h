@@ -18,12 +18,15 @@ namespace aa {
 // Tensors are of four kinds. Inputs are given for each play. Constants, the weights, stay where they
 // are. Outputs are made by each play. Intermediates lie in an arena of the device, at places that
 // are planned once: two share bytes only if one is read for the last time before the other is
-// written. All programs of a device use the same arena, as their work is in the order of one stream.
+// written. All programs of a lane use the same arena, as their work is in order.
 //
 // Every tensor has one operation that writes it, so an operation depends on those that write what it
 // reads, and on no other. A GPU runs what does not depend on one another side by side. There two
 // intermediates share bytes only if all that read the one are among those that the writer of the
 // other depends on, however indirectly: no order comes about by memory alone.
+//
+// A GPU has two lanes, and programs of the one run beside those of the other: see Lanes, and Note
+// [lanes] in cuda/device.cu.
 
 // Parameters of any operation, as bytes, and how to run them.
 struct Recorded {
@@ -64,8 +67,9 @@ class Program {
   size_t arena() const { return arena_; }
   const std::vector<TensorInfo>& inputs() const { return inputs_; }
   const std::vector<TensorInfo>& outputs() const { return outputs_; }
+  size_t size() const { return steps_.size(); }
   // Queues it on the device's stream. The tensors are in the order of inputs() and outputs().
-  static void play(std::shared_ptr<const Program> program, Device& device,
+  static void play(std::shared_ptr<const Program> program, Device& device, int lane,
                    std::vector<void*> inputs, std::vector<void*> outputs);
 
  private:
@@ -89,7 +93,7 @@ class Program {
     std::vector<size_t> after;    // the steps it waits for; those they wait for are left out
   };
   using Words = std::vector<std::max_align_t>;  // aligned as parameters need to be
-  void run(Device& device, char* arena, const std::vector<void*>& inputs,
+  void run(Device& device, int lane, char* arena, const std::vector<void*>& inputs,
            const std::vector<void*>& outputs) const;
 
   std::vector<TensorInfo> inputs_, outputs_;
@@ -99,6 +103,24 @@ class Program {
   std::vector<Step> steps_;
   std::vector<std::byte> parameters_;
   size_t arena_ = 0;
+};
+
+// Deals programs out to a device's lanes: each goes where it can begin first, as if every operation
+// took the same time, and nothing else. So what needs what the last program of a lane makes follows
+// it, and what does not runs beside. On JavaScript's thread.
+class Lanes {
+ public:
+  explicit Lanes(int count) : count_(count) {}
+  struct Turn {
+    int lane;
+    double end;  // when it is over
+  };
+  // `ready`: when what the program reads is there.
+  Turn add(double ready, size_t operations);
+
+ private:
+  int count_;
+  double ends_[most_lanes] = {};
 };
 
 // Collects the operations of a program while they run for the first time.

@@ -31,6 +31,8 @@ class Tensor {
   }
   bool like(const TensorInfo& other) const { return type_ == other.type && shape_ == other.shape; }
 
+  double ready = 0;  // when the program that makes it is over, see Lanes
+
  private:
   std::shared_ptr<Device> device_;
   std::vector<int> shape_;

@@ -11,6 +11,8 @@
 // stream's thread collects and launches, see Note [graphs] in graph.h; the waiter's waits.
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <unordered_map>
@@ -79,15 +81,16 @@ class Segments final : public MemorySource {
 // What launchers see: collects what they launch.
 class Collector final : public Context {
  public:
-  Collector(MemorySource& source, Budget& budget) : scratch_(source, budget) {}
+  Collector(MemorySource& source, Budget& budget)
+      : scratch_{Scratch(source, budget), Scratch(source, budget)} {}
   // Before an operation.
   void begin() {
-    if (!in_program_) begin_scratch();
+    if (!in_program_) begin_scratch(0);
   }
   // Before a program, with an empty batch. Its operations have scratch memory of their own each, as
   // they may run side by side.
-  void begin_program() {
-    begin_scratch();
+  void begin_program(int lane) {
+    begin_scratch(lane);
     in_program_ = true;
     last_.clear();
   }
@@ -119,7 +122,7 @@ class Collector final : public Context {
   std::vector<std::shared_ptr<void>> in_use;  // until the batch is over
 
  protected:
-  void* scratch_bytes(size_t bytes) override { return scratch_.take(bytes); }
+  void* scratch_bytes(size_t bytes) override { return scratch_[lane_].take(bytes); }
   void add(const void* kernel, dim3 grid, int threads, size_t dynamic_shared,
            const void* const* values, const size_t* sizes, size_t count) override {
     size_t& allowed = shared_.try_emplace(kernel, least_allowed).first->second;
@@ -133,12 +136,14 @@ class Collector final : public Context {
   }
 
  private:
-  void begin_scratch() {
-    for (auto& chunk : scratch_.begin()) in_use.push_back(std::move(chunk));
+  void begin_scratch(int lane) {
+    lane_ = lane;
+    for (auto& chunk : scratch_[lane].begin()) in_use.push_back(std::move(chunk));
   }
   // Dynamic shared memory that a kernel may have unasked: 48 KiB less its static memory.
   static constexpr size_t least_allowed = 32 * 1024;
-  Scratch scratch_;
+  Scratch scratch_[most_lanes];
+  int lane_ = 0;
   std::unordered_map<const void*, size_t> shared_;  // dynamic shared memory that a kernel may have
   bool in_program_ = false;
   std::vector<std::vector<size_t>> last_;  // nodes with which each operation of the program ends
@@ -196,7 +201,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
         properties_(open(gpu)),
         staging_(gpu, segments, budget_),
         collector_(segments, budget_),
-        waiter_(gpu, *stream_, computing_.get()) {
+        waiter_(gpu, *stream_) {
     collector_.half = options.maps == Type::f16;
     collector_.capability = properties_.major * 10 + properties_.minor;
     collector_.processors = properties_.multiProcessorCount;
@@ -206,8 +211,9 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     int* numbers = static_cast<int*>(count_->host);
     std::iota(numbers, numbers + most_operations + 1, 0);
     check(cudaMemcpyAsync(count_->device, numbers, (most_operations + 1) * sizeof(int),
-                          cudaMemcpyHostToDevice, computing_.get()),
+                          cudaMemcpyHostToDevice, streams_[0].get()),
           "a copy to the GPU");
+    check(cudaStreamSynchronize(streams_[0].get()), "a copy to the GPU");
     // Last: from now on there are two threads.
     stream_->push({"start", [gpu] { cudaSetDevice(gpu); }, nullptr});
   }
@@ -220,16 +226,24 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   Stream::Task write(void* to, Type type, const void* from, size_t count, bool later) override {
     const size_t bytes = host_bytes(type, count);
     auto block = staging_.take(bytes);
-    if (!later) std::memcpy(block->host, from, bytes);
+    if (later && type != Type::f16) {
+      return {"upload",
+              [=, this] {
+                launch(nullptr);  // what is collected may use the memory
+                std::memcpy(block->host, from, bytes);
+                copy_ = {up, {begin_of(to), begin_of(to) + bytes, true}, to, block->host, block};
+              },
+              nullptr};
+    }
+    std::memcpy(block->host, from, bytes);
     return {"upload",
             [=, this]() mutable {
-              if (later) std::memcpy(block->host, from, bytes);
               check(cudaMemcpyAsync(block->device, block->host, bytes, cudaMemcpyHostToDevice,
-                                    up_.get()),
+                                    streams_[up].get()),
                     "a copy to the GPU");
-              check(cudaEventRecord(moved_.get(), up_.get()), "an event");
+              check(cudaEventRecord(moved_.get(), streams_[up].get()), "an event");
               // All of the batch that is being collected comes behind the copy.
-              check(cudaStreamWaitEvent(computing_.get(), moved_.get()), "to wait for an event");
+              check(cudaStreamWaitEvent(streams_[0].get(), moved_.get()), "to wait for an event");
               if (type == Type::f16) {
                 collector_.launch(store_half, grid_of(count), cuda::threads, 0,
                                   static_cast<const float*>(block->device),
@@ -246,22 +260,28 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
                     Stream::Done done) override {
     const size_t bytes = host_bytes(type, count);
     auto block = staging_.take(bytes);
-    return {"read",
-            [=, this, block = block.get()] {
-              if (type == Type::f16) {
-                collector_.launch(load_half, grid_of(count), cuda::threads, 0,
-                                  static_cast<const __half*>(from),
-                                  static_cast<float*>(block->device), count);
-              } else {
-                collector_.batch.copy(block->device, from, bytes);
-              }
-              download_ = {block, bytes};
-            },
-            [=, done = std::move(done)](const Error* error) mutable {
-              if (!error) std::memcpy(to, block->host, bytes);
-              block.reset();
-              done(error);
-            }};
+    return {
+        "read",
+        [=, this] {
+          if (type != Type::f16 && collector_.batch.size() == 0) {
+            copy_ = {
+                down, {begin_of(from), begin_of(from) + bytes, false}, block->host, from, block};
+            return;
+          }
+          if (type == Type::f16) {
+            collector_.launch(load_half, grid_of(count), cuda::threads, 0,
+                              static_cast<const __half*>(from), static_cast<float*>(block->device),
+                              count);
+          } else {
+            collector_.batch.copy(block->device, from, bytes);
+          }
+          download_ = {block.get(), bytes};
+        },
+        [=, done = std::move(done)](const Error* error) mutable {
+          if (!error) std::memcpy(to, block->host, bytes);
+          block.reset();
+          done(error);
+        }};
   }
   void poison(void* data, size_t bytes) override { collector_.batch.fill(data, 0xff, bytes); }
 
@@ -273,10 +293,33 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   }
 
  private:
+  // Of streams_: the lanes, and the ways between host and GPU.
+  static constexpr int up = most_lanes, down = up + 1, streams = down + 1;
+
   struct Download {
     const Staging::Block* block = nullptr;
     size_t bytes = 0;
   };
+  // A copy between the host's pinned memory and a tensor, which waits for what uses the tensor.
+  struct Copy {
+    int stream = 0;
+    Use use{};
+    void* to = nullptr;
+    const void* from = nullptr;
+    std::shared_ptr<Staging::Block> block;  // null: no copy
+  };
+  // What work waits for: see Note [lanes].
+  struct Uses {
+    bool all = false;
+    std::vector<Use> reads, writes;  // reads in order of their places, none overlaps another
+  };
+  struct Started {
+    int stream;
+    Uses uses;
+    cudaEvent_t over;
+  };
+
+  static const char* begin_of(const void* data) { return static_cast<const char*>(data); }
 
   static cudaDeviceProp open(int gpu) {
     cudaDeviceProp properties;
@@ -287,17 +330,23 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   static size_t host_bytes(Type type, size_t count) { return count * (type == Type::u8 ? 1 : 4); }
 
   void started(size_t ticket, const char* op, Stream::Done& done) override {
-    collector_.end(op);
     ticket_ = ticket;
+    if (copy_.block) return start_copy(op, std::move(done));
+    collector_.end(op);
     const bool full = collector_.batch.size() >= most_nodes || staged_ >= most_staged ||
                       std::exchange(program_, false);
     if (done || full) launch(std::move(done));
   }
   void settle() override { waiter_.settle(); }
   // A program is a batch of its own, so that it finds the graph of its last play.
-  void program_begins() override {
+  void program_begins(int lane, const std::vector<Use>& uses) override {
     launch(nullptr);
-    collector_.begin_program();
+    collector_.begin_program(lane);
+    lane_ = lane;
+    uses_ = {};
+    for (const Use& use : uses) (use.writes ? uses_.writes : uses_.reads).push_back(use);
+    std::sort(uses_.reads.begin(), uses_.reads.end(),
+              [](const Use& a, const Use& b) { return a.begin < b.begin; });
   }
   void step_ends(const char* op, const std::vector<size_t>& after) override {
     collector_.end(op, after);
@@ -306,58 +355,122 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     collector_.end_program();
     program_ = true;
   }
-  bool branches() const override { return true; }
+  int lanes() const override { return most_lanes; }
   void halt() override {
     waiter_.stop();
-    for (const StreamOwner* each : {&up_, &computing_, &down_}) cudaStreamSynchronize(each->get());
+    for (const StreamOwner& each : streams_) cudaStreamSynchronize(each.get());
   }
 
   // Ends the batch and starts its work. What a read wants of it is then copied to the host.
   void launch(Stream::Done done) {
     Collector& batch = collector_;
+    const int lane = std::exchange(lane_, 0);
+    Uses uses = std::exchange(uses_, everything());
     if (batch.operations.empty()) return;
     const Download download = std::exchange(download_, {});
-    waiter_.start({ticket_, std::exchange(batch.operations, {}), std::exchange(batch.in_use, {}),
-                   std::move(done)},
-                  [&](const Waiter::Slot& slot) {
-                    const bool graph = graphs_.play(batch.batch, computing_.get());
-                    if (graph) {
-                      count(slot, batch.ends.size());
-                    } else {
-                      play(slot);
-                    }
-                    cudaStream_t last = computing_.get();
-                    if (download.block) {
-                      check(cudaEventRecord(computed_.get(), computing_.get()), "an event");
-                      last = down_.get();
-                      check(cudaStreamWaitEvent(last, computed_.get()), "to wait for an event");
-                      check(cudaMemcpyAsync(download.block->host, download.block->device,
-                                            download.bytes, cudaMemcpyDeviceToHost, last),
-                            "a copy from the GPU");
-                    }
-                    check(cudaEventRecord(slot.over.get(), last), "an event");
-                    return graph;
-                  });
+    const cudaStream_t stream = streams_[lane].get();
+    start(lane, std::move(uses),
+          {ticket_, std::exchange(batch.operations, {}), std::exchange(batch.in_use, {}),
+           std::move(done)},
+          [&](const Waiter::Slot& slot) {
+            const bool graph = graphs_.play(batch.batch, stream);
+            if (graph) {
+              count(slot, batch.ends.size(), stream);
+            } else {
+              play(slot, stream);
+            }
+            if (!download.block) {
+              check(cudaEventRecord(slot.over.get(), stream), "an event");
+              return graph;
+            }
+            check(cudaEventRecord(computed_.get(), stream), "an event");
+            const cudaStream_t last = streams_[down].get();
+            check(cudaStreamWaitEvent(last, computed_.get()), "to wait for an event");
+            check(cudaMemcpyAsync(download.block->host, download.block->device, download.bytes,
+                                  cudaMemcpyDeviceToHost, last),
+                  "a copy from the GPU");
+            check(cudaEventRecord(slot.over.get(), last), "an event");
+            return graph;
+          });
     batch.batch.clear();
     batch.ends.clear();
     staged_ = 0;
   }
-  void play(const Waiter::Slot& slot) {
+  void play(const Waiter::Slot& slot, cudaStream_t stream) {
     size_t node = 0;
     for (size_t i = 0; i < collector_.ends.size(); ++i) {
-      for (; node < collector_.ends[i]; ++node) collector_.batch.run(node, computing_.get());
-      count(slot, i + 1);
+      for (; node < collector_.ends[i]; ++node) collector_.batch.run(node, stream);
+      count(slot, i + 1, stream);
     }
   }
+  void start_copy(const char* op, Stream::Done done) {
+    Copy copy = std::exchange(copy_, {});
+    const cudaStream_t stream = streams_[copy.stream].get();
+    Uses uses;
+    (copy.use.writes ? uses.writes : uses.reads).push_back(copy.use);
+    start(copy.stream, std::move(uses), {ticket_, {op}, {copy.block}, std::move(done)},
+          [&](const Waiter::Slot& slot) {
+            check(cudaMemcpyAsync(
+                      copy.to, copy.from, size_t(copy.use.end - copy.use.begin),
+                      copy.stream == up ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, stream),
+                  "a copy");
+            count(slot, 1, stream);
+            check(cudaEventRecord(slot.over.get(), stream), "an event");
+            return false;
+          });
+  }
+
+  // Note [lanes]. Batches and copies are started in order, but on four streams of CUDA: two lanes,
+  // on which batches compute, and the ways up and down. Work waits for the last work on each other
+  // stream that writes what it uses, or uses what it writes. That holds for memory that the pool has
+  // handed out again, too: it goes back to the pool while work that reads it is still under way, and
+  // whoever writes it then waits for that work. Of what is queued by single operations it is not
+  // known what they use: it runs on the first lane, waits for all before it, and all after it wait
+  // for it. A lane has an arena and scratch memory of its own.
+  void start(int stream, Uses uses, Waiter::Work work,
+             const std::function<bool(const Waiter::Slot&)>& body) {
+    // One less than there are slots, for this one may have the slot, and so the event, of the first.
+    if (started_.size() == Waiter::most_under_way - 1) started_.pop_front();
+    waiter_.start(std::move(work), [&](const Waiter::Slot& slot) {
+      bool passed[streams] = {};
+      passed[stream] = true;
+      for (auto it = started_.rbegin(); it != started_.rend(); ++it) {
+        if (passed[it->stream] || !conflict(uses, it->uses)) continue;
+        passed[it->stream] = true;
+        check(cudaStreamWaitEvent(streams_[stream].get(), it->over), "to wait for an event");
+      }
+      const bool graph = body(slot);
+      started_.push_back({stream, std::move(uses), slot.over.get()});
+      return graph;
+    });
+  }
+  static Uses everything() { return {true, {}, {}}; }
+  static bool conflict(const Uses& a, const Uses& b) {
+    const auto touch = [](const std::vector<Use>& reads, const Use& write) {
+      const auto after =
+          std::lower_bound(reads.begin(), reads.end(), write.end,
+                           [](const Use& it, const char* end) { return it.begin < end; });
+      return after != reads.begin() && std::prev(after)->end > write.begin;
+    };
+    if (a.all || b.all) return true;
+    for (const Use& write : a.writes) {
+      if (touch(b.reads, write)) return true;
+      for (const Use& other : b.writes)
+        if (other.begin < write.end && write.begin < other.end) return true;
+    }
+    return std::any_of(b.writes.begin(), b.writes.end(),
+                       [&](const Use& write) { return touch(a.reads, write); });
+  }
+
   // Writes down that so many operations are over, see Note [progress].
-  void count(const Waiter::Slot& slot, size_t operations) {
+  void count(const Waiter::Slot& slot, size_t operations, cudaStream_t stream) {
     check(cudaMemcpyAsync(slot.progress, static_cast<const int*>(count_->device) + operations,
-                          sizeof(int), cudaMemcpyDeviceToHost, computing_.get()),
+                          sizeof(int), cudaMemcpyDeviceToHost, stream),
           "a copy from the GPU");
   }
 
   cudaDeviceProp properties_;
-  StreamOwner up_ = make_stream(), computing_ = make_stream(), down_ = make_stream();
+  StreamOwner streams_[streams] = {make_stream(), make_stream(), make_stream(), make_stream()};
   EventOwner moved_ = make_event(), computed_ = make_event();
   std::string name_;
   Operations operations_;
@@ -370,6 +483,10 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   size_t staged_ = 0;     // bytes that the batch uploads
   Download download_;     // at the end of the batch
   bool program_ = false;  // what was collected last is a program
+  int lane_ = 0;          // of the batch
+  Uses uses_ = everything();
+  Copy copy_;                    // that the task in hand is
+  std::deque<Started> started_;  // the last ones
 };
 
 }  // namespace

@@ -7,10 +7,6 @@
 namespace aa::cuda {
 
 namespace {
-// Batches under way at most: more than a frame makes, so that the next can be started while one is
-// computed; few enough that ending a device, which waits for them, takes no longer than a frame.
-constexpr size_t most_under_way = 16;
-
 // "a", "a or b", each name once.
 std::string either(const std::vector<const char*>& names) {
   std::vector<std::string> met;
@@ -24,8 +20,7 @@ std::string either(const std::vector<const char*>& names) {
 }
 }  // namespace
 
-Waiter::Waiter(int gpu, Stream& stream, cudaStream_t computing)
-    : gpu_(gpu), stream_(stream), computing_(computing), slots_(most_under_way) {
+Waiter::Waiter(int gpu, Stream& stream) : gpu_(gpu), stream_(stream), slots_(most_under_way) {
   int* progress;
   check(cudaMallocHost(&progress, most_under_way * sizeof(int)), "pinned memory");
   progress_.reset(progress);
@@ -87,8 +82,8 @@ void Waiter::wait() {
 
 cudaError_t Waiter::wait_for(const Started& started) {
   // Where launching was refused the event is not recorded; what was launched may still be at fault.
-  const cudaError_t status = started.refused ? cudaStreamSynchronize(computing_)
-                                             : cudaEventSynchronize(started.slot->over.get());
+  const cudaError_t status =
+      started.refused ? cudaDeviceSynchronize() : cudaEventSynchronize(started.slot->over.get());
   cudaGetLastError();
   return status;
 }

@@ -38,7 +38,11 @@ class Waiter {
     int* progress;  // pinned: how many operations are over
   };
 
-  Waiter(int gpu, Stream& stream, cudaStream_t computing);
+  // Batches under way at most: more than two frames make, so that the next can be started while one
+  // is computed; few enough that ending a device, which waits for them, takes no longer than that.
+  static constexpr size_t most_under_way = 48;
+
+  Waiter(int gpu, Stream& stream);
   ~Waiter() { stop(); }
   // Calls `launch`, which records slot.over last and returns whether it played a graph. Waits only
   // while too much is under way. What CUDA refuses in it becomes the stream's error, in its turn.
@@ -61,7 +65,6 @@ class Waiter {
 
   const int gpu_;
   Stream& stream_;
-  const cudaStream_t computing_;
   Owner<int*, cudaFreeHost> progress_;
   std::vector<Slot> slots_;  // of work under way, in turn
   size_t next_ = 0;
