@@ -62,11 +62,11 @@ void report_uninitialised(const Warp& warp, const Instruction& i, int lane, Spac
              name(space) + " memory that nothing has written, at " + describe(space, address));
 }
 
-void report_branches(const Warp& warp, const Instruction& i, int lane, uint64_t address,
-                     AccessKind kind) {
+void report_race(const Warp& warp, const Instruction& i, int lane, uint64_t address,
+                 AccessKind kind) {
   report(warp, i, lane, Fault::Kind::race,
-         std::string("race between nodes of a graph: ") + name(kind) +
-             " of global memory that a node side by side with this one uses, at " +
+         std::string("race between nodes of a graph or streams: ") + name(kind) +
+             " of global memory that work side by side with this uses, at " +
              memory::describe(address));
 }
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <cstring>
 
-#include "branches.h"
 #include "execution.h"
+#include "races.h"
 
 namespace emulator {
 
@@ -57,7 +57,7 @@ void find_region(const Warp&, const Instruction&, int lane, uint64_t address, ui
                  AccessKind, memory::Region&);
 void report_uninitialised(const Warp&, const Instruction&, int lane, Space, uint64_t address,
                           uint32_t bytes);
-void report_branches(const Warp&, const Instruction&, int lane, uint64_t address, AccessKind);
+void report_race(const Warp&, const Instruction&, int lane, uint64_t address, AccessKind);
 
 inline uint8_t* access_global(Warp& warp, const Instruction& i, int lane, uint64_t address,
                               uint32_t bytes, AccessKind kind) {
@@ -70,9 +70,8 @@ inline uint8_t* access_global(Warp& warp, const Instruction& i, int lane, uint64
       report_uninitialised(warp, i, lane, Space::global, address, bytes);
     if (kind != AccessKind::read) std::memset(flags, 1, bytes);
   }
-  if (BranchAccesses::current &&
-      BranchAccesses::current->note(address, bytes, kind != AccessKind::read))
-    report_branches(warp, i, lane, address, kind);
+  if (Accesses::current && Accesses::current->note(address, bytes, kind != AccessKind::read))
+    report_race(warp, i, lane, address, kind);
   return reinterpret_cast<uint8_t*>(address);
 }
 

@@ -21,6 +21,8 @@ struct Settings {
   int together = 1;           // blocks of a thread that take turns, at pauses and at barriers
   bool races = true;          // shared memory, between warps
   bool warp_races = false;    // also between the lanes of one warp without __syncwarp
+  bool stream_races = false;  // global memory, between streams
+  int delay = 0;              // milliseconds before what is waited for runs
   bool uninitialised = true;  // use of registers, shared and global bytes that nothing wrote
   bool count = false;         // fill Counters
   uint64_t most_instructions = 4'000'000'000;  // of a warp; more is an endless loop

@@ -89,19 +89,20 @@ GraphCounts& graph_counts() {
 namespace {
 
 void note(const void* data, size_t bytes, bool writes) {
-  if (!BranchAccesses::current || bytes == 0) return;
-  if (!BranchAccesses::current->note(reinterpret_cast<uint64_t>(data), bytes, writes)) return;
-  break_device(cudaErrorLaunchFailure, "race between nodes of a graph: a copy or a fill");
+  if (!Accesses::current || bytes == 0) return;
+  if (!Accesses::current->note(reinterpret_cast<uint64_t>(data), bytes, writes)) return;
+  break_device(cudaErrorLaunchFailure,
+               "race between nodes of a graph or streams: a copy or a fill");
 }
 
 struct Run {
   void operator()(std::monostate) const {}
   void operator()(const KernelLaunch& it) const { it.run(); }
   void operator()(const Copy& it) const {
-    if (it.rows == 1 && it.kind == cudaMemcpyDeviceToDevice) {
-      note(it.from, it.width, false);
-      note(it.to, it.width, true);
-    }
+    const bool from = it.kind == cudaMemcpyDeviceToHost || it.kind == cudaMemcpyDeviceToDevice;
+    const bool to = it.kind == cudaMemcpyHostToDevice || it.kind == cudaMemcpyDeviceToDevice;
+    if (it.rows == 1 && from) note(it.from, it.width, false);
+    if (it.rows == 1 && to) note(it.to, it.width, true);
     it.run();
   }
   void operator()(const Fill& it) const {
@@ -123,12 +124,15 @@ std::function<void()> ExecutableGraph::plan() const {
     ++number;
     // Counted launches that whatever waits for a node waits for: its own, or those before a copy.
     std::vector<std::vector<size_t>> counted(actions.size());
-    std::optional<BranchAccesses> accesses;
+    Accesses* const streams = Accesses::current;
+    std::optional<Accesses> own;
     // The accesses of threads of the host are not told apart.
-    if (before && settings().races && settings().threads == 1) accesses.emplace(before);
-    BranchAccesses::current = accesses ? &*accesses : nullptr;
+    if (!streams && before && settings().races && settings().threads == 1) {
+      Accesses::current = &own.emplace();
+      own->begin(0, 1, {});
+    }
     for (const size_t node : order) {
-      if (accesses) accesses->begin(node);
+      if (Accesses::current) Accesses::current->begin_node(node, before.get());
       auto& own = counted[node];
       for (const size_t each : after[node])
         own.insert(own.end(), counted[each].begin(), counted[each].end());
@@ -137,7 +141,7 @@ std::function<void()> ExecutableGraph::plan() const {
       run(*actions[node]);
       if (counted_launches() > before_it) own = {before_it};
     }
-    BranchAccesses::current = nullptr;
+    Accesses::current = streams;
     set_graph_place({});
   };
 }

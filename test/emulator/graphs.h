@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "branches.h"
 #include "launches.h"
+#include "races.h"
 #include "transfers.h"
 
 namespace emulator {

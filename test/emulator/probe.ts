@@ -50,6 +50,10 @@ export interface Settings {
   readonly races?: boolean;
   /** Whether races within a warp are. */
   readonly warpRaces?: boolean;
+  /** Whether races on global memory between streams are. */
+  readonly streamRaces?: boolean;
+  /** Milliseconds before what is waited for runs: the host gets ahead. */
+  readonly delay?: number;
   /** Whether the use of what nothing wrote is. */
   readonly uninitialised?: boolean;
   /** Whether counters are filled. */

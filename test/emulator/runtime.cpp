@@ -82,6 +82,10 @@ void set(std::string_view name, std::string_view value) {
     engine.races = n != 0;
   } else if (name == "warpRaces") {
     engine.warp_races = n != 0;
+  } else if (name == "streamRaces") {
+    engine.stream_races = n != 0;
+  } else if (name == "delay") {
+    engine.delay = int(n);
   } else if (name == "uninitialised") {
     engine.uninitialised = n != 0;
   } else if (name == "count") {

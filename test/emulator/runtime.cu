@@ -277,6 +277,24 @@ void a_race_between_nodes_is_a_fault(Fixture& f) {
   EXPECT(cudaStreamSynchronize(f.a), cudaErrorLaunchFailure);
 }
 
+void a_race_between_streams_is_a_fault(Fixture& f) {
+  set("streamRaces", "1");
+  const auto run = [&](bool wait) {
+    fill<<<1, count, 0, f.a>>>(f.x, 1);
+    OK(cudaEventRecord(f.event, f.a));
+    if (wait) OK(cudaStreamWaitEvent(f.b, f.event));
+    add<<<1, count, 0, f.b>>>(f.y, f.x, 1);
+    OK(cudaStreamSynchronize(f.b));
+    return cudaStreamSynchronize(f.a);
+  };
+  OK(run(true));
+  // What the host has waited for is over.
+  fill<<<1, count, 0, f.b>>>(f.x, 2);
+  OK(cudaStreamSynchronize(f.b));
+  EXPECT(run(false), cudaErrorLaunchFailure);
+  set("streamRaces", "0");
+}
+
 void a_forgotten_edge_of_a_graph_shows(Fixture& f) {
   set("races", "0");
   Replay replay(f, false);
@@ -519,6 +537,7 @@ const Check checks[] = {
     CHECK(device_variables_are_found),
     CHECK(a_graph_runs_when_waited_for),
     CHECK(a_race_between_nodes_is_a_fault),
+    CHECK(a_race_between_streams_is_a_fault),
     CHECK(a_forgotten_edge_of_a_graph_shows),
     CHECK(nodes_are_updated_for_later_launches),
     CHECK(captured_work_becomes_a_graph),

@@ -1,10 +1,16 @@
 #include "streams.h"
 
 #include <algorithm>
+#include <thread>
 
+#include "engine.h"
 #include "runtime.h"
 
 namespace emulator {
+
+namespace {
+constexpr size_t most_clocks = 4096;
+}  // namespace
 
 Scheduler& Scheduler::instance() {
   // Never destroyed: threads may still be waiting when the program ends.
@@ -17,6 +23,7 @@ cudaStream_t Scheduler::create(bool blocking, int priority) {
   stream->blocking = blocking;
   stream->priority = priority;
   const std::lock_guard lock(state_);
+  stream->index = ++created_;
   streams_[stream.get()] = stream;
   return reinterpret_cast<cudaStream_t>(stream.get());
 }
@@ -42,6 +49,7 @@ std::shared_ptr<Stream> Scheduler::find(cudaStream_t handle) {
 }
 
 Point Scheduler::push(const std::shared_ptr<Stream>& stream, Work work) {
+  work.host = seen_;
   stream->queue.push_back(std::move(work));
   return {stream, ++stream->queued};
 }
@@ -53,13 +61,13 @@ Point Scheduler::queue(const std::shared_ptr<Stream>& stream, std::function<void
   if (stream == default_) {
     for (const auto& [_, other] : streams_) {
       if (other->blocking && other->done < other->queued) {
-        push(stream, {nothing, {other, other->queued}});
+        push(stream, {nothing, {other, other->queued}, {}});
       }
     }
   } else if (stream->blocking && default_->done < default_->queued) {
-    push(stream, {nothing, {default_, default_->queued}});
+    push(stream, {nothing, {default_, default_->queued}, {}});
   }
-  return push(stream, {std::move(run), after});
+  return push(stream, {std::move(run), after, {}});
 }
 
 Point Scheduler::last(const std::shared_ptr<Stream>& stream) {
@@ -75,6 +83,7 @@ bool Scheduler::reached(const Point& point) {
 void Scheduler::advance(const Point& point) {
   Point at = point;
   std::function<void()> run;
+  Clock clock;
   {
     const std::lock_guard lock(state_);
     // The first piece that waits for nothing. Points lie in the past, so there is no circle.
@@ -83,7 +92,17 @@ void Scheduler::advance(const Point& point) {
       if (!after.stream || after.stream->done >= after.number) break;
       at = Point(after);
     }
-    run = std::move(at.stream->queue.front().run);
+    Work& work = at.stream->queue.front();
+    run = std::move(work.run);
+    clock = std::move(work.host);
+    merge(clock, clock_at({at.stream, at.stream->done}));
+    if (work.after.stream) merge(clock, clock_at(work.after));
+  }
+  const uint64_t piece = at.stream->done + 1;
+  // The accesses of threads of the host are not told apart.
+  if (settings().stream_races && settings().threads == 1) {
+    Accesses::current = &accesses_;
+    accesses_.begin(at.stream->index, piece, clock);
   }
   // On a broken device, work is over without being done.
   if (device_state() == cudaSuccess) {
@@ -93,16 +112,40 @@ void Scheduler::advance(const Point& point) {
       break_device(cudaErrorLaunchFailure, error.what());
     }
   }
+  Accesses::current = nullptr;
   const std::lock_guard lock(state_);
+  reach(clock, at.stream->index, piece);
+  at.stream->clocks.push_back(std::move(clock));
+  if (at.stream->clocks.size() > most_clocks) at.stream->clocks.pop_front();
   at.stream->queue.pop_front();
   ++at.stream->done;
   if (at.stream->destroyed && at.stream->queue.empty()) streams_.erase(at.stream.get());
 }
 
+// What is over when the point is reached, of what is remembered. state_ is held.
+Clock Scheduler::clock_at(const Point& point) {
+  if (!point.stream) return {};
+  const auto& [stream, number] = point;
+  const uint64_t first = stream->done - stream->clocks.size() + 1;  // piece of the first clock
+  if (number >= first && number <= stream->done) return stream->clocks[number - first];
+  Clock clock;
+  reach(clock, stream->index, number);
+  return clock;
+}
+
+void Scheduler::note_seen(const Point& point) {
+  const std::lock_guard lock(state_);
+  merge(seen_, clock_at(point));
+}
+
 void Scheduler::wait(const Point& point) {
-  if (reached(point)) return;
-  const std::lock_guard lock(execution_);
-  while (!reached(point)) advance(point);
+  if (!reached(point)) {
+    // The host may queue more meanwhile, of which it does not see that this is over.
+    std::this_thread::sleep_for(std::chrono::milliseconds(settings().delay));
+    const std::lock_guard lock(execution_);
+    while (!reached(point)) advance(point);
+  }
+  note_seen(point);
 }
 
 void Scheduler::step(const Point& point) {
@@ -125,6 +168,7 @@ void Scheduler::discard() {
   const std::lock_guard lock(state_);
   const auto empty = [](Stream& stream) {
     stream.queue.clear();
+    stream.clocks.clear();
     stream.done = stream.queued;
     stream.capture = nullptr;
   };

@@ -18,6 +18,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "races.h"
+
 namespace emulator {
 
 class Stream;
@@ -32,6 +34,7 @@ struct Point {
 struct Work {
   std::function<void()> run;
   Point after;  // of another stream, to be reached before
+  Clock host;   // what the host had seen to be over when it queued this
 };
 
 // Its fields belong to the scheduler.
@@ -42,6 +45,8 @@ class Stream {
   bool blocking = true;           // orders itself with the default stream
   bool destroyed = false;
   int priority = 0;
+  size_t index = 0;                // of all streams that there were
+  std::deque<Clock> clocks;        // what is over after each of the last pieces
   std::shared_ptr<Graph> capture;  // what is collected instead of queued
 };
 
@@ -76,12 +81,17 @@ class Scheduler {
 
  private:
   void advance(const Point& point);  // one piece; execution_ is held
+  void note_seen(const Point& point);
+  Clock clock_at(const Point& point);
   Point push(const std::shared_ptr<Stream>& stream, Work work);
 
   std::mutex execution_;  // held by whoever runs device work
   std::mutex state_;      // held shortly
   std::unordered_map<const void*, std::shared_ptr<Stream>> streams_;
   std::shared_ptr<Stream> default_ = std::make_shared<Stream>();
+  size_t created_ = 0;  // streams beside the default one
+  Clock seen_;          // what the host has waited for
+  Accesses accesses_;
 };
 
 class Event {
