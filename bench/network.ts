@@ -74,11 +74,11 @@ export function sceneOf(
     track: () => trackOf(target.known),
     estimateHomographies,
     whole: () => {
-      const { frame, known } = encode(0);
-      trackOf(known);
+      // What is encoded and tracked with a frame is one of those to come.
+      trackOf(encode(0).known);
       const inputs = {
-        frame,
-        target: known,
+        frame: target.frame,
+        target: target.known,
         references,
         starts: network.chainHomographies(track),
         previous,

@@ -16,6 +16,7 @@ namespace {
 std::mutex counters_mutex;
 std::vector<CountedLaunch> counted;
 GraphPlace graph_place;
+StreamPlace stream_place;
 std::atomic<uint64_t> launched = 0;
 
 // Values are aligned as device code may read them: vectors of 16 bytes.
@@ -91,7 +92,7 @@ void KernelLaunch::run() const {
     counters.kernel = kernel_->name();
     counters.launches = 1;
     const std::lock_guard lock(counters_mutex);
-    counted.push_back({counters, grid_, block_, dynamic_shared_, graph_place});
+    counted.push_back({counters, grid_, block_, dynamic_shared_, graph_place, stream_place});
   }
   switch (fault.kind) {
     case Fault::Kind::none:
@@ -113,6 +114,11 @@ std::vector<CountedLaunch> take_counters() {
 size_t counted_launches() {
   const std::lock_guard lock(counters_mutex);
   return counted.size();
+}
+
+void set_stream_place(StreamPlace place) {
+  const std::lock_guard lock(counters_mutex);
+  stream_place = std::move(place);
 }
 
 void set_graph_place(GraphPlace place) {

@@ -29,20 +29,27 @@ class KernelLaunch {
 // The most dynamic shared memory that a launch of the function may ask for.
 size_t most_dynamic_shared(const HostFunction& function);
 
+// The piece of a stream's work that a kernel is in, and what is over when that begins.
+struct StreamPlace {
+  size_t stream = 0;
+  uint64_t piece = 0;
+  std::vector<uint64_t> clock;  // pieces of each stream
+};
 // Where in a launched graph a kernel is.
 struct GraphPlace {
-  uint64_t graph = 0;  // the number of the graph's launch; 0: in none
-  std::vector<size_t>
-      after;  // the counted launches it waits for, by their places in take_counters()
+  uint64_t graph = 0;         // the number of the graph's launch; 0: in none
+  std::vector<size_t> after;  // the counted launches it waits for: places in take_counters()
 };
-// Of the kernel that runs next.
+// Of what runs next.
+void set_stream_place(StreamPlace place);
 void set_graph_place(GraphPlace place);
 
 struct CountedLaunch {
   Counters counters;
   Size3 grid, block;
   size_t dynamic_shared;
-  GraphPlace place;
+  GraphPlace graph;
+  StreamPlace stream;
 };
 // What ran since the last call, in order; filled while settings().count is on.
 std::vector<CountedLaunch> take_counters();

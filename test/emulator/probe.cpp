@@ -178,10 +178,15 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
     object.Set("grid", to_array(info.Env(), each.grid));
     object.Set("block", to_array(info.Env(), each.block));
     object.Set("dynamicShared", double(each.dynamic_shared));
-    object.Set("graph", double(each.place.graph));
+    object.Set("graph", double(each.graph.graph));
     auto after = Napi::Array::New(info.Env());
-    for (const size_t other : each.place.after) after.Set(after.Length(), double(other));
+    for (const size_t other : each.graph.after) after.Set(after.Length(), double(other));
     object.Set("after", after);
+    object.Set("stream", double(each.stream.stream));
+    object.Set("piece", double(each.stream.piece));
+    auto clock = Napi::Array::New(info.Env());
+    for (const uint64_t pieces : each.stream.clock) clock.Set(clock.Length(), double(pieces));
+    object.Set("clock", clock);
     list.Set(list.Length(), object);
   }
   return list;

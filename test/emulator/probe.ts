@@ -37,6 +37,11 @@ export interface LaunchCounters extends Counters {
   readonly graph: number;
   /** In a graph, the launches that it waits for: places in the list of {@link counters}. */
   readonly after: readonly number[];
+  /** The stream it was launched on, and the place of its piece of work (a graph is one) in that. */
+  readonly stream: number;
+  readonly piece: number;
+  /** So many pieces of each stream are over when that piece begins. */
+  readonly clock: readonly number[];
 }
 
 export interface Settings {

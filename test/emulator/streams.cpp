@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine.h"
+#include "launches.h"
 #include "runtime.h"
 
 namespace emulator {
@@ -99,6 +100,7 @@ void Scheduler::advance(const Point& point) {
     if (work.after.stream) merge(clock, clock_at(work.after));
   }
   const uint64_t piece = at.stream->done + 1;
+  set_stream_place({at.stream->index, piece, clock});
   // The accesses of threads of the host are not told apart.
   if (settings().stream_races && settings().threads == 1) {
     Accesses::current = &accesses_;
