@@ -92,8 +92,12 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
     'of a convolution: %s',
     async (_, layer) => {
       const launches = await convolve(layer);
-      expect(useful(launches)).toBeGreaterThan(isFirst(layer) ? 0.84 : 0.95);
       const products = launches.filter(({ kernel }) => kernel.includes('convolve'));
+      expect(useful(products)).toBeGreaterThan(isFirst(layer) ? 0.84 : 0.95);
+      // Of pixels of 3 channels a thread reads one after the other, and its neighbours meet the same
+      // sectors each time.
+      const others = launches.filter((it) => !products.includes(it));
+      if (others.length) expect(useful(others)).toBeGreaterThan(0.2);
       expect(conflicts(products)).toBe(0);
     },
   );
