@@ -389,33 +389,32 @@ __global__ void __launch_bounds__(threads)
   write_any(p, pixel, residual_of<__half>(p, pixel), o, sums);
 }
 
-// Lays the narrow inputs beside each other: a block takes a row of one of them, or of the zeros
-// behind the last.
+// Lays the narrow inputs beside each other: a thread makes 8 channels of a pixel.
 __global__ void __launch_bounds__(threads)
-    join(const __grid_constant__ Conv2d p, const __grid_constant__ Window to, __half* joined) {
-  int before = 0, c = 0, left = blockIdx.y;
-  Window in;
-  for (int i = 0; i < p.input_count && left >= 0; ++i) {
-    if (is_wide(p.inputs[i].c)) continue;
-    before += c;
-    in = p.inputs[i];
-    c = in.c;
-    --left;
+    join(const __grid_constant__ Conv2d p, const __grid_constant__ Window to, __half* joined,
+         int64_t count) {
+  const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
+  if (i >= count) return;
+  const int groups = to.c / vector_channels;
+  const int64_t pixel = i / groups, row = pixel / to.w;
+  const int64_t image = row / to.h;
+  const int y = int(row - image * to.h) + to.y, x = int(pixel - row * to.w) + to.x;
+  int channel =
+      -int(i - pixel * groups) * vector_channels;  // of the input, at the first of these 8
+  Vector<__half, vector_channels> made = {};
+  for (int k = 0; k < p.input_count; ++k) {
+    const Window& in = p.inputs[k];
+    if (is_wide(in.c)) continue;
+    const int v = y - in.y, u = x - in.x;
+    if (unsigned(v) < unsigned(in.h) && unsigned(u) < unsigned(in.w)) {
+      const __half* from = map<__half>(in.data) + ((image * in.h + v) * in.w + u) * in.c - channel;
+#pragma unroll
+      for (int e = 0; e < vector_channels; ++e)
+        if (e >= channel && e < channel + in.c) made.at[e] = from[e];
+    }
+    channel += in.c;
   }
-  if (left >= 0) {
-    before += c;
-    c = to.c - before;
-    in.w = 0;
-  }
-  const int64_t image = blockIdx.x / to.h;
-  const int y = int(blockIdx.x % to.h) + to.y - in.y;
-  const __half* row = map<__half>(in.data) + (image * in.h + y) * in.w * c;
-  for (int64_t i = threadIdx.x; i < int64_t(to.w) * c; i += threads) {
-    const int64_t at = i / c, x = at + to.x - in.x, channel = i - at * c;
-    const bool is = y >= 0 && y < in.h && x >= 0 && x < in.w;
-    joined[(int64_t(blockIdx.x) * to.w + at) * to.c + before + channel] =
-        is ? row[x * c + channel] : __half(0.f);
-  }
+  reinterpret_cast<Vector<__half, vector_channels>*>(joined)[i] = made;
 }
 
 // Every pixel by itself in float32: a thread makes 8 channels out of a pixel.
@@ -543,19 +542,17 @@ struct Span {
 Conv2d join_narrow(Context& context, const Conv2d& p, const Channels& channels) {
   Conv2d all = p;
   all.input_count = 0;
-  int narrow = 0;
   Span rows = {INT_MAX, 0}, columns = {INT_MAX, 0};
   for (int i = 0; i < p.input_count; ++i) {
     const Window& in = p.inputs[i];
     if (is_wide(in.c)) {
       all.inputs[all.input_count++] = in;
     } else {
-      ++narrow;
       rows.cover(in.y, in.h);
       columns.cover(in.x, in.w);
     }
   }
-  if (narrow == 0) return all;
+  if (channels.narrow == 0) return all;
   rows.keep(p, p.out.y, p.out.h);
   columns.keep(p, p.out.x, p.out.w);
   Window& to = all.inputs[all.input_count++];
@@ -568,8 +565,9 @@ Conv2d join_narrow(Context& context, const Conv2d& p, const Channels& channels) 
   if (to.h == 0 || to.w == 0) return all;
   __half* joined = context.scratch<__half>(size_t(p.n) * to.h * to.w * to.c);
   to.data = reinterpret_cast<const float*>(joined);
-  const dim3 grid(unsigned(int64_t(p.n) * to.h), narrow + (channels.narrow < to.c));
-  context.launch(join, grid, threads, 0, p, to, joined);
+  const int64_t count = int64_t(p.n) * to.h * to.w * (to.c / vector_channels);
+  context.launch(join, dim3(unsigned(ceil_divide(count, threads))), threads, 0, p, to, joined,
+                 count);
   return all;
 }
 

@@ -8,13 +8,16 @@
 //
 //   aligned [r, h, w, 3]   seen [r, h, w]   target [h, w, 3]   target_seen [h, w]
 //   offset [r, h / 4, w / 4, 3]   distance [r, h / 4, w / 4]
-//   in between, floats: E and W, then offset and G(W) [r, h / 4, w / 4, 4]   D [r, h / 4, w / 4]
+//   in between, floats: E and W along the rows of G, then offset and G(W) [r, h / 4, w / 4, 4]; D along
+//   the rows [r, h / 4, w / 4]; the sums of each warp
 //
-// 1. add_colours: a block makes E and W of 32 cells in a row, a thread a column of one colour.
-// 2. add_map: a block adds up a reference's map, always in the same order.
-// 3. blur_rows, then make_offset along the columns: a thread makes a number.
-// 4. add_sizes, as 1, then 2 and 3 again for D.
-// Bound by memory: aligned is read twice, in rows.   Contract: lib/ops/local_distance.ts
+// 1. add_colours: a block makes E and W of 128 cells in a row and of those that G reaches from there,
+//    and takes G along the row. A lane takes four pixels of a cell at a time; a warp reads a row of
+//    32 cells as it lies, and hands each lane its own through shared memory.
+// 2. make_offset: a thread makes four cells, one below the other: G along the column.
+// 3. add_sizes, as 1, and make_distance, as 2, for D.
+// Whoever needs a sum over the map adds up those of the warps, always in the same order.
+// Bound by memory: aligned is read twice.   Contract: lib/ops/local_distance.ts
 #include <cmath>
 #include <cstdint>
 
@@ -28,173 +31,274 @@ namespace {
 
 constexpr int cell = LocalDistance::cell;
 constexpr float share = 1.f / (cell * cell);  // of a cell that a pixel is
-constexpr int tile = 32;                      // cells of a block
-constexpr int columns = tile * cell;          // their pixels in a row
-constexpr int values = columns * 3;           // and these pixels' colours
-constexpr int threads = 128;
-constexpr int many = 512;  // threads of the blocks of which there are few
+constexpr int reach = LocalDistance::max_radius;
+
+constexpr int tile = 128;  // cells of a block, a row of a working plane of 512 pixels
+constexpr int threads = 256, warps = threads / warp_size;
+constexpr int at_once = threads / cell;    // cells, of which a warp has a row of pixels of 32
+constexpr int summing = tile / warp_size;  // warps that sum what a block makes
+
+constexpr int deep = 4;  // cells of a thread that goes down a column
+constexpr int down_threads = 128, down_rows = down_threads / warp_size * deep;  // of 32 cells
+
+static_assert(at_once == 2 * warp_size && tile <= threads);
 
 struct Gaussian {
   int radius;
-  float weight[LocalDistance::max_radius + 1];
+  float weight[reach + deep];  // zeros behind the radius
 };
 
-// Where a block's thread is: the first of the four pixels, one below the other, that it reads one
-// colour of; in the map of a reference or of the target.
-struct Column {
-  int x, channel;
-  int64_t aligned, target;
-  bool inside;
+// What a lane reads of a map: four pixels in a row, C values each.
+template <class T, int C>
+struct Pixels {
+  Vector<T, cell> at[C];
 
-  __device__ explicit Column(const LocalDistance& p)
-      : x(blockIdx.x * columns + threadIdx.x / 3),
-        channel(threadIdx.x % 3),
-        target(int64_t(blockIdx.y) * cell * p.w + x),
-        inside(x < p.w) {
-    aligned = int64_t(blockIdx.z) * p.h * p.w + target;
+  // Of the warp's `count` cells from `from` on; reads what lies together, which need not be the
+  // lane's own.
+  __device__ void fetch(const T* from, int count) {
+    const int lane = threadIdx.x % warp_size;
+#pragma unroll
+    for (int k = 0; k < C; ++k) {
+      const int i = k * warp_size + lane;
+      at[k] = i < count * C ? reinterpret_cast<const Vector<T, cell>*>(from)[i] : Vector<T, cell>{};
+    }
+  }
+  // Gives each lane its own through `passed`, the warp's.
+  __device__ void sort(Vector<T, cell>* passed) {
+    const int lane = threadIdx.x % warp_size;
+    __syncwarp();
+#pragma unroll
+    for (int k = 0; k < C; ++k) passed[k * warp_size + lane] = at[k];
+    __syncwarp();
+#pragma unroll
+    for (int k = 0; k < C; ++k) at[k] = passed[lane * C + k];
+  }
+  __device__ float operator()(int pixel, int c) const {
+    const int i = pixel * C + c;
+    return value(at[i / cell].at[i % cell]);
   }
 };
 
+// A lane's pixels, of both frames.
 template <class T>
-__global__ void __launch_bounds__(values)
-    add_colours(const __grid_constant__ LocalDistance p, float* near) {
-  __shared__ float sums[values], counts[columns];
-  const Column at(p);
-  float sum = 0, count = 0;
-  if (at.inside) {
-#pragma unroll
-    for (int y = 0; y < cell; ++y) {
-      const int64_t i = at.aligned + y * p.w, j = at.target + y * p.w;
-      const float both = value(map<T>(p.seen)[i]) * value(map<T>(p.target_seen)[j]);
-      if (!(both > 0)) continue;
-      const float d = value(map<T>(p.target)[j * 3 + at.channel]) -
-                      value(map<T>(p.aligned)[i * 3 + at.channel]);
-      sum += both * fminf(fmaxf(d, -LocalDistance::max_difference), LocalDistance::max_difference);
-      count += both;
-    }
+struct Pair {
+  Pixels<T, 3> aligned, target;
+  Pixels<T, 1> seen, target_seen;
+
+  // Row `y`, column `x` of the map on, `count` cells.
+  __device__ void fetch(const LocalDistance& p, int y, int x, int count, Vector<T, cell>* passed) {
+    const int64_t there = int64_t(y) * p.w + x, here = int64_t(blockIdx.z) * p.h * p.w + there;
+    aligned.fetch(map<T>(p.aligned) + here * 3, count);
+    target.fetch(map<T>(p.target) + there * 3, count);
+    seen.fetch(map<T>(p.seen) + here, count);
+    target_seen.fetch(map<T>(p.target_seen) + there, count);
+    aligned.sort(passed);
+    target.sort(passed);
   }
-  sums[threadIdx.x] = sum;
-  if (at.channel == 0) counts[threadIdx.x / 3] = count;
-  __syncthreads();
-  if (threadIdx.x >= tile * 4) return;
-  // Four channels of a cell: the colours and W.
-  const int own = threadIdx.x / 4, k = threadIdx.x % 4, w = p.w / cell;
-  const int place = blockIdx.x * tile + own;
-  if (place >= w) return;
-  float all = 0;
-#pragma unroll
-  for (int x = 0; x < cell; ++x)
-    all += k < 3 ? sums[(own * cell + x) * 3 + k] : counts[own * cell + x];
-  near[((int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * w + place) * 4 + k] = share * all;
+  __device__ float both(int pixel) const { return seen(pixel, 0) * target_seen(pixel, 0); }
+};
+
+__device__ void add(float& sum, float weight, float v) { sum += weight * v; }
+using aa::cuda::add;
+
+__device__ float sum_of_warp(float v) { return warp_sum(v); }
+__device__ float4 sum_of_warp(float4 v) {
+  return make_float4(warp_sum(v.x), warp_sum(v.y), warp_sum(v.z), warp_sum(v.w));
 }
 
-template <class T>
-__global__ void __launch_bounds__(values)
-    add_sizes(const __grid_constant__ LocalDistance p, const float* near, float* far) {
-  __shared__ float sizes[cell][values], weights[cell][columns];
-  const Column at(p);
-  const int w = p.w / cell;
-  const int64_t row = (int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * w;
-  const float offset = at.inside ? near[(row + at.x / cell) * 4 + at.channel] : 0;
-#pragma unroll
-  for (int y = 0; y < cell; ++y) {
-    float size = 0, both = 0;
-    if (at.inside) {
-      const int64_t i = at.aligned + y * p.w, j = at.target + y * p.w;
-      both = value(map<T>(p.seen)[i]) * value(map<T>(p.target_seen)[j]);
-      if (both > 0) {
-        size = fabsf(value(map<T>(p.aligned)[i * 3 + at.channel]) + offset -
-                     value(map<T>(p.target)[j * 3 + at.channel]));
-      }
-    }
-    sizes[y][threadIdx.x] = size;
-    if (at.channel == 0) weights[y][threadIdx.x / 3] = both;
-  }
-  __syncthreads();
-  if (threadIdx.x >= columns) return;
-  float sum = 0;
-#pragma unroll
-  for (int y = 0; y < cell; ++y) {
-    const float* pixel = sizes[y] + threadIdx.x * 3;
-    const float mean = (pixel[0] + pixel[1] + pixel[2]) * (1.f / 3);
-    sum += weights[y][threadIdx.x] * fminf(mean, LocalDistance::max_distance);
-  }
-#pragma unroll
-  for (int distance = 1; distance < cell; distance *= 2)
-    sum += __shfl_xor_sync(0xffffffffu, sum, distance);
-  const int place = blockIdx.x * tile + threadIdx.x / cell;
-  if (threadIdx.x % cell == 0 && place < w) far[row + place] = share * sum;
-}
+// A block's part of a row of cells: those it makes, and those around them that G reaches.
+struct Row {
+  int y, first, last, from, to;  // first to last of from to to
 
-// sums[r, c] over the `count` numbers of a reference's map, C of them a cell.
-template <int C>
-__global__ void __launch_bounds__(many) add_map(const float* map, int64_t count, float* sums) {
-  __shared__ float parts[many];
-  const float* own = map + blockIdx.x * count;
-  float sum = 0;
-  for (int64_t i = threadIdx.x; i < count; i += many) sum += own[i];
-  parts[threadIdx.x] = sum;
-  for (int half = many / 2; half >= C; half /= 2) {
+  __device__ Row(const LocalDistance& p, int radius) : y(blockIdx.y) {
+    const int w = p.w / cell;
+    first = blockIdx.x * tile;
+    last = min(first + tile, w);
+    from = max(first - radius, 0);
+    to = min(last + radius, w);
+  }
+  __device__ int64_t start(int w) const { return (int64_t(blockIdx.z) * gridDim.y + y) * w; }
+};
+
+// Sums over four rows of pixels make cells, `Values` numbers each, which `body` gives of a lane's
+// pixels in a cell.
+template <class T, int Values, class Body>
+__device__ void fill_cells(const LocalDistance& p, const Row& row, float* cells, Body body) {
+  __shared__ Vector<T, cell> passed[warps][3 * warp_size];
+  __shared__ Vector<float, Values> parts[cell][at_once];
+  const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
+  const int v = warp % cell, own = warp / cell * warp_size;  // row of pixels, first cell
+  for (int x = row.from; x < row.to; x += at_once) {
+    const int count = max(0, min(row.to - x - own, warp_size));
+    Pair<T> pixels;
+    pixels.fetch(p, row.y * cell + v, (x + own) * cell, count, passed[warp]);
+    Vector<float, Values> sums = {};
+    if (lane < count) body(pixels, x + own + lane, sums.at);
+    __syncthreads();  // the last parts are read
+    parts[v][own + lane] = sums;
     __syncthreads();
-    if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
+    for (int i = threadIdx.x; i < min(at_once, row.to - x) * Values; i += threads) {
+      float sum = 0;
+#pragma unroll
+      for (int k = 0; k < cell; ++k) sum += parts[k][i / Values].at[i % Values];
+      cells[(x - row.from) * Values + i] = share * sum;
+    }
   }
-  if (threadIdx.x < C) sums[blockIdx.x * C + threadIdx.x] = parts[threadIdx.x];
+  __syncthreads();
 }
 
-// The window along an axis at one number, `step` from the next, of place `i` of `size`. Its bounds
-// are places and no distances from `i`, of which one is negated: see bench/ptx.ts.
-__device__ float blur(const Gaussian& gaussian, const float* at, int i, int size, int step) {
-  const int radius = gaussian.radius;
-  const int first = max(i - radius, 0), last = min(i + radius, size - 1);
-  float sum = 0;
-  for (int k = first; k <= last; ++k)
-    sum += gaussian.weight[abs(k - i)] * at[int64_t(k - i) * step];
+// Writes G along a block's cells, and their sums over each warp.
+template <class V>
+__device__ void blur_row(const Gaussian& gaussian, const Row& row, int w, const V* cells, V* rows,
+                         V* sums) {
+  if (threadIdx.x >= tile) return;
+  const int i = row.first + threadIdx.x;
+  V sum = {};
+  if (i < row.last) {
+    // Bounds are places and no distances from `i`, of which one is negated: see bench/ptx.ts.
+    const int first = max(i - gaussian.radius, 0), last = min(i + gaussian.radius, w - 1);
+    for (int k = first; k <= last; ++k) add(sum, gaussian.weight[abs(k - i)], cells[k - row.from]);
+    rows[row.start(w) + i] = sum;
+  }
+  const V all = sum_of_warp(i < row.last ? cells[i - row.from] : V{});
+  if (threadIdx.x % warp_size == 0) {
+    const int64_t block = (int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    sums[block * summing + threadIdx.x / warp_size] = all;
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    add_colours(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
+                float4* rows, float4* sums) {
+  __shared__ float4 cells[tile + 2 * reach];
+  const Row row(p, gaussian.radius);
+  const auto body = [](const Pair<T>& pixels, int, float(&sum)[4]) {
+#pragma unroll
+    for (int i = 0; i < cell; ++i) {
+      const float both = pixels.both(i);
+      if (!(both > 0)) continue;
+#pragma unroll
+      for (int c = 0; c < 3; ++c) {
+        const float d = pixels.target(i, c) - pixels.aligned(i, c);
+        sum[c] +=
+            both * fminf(fmaxf(d, -LocalDistance::max_difference), LocalDistance::max_difference);
+      }
+      sum[3] += both;
+    }
+  };
+  fill_cells<T, 4>(p, row, &cells[0].x, body);
+  blur_row(gaussian, row, p.w / cell, cells, rows, sums);
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads)
+    add_sizes(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
+              const float4* near, float* rows, float* sums) {
+  __shared__ float cells[tile + 2 * reach];
+  const Row row(p, gaussian.radius);
+  const int64_t start = row.start(p.w / cell);
+  const auto body = [&](const Pair<T>& pixels, int x, float(&sum)[1]) {
+    const float4 offset = near[start + x];
+#pragma unroll
+    for (int i = 0; i < cell; ++i) {
+      const float both = pixels.both(i);
+      if (!(both > 0)) continue;
+      const float size = fabsf(pixels.aligned(i, 0) + offset.x - pixels.target(i, 0)) +
+                         fabsf(pixels.aligned(i, 1) + offset.y - pixels.target(i, 1)) +
+                         fabsf(pixels.aligned(i, 2) + offset.z - pixels.target(i, 2));
+      sum[0] += both * fminf(size * (1.f / 3), LocalDistance::max_distance);
+    }
+  };
+  fill_cells<T, 1>(p, row, cells, body);
+  blur_row(gaussian, row, p.w / cell, cells, rows, sums);
+}
+
+// For a block: the sum over a reference's map.
+template <class V>
+__device__ V sum_of_map(const V* sums, int count) {
+  __shared__ V parts[down_threads / warp_size];
+  const V* own = sums + int64_t(blockIdx.z) * count;
+  V sum = {};
+  for (int i = threadIdx.x; i < count; i += down_threads) add(sum, 1, own[i]);
+  sum = sum_of_warp(sum);
+  if (threadIdx.x % warp_size == 0) parts[threadIdx.x / warp_size] = sum;
+  __syncthreads();
+  sum = {};
+  for (const V& part : parts) add(sum, 1, part);
   return sum;
 }
 
-template <int C>
-__global__ void __launch_bounds__(threads)
-    blur_rows(const __grid_constant__ Gaussian gaussian, const float* in, int w, float* out) {
-  const int i = blockIdx.x * threads + threadIdx.x;
-  if (i >= w * C) return;
-  const int64_t at = (int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * w * C + i;
-  out[at] = blur(gaussian, in + at, i / C, w, C);
-}
+// Where a thread is that goes down a column.
+struct Down {
+  int x, y;
 
-template <class T>
-__global__ void __launch_bounds__(threads)
-    make_offset(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-                const float* rows, const float* sums, float* near) {
-  const int i = blockIdx.x * threads + threadIdx.x, n = p.w / cell * 4, k = i % 4;
-  const int64_t at = (int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * n + i;
-  const float v = i < n ? blur(gaussian, rows + at, blockIdx.y, gridDim.y, n) : 0;
-  const float weight = __shfl_sync(0xffffffffu, v, threadIdx.x % warp_size | 3);
-  if (i >= n) return;
-  if (k == 3) {
-    near[at] = weight;
-    return;
+  __device__ Down()
+      : x(blockIdx.x * warp_size + threadIdx.x % warp_size),
+        y(blockIdx.y * down_rows + threadIdx.x / warp_size * deep) {}
+};
+
+// G along a column, of `deep` cells.
+template <class V>
+__device__ void blur_down(const Gaussian& gaussian, const Down& at, const V* rows, int h, int w,
+                          V (&sums)[deep]) {
+  const int first = max(at.y - gaussian.radius, 0);
+  const int last = min(at.y + deep - 1 + gaussian.radius, h - 1);
+#pragma unroll 4
+  for (int k = first; k <= last; ++k) {
+    const V v = rows[(int64_t(blockIdx.z) * h + k) * w + at.x];
+#pragma unroll
+    for (int i = 0; i < deep; ++i) add(sums[i], gaussian.weight[abs(k - at.y - i)], v);
   }
-  const float* own = sums + blockIdx.z * 4;
-  const float mean = own[k] / fmaxf(own[3], LocalDistance::least);
-  constexpr float prior = LocalDistance::offset_prior;
-  const float offset = (v + prior * mean) / (weight + prior);
-  near[at] = offset;
-  map<T>(p.offset)[at / 4 * 3 + k] = stored<T>(offset);
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
+__global__ void __launch_bounds__(down_threads)
+    make_offset(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
+                const float4* rows, const float4* sums, int count, float4* near) {
+  const float4 all = sum_of_map(sums, count);
+  const int h = p.h / cell, w = p.w / cell;
+  const Down at;
+  if (at.x >= w) return;
+  float4 v[deep] = {};
+  blur_down(gaussian, at, rows, h, w, v);
+  constexpr float prior = LocalDistance::offset_prior;
+  const float per = prior / fmaxf(all.w, LocalDistance::least);
+#pragma unroll
+  for (int i = 0; i < deep; ++i) {
+    if (at.y + i >= h) break;
+    const float weight = v[i].w + prior;
+    const float4 offset =
+        make_float4((v[i].x + per * all.x) / weight, (v[i].y + per * all.y) / weight,
+                    (v[i].z + per * all.z) / weight, v[i].w);
+    const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
+    near[to] = offset;
+    T* const written = map<T>(p.offset) + to * 3;
+    written[0] = stored<T>(offset.x);
+    written[1] = stored<T>(offset.y);
+    written[2] = stored<T>(offset.z);
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(down_threads)
     make_distance(const __grid_constant__ LocalDistance p,
                   const __grid_constant__ Gaussian gaussian, const float* rows, const float* sums,
-                  const float* colour_sums, const float* near) {
-  const int i = blockIdx.x * threads + threadIdx.x, n = p.w / cell;
-  if (i >= n) return;
-  const int64_t at = (int64_t(blockIdx.z) * gridDim.y + blockIdx.y) * n + i;
-  const float mean =
-      sums[blockIdx.z] / fmaxf(colour_sums[blockIdx.z * 4 + 3], LocalDistance::least);
+                  const float4* colour_sums, int count, const float4* near) {
+  const float all = sum_of_map(sums, count), weights = sum_of_map(colour_sums, count).w;
+  const int h = p.h / cell, w = p.w / cell;
+  const Down at;
+  if (at.x >= w) return;
+  float v[deep] = {};
+  blur_down(gaussian, at, rows, h, w, v);
   constexpr float prior = LocalDistance::distance_prior;
-  const float v = blur(gaussian, rows + at, blockIdx.y, gridDim.y, n);
-  map<T>(p.distance)[at] = stored<T>((v + prior * mean) / (near[at * 4 + 3] + prior));
+  const float mean = prior * (all / fmaxf(weights, LocalDistance::least));
+#pragma unroll
+  for (int i = 0; i < deep; ++i) {
+    if (at.y + i >= h) break;
+    const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
+    map<T>(p.distance)[to] = stored<T>((v[i] + mean) / (near[to].w + prior));
+  }
 }
 
 Gaussian gaussian_of(float sigma) {
@@ -214,24 +318,22 @@ Gaussian gaussian_of(float sigma) {
 
 void local_distance(Context& context, const LocalDistance& p) {
   const int h = p.h / cell, w = p.w / cell;
-  const int64_t cells = int64_t(h) * w, all = p.r * cells;
+  const int64_t all = int64_t(p.r) * h * w;
   const Gaussian gaussian = gaussian_of(p.sigma);
-  float *near = context.scratch<float>(all * 4), *far = context.scratch<float>(all);
-  float* rows = context.scratch<float>(all * 4);
-  float *colour_sums = context.scratch<float>(p.r * 4), *sums = context.scratch<float>(p.r);
-  const auto grid = [&](int n, int each) { return dim3(ceil_divide(n, each), h, p.r); };
+  const int tiles = ceil_divide(w, tile), count = tiles * h * summing;  // sums of a map
+  float4 *rows = context.scratch<float4>(all), *near = context.scratch<float4>(all);
+  float4* colour_sums = context.scratch<float4>(int64_t(p.r) * count);
+  float *far = context.scratch<float>(all), *sums = context.scratch<float>(int64_t(p.r) * count);
+  const dim3 across(tiles, h, p.r);
+  const dim3 down(ceil_divide(w, warp_size), ceil_divide(h, down_rows), p.r);
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(add_colours<T>, grid(w, tile), values, 0, p, near);
-    context.launch(add_map<4>, dim3(p.r), many, 0, near, cells * 4, colour_sums);
-    context.launch(blur_rows<4>, grid(w * 4, threads), threads, 0, gaussian, near, w, rows);
-    context.launch(make_offset<T>, grid(w * 4, threads), threads, 0, p, gaussian, rows, colour_sums,
+    context.launch(add_colours<T>, across, threads, 0, p, gaussian, rows, colour_sums);
+    context.launch(make_offset<T>, down, down_threads, 0, p, gaussian, rows, colour_sums, count,
                    near);
-    context.launch(add_sizes<T>, grid(w, tile), values, 0, p, near, far);
-    context.launch(add_map<1>, dim3(p.r), many, 0, far, cells, sums);
-    context.launch(blur_rows<1>, grid(w, threads), threads, 0, gaussian, far, w, rows);
-    context.launch(make_distance<T>, grid(w, threads), threads, 0, p, gaussian, rows, sums,
-                   colour_sums, near);
+    context.launch(add_sizes<T>, across, threads, 0, p, gaussian, near, far, sums);
+    context.launch(make_distance<T>, down, down_threads, 0, p, gaussian, far, sums, colour_sums,
+                   count, near);
   });
 }
 

@@ -6,9 +6,9 @@
 //
 //   target, each reference [cells, c], seen [cells]   output [r, cells, cells]
 //
-// A block makes 32 target cells j of one reference, 16 a warp, on tensor cores. It meets the
-// reference's cells twice: for the largest logit and the sum, then to write. Tiles of them are as
-// large as lets the network's (256 cells of 64 channels) stay in shared memory meanwhile. Where
+// A block makes 16 target cells j of one reference, on tensor cores; its warps share the reference's
+// cells, and meet them twice: for the largest logit and the sum, then to write. Tiles of them are
+// as large as lets the network's (256 cells of 64 channels) stay in shared memory meanwhile. Where
 // float16 or 128 channels do not suffice, a warp makes one target cell with plain arithmetic.
 // Bound by writing the output.   Contract: lib/ops/masked_correlation.ts
 #include "map.cuh"
@@ -20,8 +20,8 @@ namespace aa::cuda {
 
 namespace {
 
-constexpr int warps = 2, threads = warps * warp_size;
-constexpr int target_tile = 16 * warps;  // few, so that 16 references make 128 blocks
+constexpr int warps = 4, threads = warps * warp_size;
+constexpr int target_tile = 16;  // few, so that one reference makes 16 blocks
 template <int C>
 constexpr int key_tile = 16384 / C;  // 32 KiB
 constexpr int group = 32;            // cells i that a warp makes at once
@@ -90,6 +90,10 @@ struct Softmax {
     // The other lane has raised its sum too.
     sum += __shfl_xor_sync(0xffffffffu, sum, distance);
   }
+  __device__ void merge(const Softmax& other) {
+    raise(other.largest);
+    sum += other.sum * exp2f(other.largest - largest);
+  }
   __device__ float factor(bool seen) const { return seen && sum > 0 ? 1 / sum : 0; }
   // Hidden cells may hold anything, NaN too.
   __device__ float weight(float logit, float factor) const {
@@ -156,11 +160,14 @@ __device__ void make_logits(float (&logits)[2][8], const uint32_t (&a)[C / 16][4
   }
 }
 
+// Without a bound of blocks ptxas saves registers for more than there is shared memory for, and spills.
 template <int C>
-__global__ void __launch_bounds__(threads) correlate(const __grid_constant__ MaskedCorrelation p) {
+__global__ void __launch_bounds__(threads, 4)
+    correlate(const __grid_constant__ MaskedCorrelation p) {
   constexpr int height = key_tile<C>;
   __shared__ uint4 shared[height * C / 8];
   __shared__ __align__(16) float inverse[height];
+  __shared__ float largest[warps][target_tile], sums[warps][target_tile];
   __half* const tile = reinterpret_cast<__half*>(shared);
   const int warp = threadIdx.x / warp_size, lane = threadIdx.x % warp_size;
   const int r = blockIdx.y, cells = p.h * p.w, first_row = blockIdx.x * target_tile;
@@ -169,12 +176,12 @@ __global__ void __launch_bounds__(threads) correlate(const __grid_constant__ Mas
   load_tile<C>(tile, inverse, map<__half>(p.target), map<__half>(p.target_seen), first_row, cells,
                p.c, target_tile);
   uint32_t a[C / 16][4];
-  load_rows<C>(a, tile, warp * 16, lane);
+  load_rows<C>(a, tile, 0, lane);
   float factors[2];
   bool seen[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
-    const float length = inverse[warp * 16 + lane / 4 + 8 * h];
+    const float length = inverse[lane / 4 + 8 * h];
     seen[h] = length >= 0;
     factors[h] = seen[h] ? length * (p.scale * log2_e) : 0;
   }
@@ -187,7 +194,7 @@ __global__ void __launch_bounds__(threads) correlate(const __grid_constant__ Mas
         load_tile<C>(tile, inverse, map<__half>(p.reference[r]), map<__half>(p.reference_seen[r]),
                      first, cells, p.c, height);
       }
-      for (int i = 0; i < height && first + i < cells; i += group) {
+      for (int i = warp * group; i < height && first + i < cells; i += warps * group) {
         float logits[2][8];
         make_logits<C>(logits, a, factors, tile, inverse, i, lane);
         body(first + i + lane % 4 * 8, logits);
@@ -207,17 +214,29 @@ __global__ void __launch_bounds__(threads) correlate(const __grid_constant__ Mas
         softmax[h].sum += logits[h][k] == least ? 0 : exp2f(logits[h][k] - softmax[h].largest);
     }
   });
-  float factor[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     softmax[h].merge(1);
     softmax[h].merge(2);
+    if (lane % 4 == 0) {
+      largest[warp][lane / 4 + 8 * h] = softmax[h].largest;
+      sums[warp][lane / 4 + 8 * h] = softmax[h].sum;
+    }
+  }
+  __syncthreads();
+  float factor[2];
+#pragma unroll
+  for (int h = 0; h < 2; ++h) {
+    const int row = lane / 4 + 8 * h;
+    softmax[h] = {};
+#pragma unroll
+    for (int i = 0; i < warps; ++i) softmax[h].merge({largest[i][row], sums[i][row]});
     factor[h] = softmax[h].factor(seen[h]);
   }
   meet(true, [&](int i, const float(&logits)[2][8]) {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      const int j = first_row + warp * 16 + lane / 4 + 8 * h;
+      const int j = first_row + lane / 4 + 8 * h;
       if (j >= cells) continue;
       __half* output = map<__half>(p.output) + (int64_t(r) * cells + j) * cells + i;
       Vector<__half, 8> values;

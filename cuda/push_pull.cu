@@ -3,7 +3,7 @@
 //   colour, output [h, w, c]   weight [h, w]
 //
 // 1. halve: a thread makes a channel of a cell; a launch for each level that is worth many blocks.
-// 2. fill_small: one block makes all smaller levels, down to the smallest and back up.
+// 2. fill_small: one block makes all smaller levels, down to the smallest and back up, in shared memory.
 // 3. enlarge: as 1, back up.
 // Neighbours make neighbouring channels, so that a warp reads what lies together. Levels lie one
 // after the other in float32 and are filled in place. Bound by the latency of the launches; the
@@ -17,8 +17,9 @@ namespace aa::cuda {
 namespace {
 
 constexpr int threads = 128;
-// One block's, and the most values of a level that are left to it: eight rounds.
-constexpr int small_threads = 1024, small = 8 * small_threads;
+// One block's, and the most values of a level that are left to it: six rounds. That level and all
+// smaller ones then have room in its shared memory, unless there is one channel or they are narrow.
+constexpr int small_threads = 1024, small = 6 * small_threads, small_bytes = 48 << 10;
 constexpr int max_levels = 32;  // enough for any side
 
 template <class T>
@@ -123,12 +124,22 @@ __global__ void __launch_bounds__(small_threads) fill_flat(Level<T> level, int c
   fill_mean(level, c, output, partial);
 }
 
-// From a level of h, w down to the smallest and back. Levels lie behind each other, the first is
-// there. The one at `guessed` gets its share of the guess.
+// From a level of h, w down to the smallest and back. The first is there, and filled in place. All
+// lie behind each other: `cells` in shared memory, or, if that is 0, where the first is. The one at
+// `guessed` gets its share of the guess.
 template <class G>
 __global__ void __launch_bounds__(small_threads)
-    fill_small(float* colours, float* weights, int h, int w, int c, Guess<G> guess, int guessed) {
+    fill_small(float* first, float* first_weights, int h, int w, int c, int cells, Guess<G> guess,
+               int guessed) {
   __shared__ float partial[small_threads / warp_size];
+  extern __shared__ float levels[];  // [cells, c] colours, then [cells] weights
+  float* colours = cells ? levels : first;
+  float* weights = cells ? levels + cells * c : first_weights;
+  if (cells) {
+    for (int i = threadIdx.x; i < h * w * c; i += small_threads) colours[i] = first[i];
+    for (int i = threadIdx.x; i < h * w; i += small_threads) weights[i] = first_weights[i];
+    __syncthreads();
+  }
   int depth = 0;
   const auto level = [&] {
     const int round = (1 << depth) - 1;
@@ -155,17 +166,26 @@ __global__ void __launch_bounds__(small_threads)
     for (int i = threadIdx.x; i < n * c; i += small_threads)
       colours[i] = filled_value(level(), c, i, coarse, depth == guessed ? guess : Guess<G>{});
   }
+  if (!cells) return;
+  __syncthreads();
+  for (int i = threadIdx.x; i < h * w * c; i += small_threads) first[i] = colours[i];
 }
 
 }  // namespace
 
 void push_pull(Context& context, const PushPull& p) {
   const int c = p.c;
-  size_t cells = 0;
-  for (int h = p.h, w = p.w; !smallest(h, w); cells += size_t(h) * w) {
-    h = ceil_divide(h, 2);
-    w = ceil_divide(w, 2);
-  }
+  // Of all levels below one of h, w.
+  const auto cells_below = [](int h, int w) {
+    size_t cells = 0;
+    while (!smallest(h, w)) {
+      h = ceil_divide(h, 2);
+      w = ceil_divide(w, 2);
+      cells += size_t(h) * w;
+    }
+    return cells;
+  };
+  const size_t cells = cells_below(p.h, p.w);
   with_map(context, [&](auto type) {
     using T = decltype(type);
     const Level<T> frame = {map<T>(p.colour), map<T>(p.weight), p.h, p.w};
@@ -193,8 +213,10 @@ void push_pull(Context& context, const PushPull& p) {
     }
     // Levels are counted from the frame on, the first of the small ones is levels + 1.
     const Guess<T> guess = {map<T>(p.guess), map<T>(p.trust)};
-    context.launch(fill_small<T>, dim3(1), small_threads, 0, colour, weight, h, w, c, guess,
-                   PushPull::guessed - levels - 1);
+    const size_t few = size_t(h) * w + cells_below(h, w), bytes = few * (c + 1) * sizeof(float);
+    const bool fits = bytes + small_threads / warp_size * sizeof(float) <= small_bytes;
+    context.launch(fill_small<T>, dim3(1), small_threads, fits ? bytes : 0, colour, weight, h, w, c,
+                   fits ? int(few) : 0, guess, PushPull::guessed - levels - 1);
     while (levels > 0) {
       const Level<float> level = large[--levels];
       const float* coarse = colour;

@@ -62,8 +62,12 @@ __global__ void __launch_bounds__(threads)
   const auto at = [&](int v, int u) { return value(plane[(int64_t(v) * p.input.w + u) * c]); };
   float v = 0;
   if (p.mode == ResizeMode::area) {
-    for (int k = rows.first; k <= rows.last; ++k)
-      for (int u = columns.first; u <= columns.last; ++u) v += at(k, u);
+    const int wide = columns.last + 1 - columns.first;
+    const T* from = plane + (int64_t(rows.first) * p.input.w + columns.first) * c;
+    for (int k = rows.first; k <= rows.last; ++k, from += int64_t(p.input.w) * c) {
+#pragma unroll 4  // reads at once
+      for (int u = 0; u < wide; ++u) v += value(from[u * c]);
+    }
     v /= float(rows.last - rows.first + 1) * float(columns.last - columns.first + 1);
   } else if (p.mode == ResizeMode::nearest) {
     v = at(rows.first, columns.first);

@@ -57,6 +57,8 @@ describeBackends('localDistance', (backend) => {
     [2, 44, 124, 13.5],
     [64, 8, 12, 5],
     [1, 36, 20, 256],
+    [2, 8, 600, 24],
+    [1, 4, 1100, 200],
   ])('matches the reference: %i references of %i x %i, sigma %d', async (r, h, w, sigma) => {
     await check(make(r, h, w, sigma));
   });
