@@ -22,18 +22,17 @@ struct Matrix {
   float m[9];
 };
 
-__device__ Matrix divided(Matrix a, float by) {
+// By the power of two in its largest entry, so that no product overflows and no bit is lost: no entry
+// is a number if one is not finite.
+__device__ Matrix scaled(Matrix a) {
+  unsigned largest = 0;
 #pragma unroll
-  for (int i = 0; i < 9; ++i) a.m[i] = __fdiv_rn(a.m[i], by);
+  for (int i = 0; i < 9; ++i) largest = max(largest, __float_as_uint(a.m[i]) & 0x7fffffffu);
+  const unsigned exponent = largest >> 23;
+  const float factor = __uint_as_float(exponent < 255 ? (254 - min(exponent, 253u)) << 23 : ~0u);
+#pragma unroll
+  for (int i = 0; i < 9; ++i) a.m[i] *= factor;
   return a;
-}
-
-// By its largest entry, so that no product overflows.
-__device__ Matrix scaled(const Matrix& a) {
-  float largest = 0;
-#pragma unroll
-  for (int i = 0; i < 9; ++i) largest = fmaxf(largest, fabsf(a.m[i]));
-  return divided(a, largest);
 }
 
 __device__ Matrix product(const Matrix& a, const Matrix& b) {
@@ -47,7 +46,7 @@ __device__ Matrix product(const Matrix& a, const Matrix& b) {
   return scaled(out);
 }
 
-// Not finite where there is none.
+// Up to its scale. Not finite where there is none.
 __device__ Matrix inverse(const Matrix& a) {
   Matrix out;
 #pragma unroll
@@ -59,7 +58,9 @@ __device__ Matrix inverse(const Matrix& a) {
     out.m[column * 3 + row] =
         a.m[up + left] * a.m[down + right] - a.m[up + right] * a.m[down + left];
   }
-  return scaled(divided(out, a.m[0] * out.m[0] + a.m[1] * out.m[3] + a.m[2] * out.m[6]));
+  const float determinant = a.m[0] * out.m[0] + a.m[1] * out.m[3] + a.m[2] * out.m[6];
+  if (determinant == 0) out.m[8] = __uint_as_float(~0u);  // no number
+  return scaled(out);
 }
 
 __global__ void __launch_bounds__(threads) chain(const __grid_constant__ ChainHomographies p) {

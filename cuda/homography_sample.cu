@@ -22,29 +22,31 @@ constexpr int threads = 128;
 template <int N>
 constexpr int cells = N == 1 ? threads : warp_size;
 
-// N channels at a time; `parts` of N to a cell.
-template <class T, int N>
-__global__ void __launch_bounds__(threads)
-    sample(const __grid_constant__ HomographySample p, int parts) {
-  __shared__ Tap taps[cells<N>];
+// N channels at a time; `Parts` of N to a cell, or any number for 0.
+template <class T, int N, int Parts>
+__global__ void __launch_bounds__(threads) sample(const __grid_constant__ HomographySample p) {
+  // Of neighbours in different banks.
+  __shared__ Vector<unsigned, 4> pixels[cells<N>];
+  __shared__ Vector<float, 4> weights[cells<N>];
   const int64_t all = int64_t(p.h) * p.w, first = int64_t(blockIdx.x) * cells<N>;
   const int r = blockIdx.y, count = int(min(all - first, int64_t(cells<N>)));
   if (threadIdx.x < count) {
-    const int64_t cell = first + threadIdx.x;
-    const int y = int(cell / p.w), x = int(cell % p.w);
-    const float2 at = place_of(p.theta + r * 9, float(p.h), float(p.w), x, y);
+    const unsigned cell = unsigned(first) + threadIdx.x, y = cell / p.w, x = cell - y * p.w;
+    const float2 at = place_of(p.theta + r * 9, float(p.h), float(p.w), int(x), int(y));
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
-    taps[threadIdx.x] = tap;
+    pixels[threadIdx.x] = tap.pixels;
+    weights[threadIdx.x] = tap.weights;
     const float seen = mix(tap, map<T>(p.source_seen[r]));
     map<T>(p.seen)[r * all + cell] = stored<T>(seen > whole ? 1.f : 0.f);
   }
   __syncthreads();
   const T* const source = map<T>(p.source[r]);
   T* const to = map<T>(p.output) + (r * all + first) * p.c;
+  const int parts = Parts ? Parts : p.c / N;
   for (int i = threadIdx.x; i < count * parts; i += threads) {
     const int cell = i / parts, channel = (i - cell * parts) * N;
     *reinterpret_cast<Vector<T, N>*>(to + i * N) =
-        mix_vector<T, N>(taps[cell], source, p.c, channel);
+        mix_vector<T, N>({pixels[cell], weights[cell]}, source, p.c, channel);
   }
 }
 
@@ -56,9 +58,9 @@ void homography_sample(Context& context, const HomographySample& p) {
     using T = decltype(type);
     constexpr int N = vector_size<T>;
     const bool wide = p.c % N == 0;
-    const auto kernel = wide ? sample<T, N> : sample<T, 1>;
+    const auto kernel = wide ? sample<T, N, 0> : p.c == 3 ? sample<T, 1, 3> : sample<T, 1, 0>;
     const dim3 grid(unsigned(ceil_divide(all, wide ? cells<N> : cells<1>)), p.r);
-    context.launch(kernel, grid, threads, 0, p, wide ? p.c / N : p.c);
+    context.launch(kernel, grid, threads, 0, p);
   });
 }
 

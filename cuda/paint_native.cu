@@ -75,7 +75,8 @@ __device__ void pool(const PaintNative& p, const float* theta, int y, int x, con
     const float2 at = place_of(theta + r * 9, p.extent.h, p.extent.w, x, y);
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     if (!(mix(tap, p.reference_seen[r]) > whole)) continue;
-    const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
+    const float inside =
+        tap.weights.at[0] + tap.weights.at[1] + tap.weights.at[2] + tap.weights.at[3];
     float values[4];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {

@@ -7,8 +7,9 @@
 //   level [h, w, 4]: colour, seen   near [h, w] or none
 //
 // B is 1 2 1 over 4, G a Gaussian, both separable with zeros outside. A thread makes a cell:
-// 1. mean_cells: its means, the colours and V side by side.   2. blur.
-// 3. across, down: the Gaussian along the row, then along the column, where near is wanted.
+// 1. blur_cells: a block takes the means of a tile of cells, colours and V side by side, and blurs all
+//    but the outermost, which other blocks blur.
+// 2. across, down: the Gaussian along the row, then along the column, where near is wanted.
 // Bound by the frame's bytes and by the Gaussian's width, whose reads are coalesced and meet the
 // caches.   Contract: lib/ops/refinement_level.ts
 #include "map.cuh"
@@ -19,6 +20,8 @@ namespace aa::cuda {
 namespace {
 
 constexpr int threads = 128;
+// Cells to a side of a tile, a thread each; fewer are blurred.
+constexpr int tile_w = 32, tile_h = 8, inner_w = tile_w - 2, inner_h = tile_h - 2;
 
 constexpr float most_seen = .6f, least_near = .01f;
 
@@ -31,54 +34,54 @@ __device__ void fill_gaussian(const RefinementLevel& p, float* weights) {
   __syncthreads();
 }
 
+// The means of a cell. Pixels of the hole are read, but do not count, whatever they are.
 template <class T>
-__global__ void __launch_bounds__(threads)
-    mean_cells(const __grid_constant__ RefinementLevel p, float4* means) {
-  const int x = blockIdx.x * threads + threadIdx.x, y = blockIdx.y, k = p.factor;
-  if (x >= p.w) return;
+__device__ float4 mean_of(const RefinementLevel& p, int x, int y) {
+  const int k = p.factor;
   float4 sum = {};
   for (int v = 0; v < k; ++v) {
     const int64_t begin = (int64_t(y) * k + v) * p.w * k + x * k;
+#pragma unroll 4
     for (int u = 0; u < k; ++u) {
       const float seen = 1 - value(map<T>(p.hole)[begin + u]);
-      if (!(seen > 0)) continue;
       const T* colour = map<T>(p.full) + (begin + u) * 3;
-      sum.x += seen * value(colour[0]);
-      sum.y += seen * value(colour[1]);
-      sum.z += seen * value(colour[2]);
-      sum.w += seen;
+      const float4 pixel = make_float4(value(colour[0]), value(colour[1]), value(colour[2]), 1);
+      if (seen > 0) add(sum, seen, pixel);
     }
   }
   const float area = float(k * k);
-  means[int64_t(y) * p.w + x] = make_float4(sum.x / area, sum.y / area, sum.z / area, sum.w / area);
+  return make_float4(sum.x / area, sum.y / area, sum.z / area, sum.w / area);
 }
 
-__device__ bool is_seen(const float4& mean) { return mean.w > most_seen; }
-
 template <class T>
-__global__ void __launch_bounds__(threads)
-    blur(const __grid_constant__ RefinementLevel p, const float4* means) {
-  const int x = blockIdx.x * threads + threadIdx.x, y = blockIdx.y;
-  if (x >= p.w) return;
+__global__ void __launch_bounds__(tile_w* tile_h)
+    blur_cells(const __grid_constant__ RefinementLevel p) {
+  __shared__ float4 means[tile_h][tile_w];
+  const int column = threadIdx.x % tile_w, row = threadIdx.x / tile_w;
+  const int x = blockIdx.x * inner_w + column - 1, y = blockIdx.y * inner_h + row - 1;
+  const bool inside = x >= 0 && x < p.w && y >= 0 && y < p.h;
+  means[row][column] = inside ? mean_of<T>(p, x, y) : float4{};
+  __syncthreads();
+  const bool outermost = column == 0 || column > inner_w || row == 0 || row > inner_h;
+  if (!inside || outermost) return;
   float4 sum = {};
 #pragma unroll
   for (int dy = -1; dy <= 1; ++dy) {
 #pragma unroll
-    for (int dx = -1; dx <= 1; ++dx) {
-      if (x + dx < 0 || x + dx >= p.w || y + dy < 0 || y + dy >= p.h) continue;
-      add(sum, (dy ? .25f : .5f) * (dx ? .25f : .5f), means[int64_t(y + dy) * p.w + x + dx]);
-    }
+    for (int dx = -1; dx <= 1; ++dx)
+      add(sum, (dy ? .25f : .5f) * (dx ? .25f : .5f), means[row + dy][column + dx]);
   }
-  const int64_t at = int64_t(y) * p.w + x;
   const float share = fmaxf(sum.w, 1e-6f);
-  reinterpret_cast<Vector<T, 4>*>(map<T>(p.level))[at] = {
+  const float seen = means[row][column].w > most_seen ? 1 : 0;
+  reinterpret_cast<Vector<T, 4>*>(map<T>(p.level))[int64_t(y) * p.w + x] = {
       stored<T>(sum.x / share), stored<T>(sum.y / share), stored<T>(sum.z / share),
-      stored<T>(is_seen(means[at]) ? 1 : 0)};
+      stored<T>(seen)};
 }
 
 // hidden: how much of the row around a cell is.
+template <class T>
 __global__ void __launch_bounds__(threads)
-    across(const __grid_constant__ RefinementLevel p, const float4* means, float* hidden) {
+    across(const __grid_constant__ RefinementLevel p, float* hidden) {
   extern __shared__ float weights[];
   fill_gaussian(p, weights);
   const int x = blockIdx.x * threads + threadIdx.x;
@@ -88,7 +91,7 @@ __global__ void __launch_bounds__(threads)
   for (int u = max(x - p.radius, 0); u <= min(x + p.radius, p.w - 1); ++u) {
     const float weight = weights[abs(u - x)];
     total += weight;
-    holes += is_seen(means[row + u]) ? 0 : weight;
+    holes += value(map<T>(p.level)[(row + u) * 4 + 3]) > 0 ? 0 : weight;
   }
   hidden[row + x] = holes / total;
 }
@@ -112,18 +115,16 @@ __global__ void __launch_bounds__(threads)
 }  // namespace
 
 void refinement_level(Context& context, const RefinementLevel& p) {
-  const size_t n = size_t(p.h) * p.w;
-  float4* means = context.scratch<float4>(n);
-  float* hidden = p.near ? context.scratch<float>(n) : nullptr;
-  const dim3 grid(ceil_divide(p.w, threads), p.h);
+  const dim3 tiles(ceil_divide(p.w, inner_w), ceil_divide(p.h, inner_h));
+  const dim3 rows(ceil_divide(p.w, threads), p.h);
   const size_t kernel = (size_t(p.radius) + 1) * sizeof(float);
   with_map(context, [&](auto type) {
     using T = decltype(type);
-    context.launch(mean_cells<T>, grid, threads, 0, p, means);
-    context.launch(blur<T>, grid, threads, 0, p, means);
+    context.launch(blur_cells<T>, tiles, tile_w * tile_h, 0, p);
     if (!p.near) return;
-    context.launch(across, grid, threads, kernel, p, means, hidden);
-    context.launch(down<T>, grid, threads, kernel, p, hidden);
+    float* hidden = context.scratch<float>(size_t(p.h) * p.w);
+    context.launch(across<T>, rows, threads, kernel, p, hidden);
+    context.launch(down<T>, rows, threads, kernel, p, hidden);
   });
 }
 

@@ -11,10 +11,11 @@ __device__ inline float value(uint8_t x) { return x; }
 // Seen is what is mixed from seen pixels alone; the rest to 1 is for rounding.
 constexpr float whole = .99f;
 
-// Four pixels around a position, as indices into the plane, and their weights.
+// Four pixels around a position, as indices into the plane, and their weights. Planes of 65536 x 65536
+// are the largest.
 struct Tap {
-  int64_t at[4];
-  float weight[4];
+  Vector<unsigned, 4> pixels;
+  Vector<float, 4> weights;
 };
 
 // Zeros outside: a pixel outside has weight 0 and repeats a neighbour's index, so that it can be
@@ -28,7 +29,7 @@ __device__ inline Tap tap_zeros(float x, float y, int h, int w) {
   const float l = inside && x0 >= 0 ? 1 - fx : 0, r = inside && x0 + 1 < w ? fx : 0;
   const float t = inside && y0 >= 0 ? 1 - fy : 0, b = inside && y0 + 1 < h ? fy : 0;
   const int x_left = max(x0, 0), x_right = min(x0 + 1, w - 1);
-  const int64_t upper = int64_t(max(y0, 0)) * w, lower = int64_t(min(y0 + 1, h - 1)) * w;
+  const unsigned upper = unsigned(max(y0, 0)) * w, lower = unsigned(min(y0 + 1, h - 1)) * w;
   return {{upper + x_left, upper + x_right, lower + x_left, lower + x_right},
           {t * l, t * r, b * l, b * r}};
 }
@@ -40,7 +41,7 @@ __device__ inline Tap tap_border(float x, float y, int h, int w) {
   const int x0 = int(x), y0 = int(y);
   const float fx = x - float(x0), fy = y - float(y0);
   const int right = min(x0 + 1, w - 1);
-  const int64_t upper = int64_t(y0) * w, lower = int64_t(min(y0 + 1, h - 1)) * w;
+  const unsigned upper = unsigned(y0) * w, lower = unsigned(min(y0 + 1, h - 1)) * w;
   return {{upper + x0, upper + right, lower + x0, lower + right},
           {(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx}};
 }
@@ -50,7 +51,8 @@ template <class T>
 __device__ float mix(const Tap& tap, const T* plane, int c = 1, int channel = 0) {
   float sum = 0;
 #pragma unroll
-  for (int k = 0; k < 4; ++k) sum += tap.weight[k] * value(plane[tap.at[k] * c + channel]);
+  for (int k = 0; k < 4; ++k)
+    sum += tap.weights.at[k] * value(plane[int64_t(tap.pixels.at[k]) * c + channel]);
   return sum;
 }
 
@@ -60,9 +62,10 @@ __device__ Vector<T, N> mix_vector(const Tap& tap, const T* plane, int c, int ch
   float sums[N] = {};
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    const auto part = *reinterpret_cast<const Vector<T, N>*>(plane + tap.at[k] * c + channel);
+    const auto part =
+        *reinterpret_cast<const Vector<T, N>*>(plane + int64_t(tap.pixels.at[k]) * c + channel);
 #pragma unroll
-    for (int i = 0; i < N; ++i) sums[i] += tap.weight[k] * value(part.at[i]);
+    for (int i = 0; i < N; ++i) sums[i] += tap.weights.at[k] * value(part.at[i]);
   }
   Vector<T, N> mixed;
 #pragma unroll
