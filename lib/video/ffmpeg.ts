@@ -8,6 +8,7 @@ import { InpaintError } from '../errors.js';
 /** The bindings and constants of node-av. */
 export type FFmpeg = typeof Library & typeof Constants;
 export type {
+  Codec,
   CodecContext,
   FormatContext,
   Frame,
@@ -117,6 +118,16 @@ export function hasAlpha(av: FFmpeg, format: number): boolean {
   return /^(yuva|rgba|bgra|argb|abgr|gbrap|ya\d|vuya|ayuv|pal8)/.test(formatName(av, format));
 }
 
+/** Whether a pixel format is RGB, in whatever order. */
+export function isRgb(av: FFmpeg, format: number): boolean {
+  return /rgb|bgr|gbr/.test(formatName(av, format));
+}
+
+/** The flags of a frame that tell of its fields. */
+export function fieldFlags(av: FFmpeg): number {
+  return av.AV_FRAME_FLAG_INTERLACED | av.AV_FRAME_FLAG_TOP_FIELD_FIRST;
+}
+
 /** Converts pixels between formats of one size off the event loop, by the frames' colour tags. */
 export class Converter implements Disposable {
   readonly #av: FFmpeg;
@@ -131,7 +142,9 @@ export class Converter implements Disposable {
     this.#context.setOption('sws_flags', flags);
   }
 
+  /** Interlaced frames are converted field by field, which swscale does where both say so. */
   async convert(from: Library.Frame, to: Library.Frame, op: string): Promise<void> {
+    to.flags = (to.flags & ~fieldFlags(this.#av)) | (from.flags & fieldFlags(this.#av));
     const code = await this.#context.scaleFrame(to, from);
     check(this.#av, code, op, 'pixels of a format that FFmpeg converts');
   }
@@ -139,4 +152,20 @@ export class Converter implements Disposable {
   [Symbol.dispose](): void {
     this.#context.freeContext();
   }
+}
+
+/** Converts a frame to RGB in full range, in a frame of that kind, by its tags. */
+export async function toRgb(
+  av: FFmpeg,
+  converter: Converter,
+  from: Library.Frame,
+  rgb: Library.Frame,
+  op: string,
+): Promise<void> {
+  rgb.colorSpace = av.AVCOL_SPC_RGB;
+  rgb.colorRange = av.AVCOL_RANGE_JPEG;
+  rgb.colorPrimaries = from.colorPrimaries;
+  rgb.colorTrc = from.colorTrc;
+  from.colorSpace = matrixOf(av, from);
+  await converter.convert(from, rgb, op);
 }
