@@ -12,6 +12,7 @@ import {
   ffmpeg,
   fieldFlags,
   fileError,
+  formatName,
   hasAlpha,
   mediaError,
   type Packet,
@@ -291,6 +292,18 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     return ((this.#latest.pts - this.#first) * num) / den;
   }
 
+  /** What the file holds, for people: `video 0 h264 yuv420p`, `audio 1 aac`; none for images. */
+  get streams(): string[] {
+    const av = this.#av;
+    return (this.#file?.input.streams ?? []).map(({ index, codecpar }) => {
+      const { codecType, codecId, format } = codecpar;
+      const kind = av.avGetMediaTypeString(codecType) ?? 'unknown';
+      const isVideo = codecType === av.AVMEDIA_TYPE_VIDEO;
+      const pixels = isVideo ? ` ${formatName(av, format)}` : '';
+      return `${kind} ${index} ${av.avGetCodecName(codecId) ?? 'unknown'}${pixels}`;
+    });
+  }
+
   /** @internal Whether damage is no error. */
   get keepsErrors(): boolean {
     return this.#options.onError === 'keep';
@@ -326,19 +339,20 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
         if (packet.streamIndex === file.stream.index) {
           packets += 1;
           if (!packet.hasFlags(av.AV_PKT_FLAG_DISCARD)) frames += 1;
+          if (packet.hasFlags(av.AV_PKT_FLAG_CORRUPT)) this.#foundCutOff(op, frames);
           end = Math.max(end, endOfPacket(av, packet));
         }
         packet.unref();
       }
+      if (this.#isCutOff(file, packets, end)) this.#foundCutOff(op, frames);
+      // Broadcasts begin anywhere and may hold a field a packet, VP8 frames that are not shown.
+      const isVague =
+        file.input.iformat?.name?.startsWith('mpeg') ||
+        file.stream.codecpar.codecId === av.AV_CODEC_ID_VP8;
+      if (frames && !isVague) this.#told = { frames, exact: true };
     } finally {
       await file.input.closeInput();
     }
-    if (this.#isCutOff(file, packets, end)) this.#foundCutOff(op, frames);
-    // Broadcasts begin anywhere and may hold a field a packet, VP8 frames that are not shown.
-    const isVague =
-      file.input.iformat?.name?.startsWith('mpeg') ||
-      file.stream.codecpar.codecId === av.AV_CODEC_ID_VP8;
-    if (frames && !isVague) this.#told = { frames, exact: true };
   }
 
   /** The frames, in order. */

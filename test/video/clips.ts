@@ -67,6 +67,7 @@ export interface ClipOptions {
   primaries?: number;
   transfer?: number;
   aspect?: [number, number];
+  interlaced?: 'top first' | 'bottom first';
 }
 
 const must = (code: number) => av.FFmpegError.throwIfError(code);
@@ -121,6 +122,9 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
   if (clip.transfer !== undefined) encoder.colorTrc = clip.transfer as never;
   if (clip.aspect) encoder.sampleAspectRatio = new av.Rational(...clip.aspect);
   encoder.setFlags(av.AV_CODEC_FLAG_GLOBAL_HEADER, av.AV_CODEC_FLAG_FRAME_DURATION);
+  if (clip.interlaced) {
+    encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
+  }
   const lossless = name === 'libx264' ? { qp: '0' } : {};
   must(await encoder.open2(codec, av.Dictionary.fromObject({ ...lossless, ...clip.options })));
   const video = output.newStream(null);
@@ -194,6 +198,8 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
     frame.pts = BigInt(pts?.[i] ?? i);
     frame.duration = BigInt(pts ? (pts[i + 1] ?? (pts[i] ?? 0) + 100) - (pts[i] ?? 0) : 1);
     frame.colorRange = encoder.colorRange;
+    if (clip.interlaced) frame.setFlags(av.AV_FRAME_FLAG_INTERLACED);
+    if (clip.interlaced === 'top first') frame.setFlags(av.AV_FRAME_FLAG_TOP_FIELD_FIRST);
     await encodeTo(encoder, frame, video, output);
   }
   await encodeTo(encoder, null, video, output);

@@ -231,7 +231,9 @@ describe('rejections', () => {
     await expect(openMask(short, video)).rejects.toThrow(failing('ERR_MEDIA', message));
     await mkdir(at('few'));
     await makeImage(at('few/1.png'), [4, 2], 'gray', Array(8).fill(0));
-    await expect(openMask(at('few'), video)).rejects.toThrow(failing('ERR_MEDIA', /got 1 \(--to 0 works/));
+    await expect(openMask(at('few'), video)).rejects.toThrow(
+      failing('ERR_MEDIA', /got 1 \(--to 0 works/),
+    );
   });
 
   it('too few masks, noticed while reading', async () => {
