@@ -166,6 +166,15 @@ function pixelFormatFor(
   return av.avGetPixFmtFromName(isStrict && isOdd ? best.replace(/42[02]/, '444') : best);
 }
 
+/** What the container is told of fields: frames tell it themselves. */
+function fieldsFor(name: VideoCodec, { fieldOrder }: VideoReader): Record<string, string> {
+  if (fieldOrder === 'progressive') return {};
+  const isTop = fieldOrder === 'top first';
+  if (name !== 'h264') return { field_order: isTop ? 'tt' : 'bb' };
+  const all = encoders.h264.options['x264-params'];
+  return isTop ? {} : { 'x264-params': `${all}:bff=1` };
+}
+
 /** Profiles that follow from the source or its format; FFmpeg's numbers for both are the same. */
 function profileFor(name: VideoCodec, source: Source, format: string): Record<string, string> {
   const isSame = source.codec === name;
@@ -227,7 +236,11 @@ export function chooseEncoding(
     format = av.avGetPixFmtFromName(options.pixelFormat);
   }
   const name = formatName(av, format);
-  const set: Record<string, string> = { ...encoder.options, ...profileFor(chosen, source, name) };
+  const set: Record<string, string> = {
+    ...encoder.options,
+    ...fieldsFor(chosen, like),
+    ...profileFor(chosen, source, name),
+  };
   if (options.crf !== undefined) {
     if (!encoder.crf) throw wrong(`no crf for ${chosen}, which has none`, options.crf);
     set.crf = `${expectNumber(op, 'crf', options.crf, ...encoder.crf)}`;

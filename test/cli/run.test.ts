@@ -51,9 +51,14 @@ describe('align-and-attend', () => {
   it('writes a video and says so', async () => {
     const mask = await makeImage(at('mask.png'), [64, 48], 'gray', Array(64 * 48).fill(1));
     const { code, stdout, stderr } = await cli(at('in.mp4'), '--mask', mask, '-o', at('out.mp4'));
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'note: a remark\n' });
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr:
+        'note: a remark\nnote: the mask removes 100 % of the picture of frame 0; if it is white ' +
+        'where nothing is to be removed, invert it (--invert)\n',
+    });
     expect(stdout).toMatch(
-      /out\.mp4: 10 frames, [\d.]+ a second on cpu; 50\.0 % of what was removed/,
+      /out\.mp4: h264 \(crf 16, preset fast, yuv420p\); 10 frames, [\d.]+ a second on cpu; 50\.0 % of what was removed/,
     );
     expect((await probe(at('out.mp4'))).tracks[0]?.packets).toHaveLength(10);
   });
@@ -68,6 +73,8 @@ describe('align-and-attend', () => {
       frames: 10,
       masked: 3,
       coverage: 0.5,
+      concealed: [],
+      encoding: 'h264 (crf 16, preset fast, yuv420p)',
       seconds: expect.any(Number),
       fps: expect.any(Number),
       device: 'cpu',

@@ -59,6 +59,8 @@ export interface ClipOptions {
   /** In units of 1 / 1000 s; by default even. */
   pts?: number[];
   audio?: boolean;
+  /** As long as the picture if left out. */
+  soundSeconds?: number;
   subtitles?: boolean;
   rotation?: 90 | 180 | 270;
   metadata?: Record<string, string>;
@@ -125,8 +127,15 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
   if (clip.interlaced) {
     encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
   }
+  const fields: Record<string, string> =
+    clip.interlaced === 'bottom first' ? { 'x264-params': 'bff=1' } : {};
   const lossless = name === 'libx264' ? { qp: '0' } : {};
-  must(await encoder.open2(codec, av.Dictionary.fromObject({ ...lossless, ...clip.options })));
+  must(
+    await encoder.open2(
+      codec,
+      av.Dictionary.fromObject({ ...lossless, ...fields, ...clip.options }),
+    ),
+  );
   const video = output.newStream(null);
   must(video.codecpar.fromContext(encoder));
   video.timeBase = encoder.timeBase;
@@ -173,7 +182,7 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
   }
   if (track) {
     const samples = sound.frameSize;
-    for (let start = 0; start < (frames / fps) * 8000; start += samples) {
+    for (let start = 0; start < (clip.soundSeconds ?? frames / fps) * 8000; start += samples) {
       const wave = Float32Array.from({ length: samples }, (_, i) => Math.sin((start + i) / 5) / 2);
       using frame = av.Frame.fromAudioBuffer(Buffer.from(wave.buffer), {
         nbSamples: samples,
@@ -217,6 +226,9 @@ export interface Track {
   colour: number[];
   rotation: Buffer | null;
   aspect: string;
+  fields: number;
+  rate: string;
+  profile: number;
   metadata: Record<string, string>;
   /** 0 where the container does not tell. */
   seconds: number;
@@ -240,6 +252,9 @@ export async function probe(
       colour: [colorRange, colorSpace, colorPrimaries, colorTrc],
       rotation: codecpar.getCodedSideData(av.AV_PKT_DATA_DISPLAYMATRIX),
       aspect: `${sampleAspectRatio}`,
+      fields: codecpar.toJSON().fieldOrder,
+      rate: `${stream.avgFrameRate}`,
+      profile: codecpar.profile,
       metadata: metadata?.getAll() ?? {},
       seconds: Math.max(0, (Number(duration) * timeBase.num) / timeBase.den),
       packets: [],
