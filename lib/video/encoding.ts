@@ -108,6 +108,7 @@ export interface Source {
 /** @internal How frames are encoded. */
 export interface Encoding {
   readonly codec: Codec;
+  readonly name: VideoCodec;
   readonly pixelFormat: number;
   readonly options: Readonly<Record<string, string>>;
   /** For people: `h264 (crf 16, preset fast, yuv420p)`. */
@@ -256,7 +257,8 @@ export function chooseEncoding(
     ...(preset ? [`preset ${preset}`] : []),
     name,
   ];
-  return { codec, pixelFormat: format, options: set, text: `${chosen} (${details.join(', ')})` };
+  const text = `${chosen} (${details.join(', ')})`;
+  return { codec, name: chosen, pixelFormat: format, options: set, text };
 }
 
 /** @internal A plane of a pixel format: bytes of a sample, and how often chroma is halved. */

@@ -68,6 +68,7 @@ export class FileWriter extends VideoWriter {
   /** The next frame of the source. */
   #original: Frame | undefined;
   #encoding = '';
+  #changesCodec: string | undefined;
   #output: FormatContext | undefined;
   #video: Stream | undefined;
   /** The copy of each copied stream of the source, by that one's index. */
@@ -88,6 +89,10 @@ export class FileWriter extends VideoWriter {
 
   override get encoding(): string {
     return this.#encoding;
+  }
+
+  override get changesCodec(): string | undefined {
+    return this.#changesCodec;
   }
 
   #must(code: number, expected = `to write ${this.path}`): void {
@@ -126,6 +131,7 @@ export class FileWriter extends VideoWriter {
     const { container } = this.#destination;
     const chosen = chooseEncoding(av, container, source, this.like, this.#destination);
     this.#encoding = chosen.text;
+    if (source.codec !== chosen.name) this.#changesCodec = source.codec;
     const encoder = new av.CodecContext();
     this.#encoder = encoder;
     encoder.allocContext3(chosen.codec);
@@ -163,6 +169,7 @@ export class FileWriter extends VideoWriter {
     if (this.like.fieldOrder !== 'progressive') {
       encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
     }
+    process.env.SVT_LOG ??= '1'; // errors; FFmpeg does not silence it
     const options = av.Dictionary.fromObject(chosen.options);
     const expected = `${chosen.text} to encode ${width} x ${height}`;
     this.#must(await encoder.open2(chosen.codec, options), expected);
@@ -183,8 +190,11 @@ export class FileWriter extends VideoWriter {
   async #openOutput(): Promise<void> {
     const av = this.#av;
     const others = (this.#source?.input.streams ?? []).filter(({ index, codecpar }) => {
-      const isTimecode = codecpar.codecTagString === 'tmcd'; // written anew from the metadata
-      return index !== this.#source?.stream.index && !isTimecode;
+      // Timecode is written anew from the metadata; a track of chapters' titles is none without them.
+      const { codecTagString, codecType } = codecpar;
+      const isTold =
+        codecType === av.AVMEDIA_TYPE_DATA && /^(tmcd|text)$/.test(codecTagString ?? '');
+      return index !== this.#source?.stream.index && !isTold;
     });
     // What is no file is begun once only: a device that takes everything stands in for it before.
     const { isFile } = this.#destination;
@@ -236,7 +246,8 @@ export class FileWriter extends VideoWriter {
     for (const stream of others) {
       const copy = output.newStream(null);
       this.#must(stream.codecpar.copy(copy.codecpar));
-      copy.codecpar.codecTag = 0; // the container chooses its own
+      // The container chooses its own tag, but data is known by nothing else.
+      if (stream.codecpar.codecType !== av.AVMEDIA_TYPE_DATA) copy.codecpar.codecTag = 0;
       copy.timeBase = stream.timeBase;
       copy.disposition = stream.disposition;
       copyTags(av, stream, copy);

@@ -22,6 +22,7 @@ export class FolderWriter extends VideoWriter {
   /** Those of the images that are read, unless some differ only in their kind. */
   readonly #names: readonly string[];
   readonly encoding = 'png';
+  readonly changesCodec = undefined;
   #encoder: CodecContext | undefined;
   #originals: Originals | undefined;
 

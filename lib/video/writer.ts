@@ -43,6 +43,8 @@ export abstract class VideoWriter implements AsyncDisposable {
   readonly dropped: readonly string[] = [];
   /** How frames are encoded, for people: `h264 (crf 16, preset fast, yuv420p)`. */
   abstract readonly encoding: string;
+  /** FFmpeg's name of the codec of the source, if the output has another. */
+  abstract readonly changesCodec: string | undefined;
   /** @internal What is written to until it is whole. */
   protected readonly temporary: string;
   /** @internal */
