@@ -19,6 +19,15 @@ export type {
 
 let loading: Promise<FFmpeg> | undefined;
 
+async function load(): Promise<FFmpeg> {
+  // One after the other: vitest's vmThreads cannot link modules that share others at once.
+  const constants = await import('node-av/constants');
+  const library = await import('node-av/lib');
+  const { Log } = library;
+  if (Log.getLevel() === constants.AV_LOG_INFO) Log.setLevel(constants.AV_LOG_QUIET);
+  return { ...library, ...constants };
+}
+
 /**
  * FFmpeg, loaded when first needed. Its chatter on stderr is turned off, as everything that matters
  * becomes an error here; a level that the program set itself is left alone.
@@ -26,13 +35,7 @@ let loading: Promise<FFmpeg> | undefined;
  * @throws InpaintError ERR_MEDIA when node-av is not installed or does not load.
  */
 export async function ffmpeg(op: string): Promise<FFmpeg> {
-  loading ??= Promise.all([import('node-av/lib'), import('node-av/constants')]).then(
-    ([library, constants]) => {
-      const { Log } = library;
-      if (Log.getLevel() === constants.AV_LOG_INFO) Log.setLevel(constants.AV_LOG_QUIET);
-      return { ...library, ...constants };
-    },
-  );
+  loading ??= load();
   try {
     return await loading;
   } catch (cause) {
