@@ -1,5 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
+import { expectOptions } from '../expect.js';
 import { hasChapters } from './chapters.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
@@ -53,6 +54,26 @@ export interface FileJob extends ReadOptions, MaskOptions, WriteOptions {
    */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
+
+const jobOptions = [
+  'input',
+  'mask',
+  'output',
+  'fps',
+  'deinterlace',
+  'onError',
+  'invert',
+  'from',
+  'to',
+  'codec',
+  'crf',
+  'preset',
+  'pixelFormat',
+  'format',
+  'signal',
+  'onProgress',
+  'onWarning',
+] satisfies (keyof FileJob)[];
 
 /** What became of a {@link FileJob}. */
 export interface FileResult {
@@ -149,7 +170,10 @@ async function* readAhead<T>(
  */
 export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Promise<FileResult> {
   const op = 'inpaintFile';
+  expectOptions(op, 'job', job, jobOptions);
   const { input, mask, output, signal, onProgress, onWarning = () => {} } = job;
+  const { fps, deinterlace, onError, invert, from, to } = job;
+  const { codec, crf, preset, pixelFormat, format } = job;
   const started = performance.now();
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
   for (const path of [input, ...specs.filter((spec) => typeof spec === 'string')]) {
@@ -157,11 +181,17 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     const expected = 'an output other than what is read';
     throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${output} for both`);
   }
-  await using video = await openVideo(input, job);
+  await using video = await openVideo(input, { fps, deinterlace, onError });
   await video.count();
-  await using holes = await openMask(mask, video, job);
-  await using writer = await createWriter(output, video, job);
-  const fields = tellFields(input, video, job.deinterlace ?? false);
+  await using holes = await openMask(mask, video, { invert, from, to });
+  await using writer = await createWriter(output, video, {
+    codec,
+    crf,
+    preset,
+    pixelFormat,
+    format,
+  });
+  const fields = tellFields(input, video, deinterlace ?? false);
   if (fields) onWarning(fields);
   for (const remark of holes.remarks) onWarning(remark);
   if (writer.changesCodec)
@@ -180,7 +210,11 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   const holed = new Set<number>();
   async function* pairs() {
     for await (const pair of pairFrames(video, holes)) {
-      if (pair.mask.data.includes(255)) {
+      const hasHole = pair.mask.data.includes(255);
+      if (!read && !hasHole && holes.isConstant) {
+        onWarning(`${holes.path} has no hole: nothing is removed; what is not black would be`);
+      }
+      if (hasHole) {
         // The first one, and one now and then: to count takes longer than to look.
         const doubtful = !isDoubted && holed.size % 16 === 0 && doubt(pair.mask, read);
         if (doubtful) onWarning(doubtful);
@@ -227,10 +261,12 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   }
   if (lost) onWarning(`${input} is damaged: ${lost} packets could not be decoded`);
   if (cutOff) onWarning(`${input} is cut off; the result ends with frame ${read - 1}`);
-  if (!masked) onWarning(`the mask has no hole in any of the ${read} frames; they are unchanged`);
+  if (!masked && !holes.isConstant) {
+    onWarning(`the mask has no hole in any of the ${read} frames; they are unchanged`);
+  }
   const seconds = (performance.now() - started) / 1000;
   const coverage = masked ? covered / masked : 1;
   const { encoding } = writer;
-  const fps = read / seconds;
-  return { output, frames: read, masked, coverage, concealed, encoding, seconds, fps };
+  const speed = read / seconds;
+  return { output, frames: read, masked, coverage, concealed, encoding, seconds, fps: speed };
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { FilterAPI } from 'node-av/api';
 import { InpaintError } from '../errors.js';
-import { expectInteger, expectNumber } from '../expect.js';
+import { expectInteger, expectNumber, expectOptions } from '../expect.js';
 import {
   allocateFrame,
   Converter,
@@ -184,6 +184,13 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     return new MaskReader(av, like, source);
   }
 
+  /** Whether all frames have the same mask. */
+  get isConstant(): boolean {
+    const { still, boxes, options } = this.#source;
+    const { from, to } = options;
+    return still !== undefined && !boxes.length && from === undefined && to === undefined;
+  }
+
   /** The masks, in order. */
   [Symbol.asyncIterator](): AsyncGenerator<Image, void, void> {
     return this.#masks;
@@ -360,6 +367,8 @@ export async function openMask(
   options: MaskOptions = {},
 ): Promise<MaskReader> {
   const av = await ffmpeg(op);
+  const known = ['invert', 'from', 'to'] satisfies (keyof MaskOptions)[];
+  expectOptions(op, 'options', options, known);
   expectMoment('from', options.from);
   expectMoment('to', options.to);
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];

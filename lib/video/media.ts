@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { InpaintError } from '../errors.js';
+import { expectOptions } from '../expect.js';
 import { containers, type WriteOptions } from './encoding.js';
 import { ffmpeg, fileError, mediaError } from './ffmpeg.js';
 import { FileWriter } from './file_writer.js';
@@ -20,6 +21,8 @@ import type { VideoWriter } from './writer.js';
  *   data, a file that is cut off), ERR_SHAPE when the size changes midway
  */
 export async function openVideo(path: string, options: ReadOptions = {}): Promise<VideoReader> {
+  const known = ['fps', 'deinterlace', 'onError'] satisfies (keyof ReadOptions)[];
+  expectOptions('openVideo', 'options', options, known);
   return VideoReader.open('openVideo', path, options);
 }
 
@@ -43,6 +46,14 @@ export async function createWriter(
   options: WriteOptions = {},
 ): Promise<VideoWriter> {
   const op = 'createWriter';
+  const known = [
+    'codec',
+    'crf',
+    'preset',
+    'pixelFormat',
+    'format',
+  ] satisfies (keyof WriteOptions)[];
+  expectOptions(op, 'options', options, known);
   const av = await ffmpeg(op);
   const extension = extname(path).toLowerCase();
   const { format = containers[extension] } = options;
