@@ -146,7 +146,7 @@ export class FileWriter extends VideoWriter {
       encoder.framerate = hasGrid || avgFrameRate.num <= 0 ? rFrameRate : avgFrameRate;
       const isTold = sampleAspectRatio.num > 0;
       encoder.sampleAspectRatio = isTold ? sampleAspectRatio : par.sampleAspectRatio;
-      encoder.colorRange = this.#rangeOf(source.format, par.colorRange);
+      encoder.colorRange = source.format.startsWith('yuvj') ? av.AVCOL_RANGE_JPEG : par.colorRange;
       encoder.colorSpace = par.colorSpace;
       encoder.colorPrimaries = par.colorPrimaries;
       encoder.colorTrc = par.colorTrc;
@@ -173,17 +173,6 @@ export class FileWriter extends VideoWriter {
     const options = av.Dictionary.fromObject(chosen.options);
     const expected = `${chosen.text} to encode ${width} x ${height}`;
     this.#must(await encoder.open2(chosen.codec, options), expected);
-  }
-
-  /**
-   * The range that a stream tells. ProRes, AV1 and MPEG-2 often leave it to their frames, as
-   * FFmpeg's decoders tell it.
-   */
-  #rangeOf(format: string, told: number): CodecContext['colorRange'] {
-    const av = this.#av;
-    if (format.startsWith('yuvj')) return av.AVCOL_RANGE_JPEG;
-    const range = told === av.AVCOL_RANGE_UNSPECIFIED ? this.#original?.colorRange : told;
-    return (range ?? told) as CodecContext['colorRange'];
   }
 
   /** Opens the output with all streams of the source but those that the container does not take. */
@@ -246,8 +235,7 @@ export class FileWriter extends VideoWriter {
     for (const stream of others) {
       const copy = output.newStream(null);
       this.#must(stream.codecpar.copy(copy.codecpar));
-      // The container chooses its own tag, but data is known by nothing else.
-      if (stream.codecpar.codecType !== av.AVMEDIA_TYPE_DATA) copy.codecpar.codecTag = 0;
+      copy.codecpar.codecTag = 0; // the container chooses its own
       copy.timeBase = stream.timeBase;
       copy.disposition = stream.disposition;
       copyTags(av, stream, copy);

@@ -222,6 +222,7 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
 export interface Track {
   type: number;
   codec: string;
+  tag: string;
   format: string;
   colour: number[];
   rotation: Buffer | null;
@@ -248,6 +249,7 @@ export async function probe(
     return {
       type: codecType,
       codec: av.avGetCodecName(codecId) ?? '',
+      tag: codecpar.codecTagString ?? '',
       format: av.avGetPixFmtName(codecpar.format as never) ?? '',
       colour: [colorRange, colorSpace, colorPrimaries, colorTrc],
       rotation: codecpar.getCodedSideData(av.AV_PKT_DATA_DISPLAYMATRIX),

@@ -265,6 +265,7 @@ describe('what a file holds beside', () => {
     });
     const kept = await run(input, at('data-out.mp4'));
     expect(kept.warnings).toEqual([]);
+    expect(kept.tracks[1]?.tag).toBe('gpmd');
     expect(
       kept.tracks[1]?.packets.map(({ data }) => Buffer.from(data, 'base64').toString()),
     ).toEqual(['position']);
@@ -377,6 +378,13 @@ describe('the range', () => {
         const { tracks } = await run(input, at(`range-out.${extension}`), { codec: 'h264' });
         expect(tracks[0]?.colour).toEqual([av.AVCOL_RANGE_MPEG, 1, 1, 1]);
       }
+      // Matroska tells it without the rest; the file may leave it to its frames.
+      const bare = await makeClip(at(`bare-${name}`), { codec, format, fps: 25 });
+      await using reader = await openVideo(bare);
+      const ranges = new Set<number>();
+      for await (const { colorRange } of reader.decoded('test')) ranges.add(colorRange);
+      const { tracks } = await run(bare, at('bare-out.mkv'), { codec: 'h264' });
+      expect([...ranges]).toEqual([tracks[0]?.colour[0]]);
     });
   }
 });
