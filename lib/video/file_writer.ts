@@ -226,6 +226,7 @@ export class FileWriter extends VideoWriter {
     const video = output.newStream(null);
     this.#video = video;
     this.#must(video.codecpar.fromContext(encoder));
+    this.#tellRange(video);
     video.timeBase = encoder.timeBase;
     video.avgFrameRate = this.#source?.stream.avgFrameRate ?? encoder.framerate;
     video.sampleAspectRatio = encoder.sampleAspectRatio;
@@ -245,6 +246,29 @@ export class FileWriter extends VideoWriter {
     // Keys with dots (com.apple.quicktime...) survive in MP4 only as the newer kind of tags.
     const tags = keys.some((key) => key.includes('.')) ? '+use_metadata_tags' : '';
     return output.writeHeader(av.Dictionary.fromObject({ movflags: `+faststart${tags}` }));
+  }
+
+  /** x264 tells the narrow range only beside other colours; a filter puts it into the headers. */
+  #tellRange({ codecpar }: Stream): void {
+    const av = this.#av;
+    const { codecId, colorRange, colorSpace, colorPrimaries, colorTrc } = codecpar;
+    const isLone = [colorSpace, colorPrimaries, colorTrc].every((tag) => tag === 2); // not told
+    if (codecId !== av.AV_CODEC_ID_H264 || colorRange !== av.AVCOL_RANGE_MPEG || !isLone) return;
+    const filter = av.BitStreamFilter.getByName('h264_metadata');
+    if (!filter) return;
+    using context = new av.BitStreamFilterContext();
+    this.#must(context.alloc(filter));
+    if (context.inputCodecParameters) this.#must(codecpar.copy(context.inputCodecParameters));
+    this.#must(
+      context.setOption(
+        'video_full_range_flag',
+        '0',
+        av.AV_OPT_TYPE_STRING,
+        av.AV_OPT_SEARCH_CHILDREN,
+      ),
+    );
+    this.#must(context.init());
+    codecpar.extradata = context.outputCodecParameters?.extradata ?? codecpar.extradata;
   }
 
   /** Copies what is told beside the frames: tags, rotation, brightness, projection, profile. */
