@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { InpaintError } from './errors.js';
@@ -94,16 +95,36 @@ export interface Addon {
 
 let loaded: Addon | undefined;
 
+/** Whether a folder is this package's, not that of a program which it was bundled into. */
+function isPackage(root: URL): boolean {
+  try {
+    const text = readFileSync(new URL('package.json', root), 'utf8');
+    return JSON.parse(text).name === 'align-and-attend';
+  } catch {
+    return false;
+  }
+}
+
 /**
  * @internal The addon: built here (build/Release), or one that came with the package (prebuilds).
  * @throws InpaintError ERR_ADDON when there is none for this machine.
  */
 export function addon(): Addon {
   if (loaded) return loaded;
+  const root = new URL('..', import.meta.url);
   try {
     const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon;
-    loaded = load(fileURLToPath(new URL('..', import.meta.url)));
+    loaded = load(fileURLToPath(root));
   } catch (cause) {
+    if (!isPackage(root)) {
+      throw new InpaintError(
+        'ERR_ADDON',
+        'align-and-attend',
+        "expected the native addon beside the package's code, got code in a bundle; tell the bundler " +
+          "that 'align-and-attend' is external",
+        { cause },
+      );
+    }
     throw new InpaintError(
       'ERR_ADDON',
       'align-and-attend',

@@ -1,3 +1,6 @@
+// First, as classes are disposed of by its symbols.
+import './symbols.js';
+
 /** What went wrong, for programs. */
 export type ErrorCode =
   | 'ERR_ARGUMENT'
@@ -11,9 +14,12 @@ export type ErrorCode =
   | 'ERR_MEDIA'
   | 'ERR_ABORTED';
 
-/** The one error of this package. Its message reads `op: expected ..., got ...`. */
+/**
+ * The one error of this package. Its message reads `op: expected ..., got ...`. Its name is
+ * `InpaintError`, or `AbortError` where the work was aborted, as other libraries name that.
+ */
 export class InpaintError extends Error {
-  override readonly name = 'InpaintError';
+  override readonly name: 'InpaintError' | 'AbortError';
   /** What went wrong. */
   readonly code: ErrorCode;
   /** The operation, function or command that says so. */
@@ -21,6 +27,7 @@ export class InpaintError extends Error {
 
   constructor(code: ErrorCode, op: string, message: string, options?: ErrorOptions) {
     super(`${op}: ${message}`, options);
+    this.name = code === 'ERR_ABORTED' ? 'AbortError' : 'InpaintError';
     this.code = code;
     this.op = op;
   }

@@ -30,6 +30,21 @@ export function expectObject(op: string, name: string, value: object): void {
   );
 }
 
+/** @internal Options with no names but these: a misspelt one would be left unread. */
+export function expectOptions(
+  op: string,
+  name: string,
+  value: object,
+  known: readonly string[],
+): void {
+  expectObject(op, name, value);
+  const wrong = Object.keys(value).find((key) => !known.includes(key));
+  if (wrong === undefined) return;
+  const like = known.find((key) => key.toLowerCase() === wrong.toLowerCase().replaceAll('_', ''));
+  const expected = like ?? known.join(', ');
+  throw new InpaintError('ERR_ARGUMENT', op, `expected ${name} named ${expected}, got ${wrong}`);
+}
+
 /** @internal A tensor in use, of a type. */
 export function expectTensor(
   op: string,

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
-import { expectInteger, expectObject } from './expect.js';
+import { expectInteger, expectOptions } from './expect.js';
 import { Network } from './network/network.js';
 import { Completion, type CompletionOptions, completed, type Queued } from './video/completion.js';
 import type { FramePair } from './video/image.js';
@@ -83,10 +83,47 @@ export interface InpaintedFrame {
   readonly coverage: number;
 }
 
+const createOptions = [
+  'device',
+  'threads',
+  'precision',
+  'memoryLimit',
+  'weights',
+  'workSize',
+  'dilate',
+  'maxReferences',
+  'referenceStride',
+  'logger',
+] satisfies (keyof InpainterOptions)[];
+
+const inpaintOptions = ['signal', 'onProgress', 'frames'] satisfies (keyof InpaintOptions)[];
+
 /** The weights that come with the package. */
 export const defaultWeights: string = fileURLToPath(
   new URL('../weights/align-and-attend.safetensors', import.meta.url),
 );
+
+/** Loads the network; says what its weights need where the device's limit is below that. */
+async function loadNetwork(device: Device, weights: string, limit = 0): Promise<Network> {
+  try {
+    return await Network.load(device, weights);
+  } catch (error) {
+    const isFull = error instanceof InpaintError && error.code === 'ERR_OUT_OF_MEMORY';
+    if (!isFull || !limit) throw error;
+    using roomy = Device.create(device.name as DeviceName);
+    const network = await Network.load(roomy, weights).catch(() => {
+      throw error;
+    });
+    const { used } = roomy.memory();
+    network.dispose();
+    throw new InpaintError(
+      'ERR_OUT_OF_MEMORY',
+      'Inpainter.create',
+      `expected a memory limit well above the ${used} bytes of the weights, got ${limit}`,
+      { cause: error },
+    );
+  }
+}
 
 /** Waits for a promise, or for the signal, whichever comes first. */
 async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -138,7 +175,7 @@ export class Inpainter implements AsyncDisposable {
    */
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
-    expectObject(op, 'options', options);
+    expectOptions(op, 'options', options, createOptions);
     const { device: name, threads, precision, memoryLimit, weights, logger } = options;
     const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
     expectInteger(op, 'workSize', workSize, 16, 4096);
@@ -165,7 +202,7 @@ export class Inpainter implements AsyncDisposable {
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
     try {
-      const network = await Network.load(device, weights ?? defaultWeights);
+      const network = await loadNetwork(device, weights ?? defaultWeights, memoryLimit);
       return new Inpainter(device, network, {
         workSize,
         dilate,
@@ -184,7 +221,9 @@ export class Inpainter implements AsyncDisposable {
    * Completes a video, frame by frame, in order.
    *
    * The source is pulled ahead by half the reference window. Its frames have one size; they are
-   * copied as they come. Leaving the loop early closes the source and frees everything. Several
+   * copied as they come. Leaving the loop early closes the source and frees everything; that waits
+   * for the frame the source was asked for last, if it is still to come, as a generator cannot be
+   * ended before. A signal waits for nothing. Several
    * videos may be inpainted at once; they share the device.
    *
    * @param source frames with their masks: any non-zero pixel of a mask is hole. An {@link Image},
@@ -196,7 +235,7 @@ export class Inpainter implements AsyncDisposable {
     source: Iterable<FramePair> | AsyncIterable<FramePair>,
     options: InpaintOptions = {},
   ): AsyncGenerator<InpaintedFrame, void, void> {
-    expectObject('inpaint', 'options', options);
+    expectOptions('inpaint', 'options', options, inpaintOptions);
     const {
       signal,
       onProgress,

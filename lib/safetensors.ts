@@ -50,6 +50,15 @@ function repeatedKey(text: string): string | undefined {
   return undefined;
 }
 
+/** A value of the header, for people. */
+function brief(value: unknown): string {
+  try {
+    return JSON.stringify(value)?.slice(0, 40) ?? 'none';
+  } catch {
+    return 'something nested too deep'; // the text can be longer than the call stack
+  }
+}
+
 /**
  * A safetensors file in memory: named tensors of float16, bfloat16 or float32, and metadata.
  *
@@ -139,6 +148,17 @@ export class Safetensors {
     return values;
   }
 
+  /**
+   * A single number, from min to max.
+   *
+   * @throws InpaintError ERR_WEIGHTS
+   */
+  number(name: string, min: number, max: number): number {
+    const [value] = this.tensor(name, []) as unknown as [number];
+    if (value >= min && value <= max) return value;
+    throw this.#error(`${name} to be a number from ${min} to ${max}`, `${value}`);
+  }
+
   #values({ dtype, begin, end }: Entry): Float32Array {
     const view = new DataView(this.#data.buffer, this.#data.byteOffset + begin, end - begin);
     const values = new Float32Array(view.byteLength / (bytes[dtype] as number));
@@ -165,7 +185,7 @@ export class Safetensors {
       throw this.#error('to have a header of JSON', 'something else');
     }
     if (typeof header !== 'object' || header === null || Array.isArray(header)) {
-      throw this.#error('to have a header that is an object', JSON.stringify(header).slice(0, 40));
+      throw this.#error('to have a header that is an object', brief(header));
     }
     const repeated = repeatedKey(text);
     if (repeated !== undefined) throw this.#error('to name everything once', `${repeated} twice`);
@@ -179,7 +199,7 @@ export class Safetensors {
       value === null ||
       !Object.values(value).every((text) => typeof text === 'string')
     ) {
-      throw this.#error('__metadata__ to hold strings', JSON.stringify(value).slice(0, 40));
+      throw this.#error('__metadata__ to hold strings', brief(value));
     }
     return new Map(Object.entries(value));
   }
@@ -189,23 +209,14 @@ export class Safetensors {
     const size =
       typeof dtype === 'string' && Object.hasOwn(bytes, dtype) ? bytes[dtype] : undefined;
     if (size === undefined) {
-      throw this.#error(
-        `tensor ${name} to have dtype F16, BF16 or F32`,
-        JSON.stringify(dtype) ?? 'none',
-      );
+      throw this.#error(`tensor ${name} to have dtype F16, BF16 or F32`, brief(dtype));
     }
     const counts = (list: unknown): list is number[] =>
       Array.isArray(list) && list.every((side) => Number.isSafeInteger(side) && side >= 0);
     if (!counts(shape))
-      throw this.#error(
-        `tensor ${name} to have a shape of whole numbers`,
-        JSON.stringify(shape) ?? 'none',
-      );
+      throw this.#error(`tensor ${name} to have a shape of whole numbers`, brief(shape));
     if (!counts(offsets) || offsets.length !== 2) {
-      throw this.#error(
-        `tensor ${name} to have data_offsets [begin, end]`,
-        JSON.stringify(offsets) ?? 'none',
-      );
+      throw this.#error(`tensor ${name} to have data_offsets [begin, end]`, brief(offsets));
     }
     const [begin, end] = offsets as [number, number];
     if (begin > end || end > this.#data.length) {

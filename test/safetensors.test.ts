@@ -235,6 +235,29 @@ describe('rejects', () => {
     expectError(() => new Safetensors(bytes, 'a.safetensors'), message);
   });
 
+  test.each([
+    ['alone', '', ''],
+    ['in a tensor', '{"a":', '}'],
+    ['as a type', '{"a":{"dtype":', '}}'],
+    ['as metadata', '{"__metadata__":', '}'],
+  ])('200,000 nested brackets %s', (_, before, after) => {
+    for (const close of ['', ']'.repeat(200_000)]) {
+      const header = Buffer.from(`${before}${'['.repeat(200_000)}${close}${after}`);
+      const size = Buffer.alloc(8);
+      size.writeBigUInt64LE(BigInt(header.length));
+      expect(() => new Safetensors(Buffer.concat([size, header]), 'deep.safetensors')).toThrow(
+        InpaintError,
+      );
+    }
+  });
+
+  test('a number out of its range', () => {
+    const data = new Uint8Array(new Float32Array([2.5]).buffer);
+    const file = new Safetensors(content({ a: entry('F32', [], 0, 4) }, data), 'n.safetensors');
+    expect(file.number('a', 2, 3)).toBe(2.5);
+    expect(() => file.number('a', 0, 2)).toThrow(/a to be a number from 0 to 2 in n.*, got 2\.5/);
+  });
+
   test('every truncation of a file', () => {
     const file = content(
       { __metadata__: { k: '{"v":1}' }, a: entry('F16', [3], 0, 6), b: entry('F32', [1], 6, 10) },

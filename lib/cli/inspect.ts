@@ -3,6 +3,7 @@ import { Device, devices } from '../device.js';
 import { defaultWeights } from '../inpainter.js';
 import { Safetensors } from '../safetensors.js';
 import { ffmpeg } from '../video/ffmpeg.js';
+import { openVideo } from '../video/media.js';
 
 /** Runs body, or says why not. */
 async function attempt<T extends object>(body: () => Promise<T>): Promise<T | { error: string }> {
@@ -34,6 +35,32 @@ async function describeWeights(path: string) {
 
 async function describeVideo() {
   return { ffmpeg: (await ffmpeg('inspect')).getFFmpegInfo().version };
+}
+
+function print(rows: readonly (readonly [string, string])[]): void {
+  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(17)}${value}\n`);
+}
+
+/** Prints what a video is. */
+export async function inspectVideo(path: string, options: { json?: boolean }): Promise<void> {
+  await using video = await openVideo(path, { onError: 'keep' });
+  await video.count();
+  const { width, height, rotation, frames, framesGuessed, fps, fieldOrder, cutOff } = video;
+  const { streams } = video;
+  if (options.json) {
+    const told = { path, width, height, rotation, frames, framesGuessed, fps, fieldOrder, cutOff };
+    process.stdout.write(`${JSON.stringify({ ...told, streams })}\n`);
+    return;
+  }
+  const turned = rotation ? `, turned by ${rotation} degrees` : '';
+  const count = frames === undefined ? 'not told' : `${framesGuessed ? 'about ' : ''}${frames}`;
+  print([
+    ['video', path],
+    ['size', `${width} x ${height}${turned}`],
+    ['frames', `${count}, ${Number(fps.toFixed(3))} a second${cutOff ? ', cut off' : ''}`],
+    ['fields', fieldOrder === 'progressive' ? 'none, progressive' : `interlaced, ${fieldOrder}`],
+    ...streams.map((stream, i): [string, string] => [i ? '' : 'streams', stream]),
+  ]);
 }
 
 /** Prints the version, the devices and why each is or is not used, the weights, and FFmpeg's. */
@@ -68,5 +95,5 @@ export async function inspect(
     rows.push(['', `format ${weights.format}`], ['', weights.provenance]);
   }
   rows.push(['video', 'error' in video ? video.error : `FFmpeg ${video.ffmpeg} (node-av)`]);
-  for (const [name, value] of rows) process.stdout.write(`${name.padEnd(17)}${value}\n`);
+  print(rows);
 }

@@ -3,6 +3,8 @@ import { Presets, SingleBar } from 'cli-progress';
 interface Progress {
   readonly frame: number;
   readonly frames?: number | undefined;
+  /** Whether `frames` is a guess. */
+  readonly framesGuessed?: boolean | undefined;
 }
 
 /** Shows how far a video is. */
@@ -54,16 +56,20 @@ export function showProgress(quiet: boolean): ProgressDisplay {
   const left = (frames: number, seconds?: number) => (seconds ? clock(frames * seconds) : '?');
   if (!process.stderr.isTTY) {
     let last = performance.now();
-    const update = ({ frame, frames }: Progress) => {
+    const update = ({ frame, frames, framesGuessed }: Progress) => {
       const seconds = secondsEach(frame);
       if (performance.now() - last < secondsBetweenLines * 1000) return;
       last = performance.now();
-      const rest = frames ? ` of ${frames}, ${left(frames - frame, seconds)} left` : '';
+      const about = framesGuessed ? 'about ' : '';
+      const rest = frames
+        ? ` of ${about}${frames}, ${about}${left(frames - frame, seconds)} left`
+        : '';
       process.stderr.write(`frame ${frame}${rest}, ${rate(seconds)} frames/s\n`);
     };
     return { update, note, stop() {} };
   }
-  const format = '{bar} {percentage}% | {value}/{total} frames | {fps} frames/s | {left} left';
+  const format =
+    '{bar} {percentage}% | {value}/{about}{total} frames | {fps} frames/s | {left} left';
   const options = { format, clearOnComplete: true, hideCursor: true, stream: process.stderr };
   const bar = new SingleBar(options, Presets.shades_classic);
   let running = false;
@@ -72,12 +78,13 @@ export function showProgress(quiet: boolean): ProgressDisplay {
     running = false;
   };
   return {
-    update({ frame, frames }) {
+    update({ frame, frames, framesGuessed }) {
       const seconds = secondsEach(frame);
       // What the file tells may be an estimate.
       const total = Math.max(frames ?? 0, frame);
       const rest = frames ? left(total - frame, seconds) : '?';
-      const payload = { fps: rate(seconds), left: rest };
+      const about = framesGuessed || !frames ? 'about ' : '';
+      const payload = { fps: rate(seconds), left: rest, about };
       if (!running) bar.start(total, frame, payload);
       running = true;
       bar.setTotal(total);

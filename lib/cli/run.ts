@@ -1,11 +1,12 @@
 import { createRequire } from 'node:module';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DeviceName } from '../device.js';
 import { InpaintError } from '../errors.js';
 import type { InpainterOptions } from '../inpainter.js';
+import { containers, type VideoCodec } from '../video/encoding.js';
 import { type FrameInpainter, inpaintFile } from '../video/file.js';
-import { parseBox } from '../video/masks.js';
-import { inspect } from './inspect.js';
+import { type Moment, parseBox, parseMoment } from '../video/masks.js';
+import { inspect, inspectVideo } from './inspect.js';
 import { showProgress } from './progress.js';
 
 /** The package's version. */
@@ -41,6 +42,16 @@ interface Options {
   readonly memoryLimit?: number;
   readonly weights?: string;
   readonly fps?: number;
+  readonly invert?: boolean;
+  readonly from?: Moment;
+  readonly to?: Moment;
+  readonly deinterlace?: boolean;
+  readonly onError?: 'stop' | 'keep';
+  readonly codec?: VideoCodec;
+  readonly crf?: number;
+  readonly preset?: string;
+  readonly pixFmt?: string;
+  readonly format?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -63,6 +74,22 @@ function positive(text: string): number {
   return value;
 }
 
+function number(text: string): number {
+  const value = Number(text);
+  if (!text.trim() || Number.isNaN(value)) {
+    throw new InvalidArgumentError('It has to be a number.');
+  }
+  return value;
+}
+
+function moment(text: string): Moment {
+  try {
+    return parseMoment(text);
+  } catch {
+    throw new InvalidArgumentError('It has to be a frame as 90, or a time as 12.5s or 0:12.5.');
+  }
+}
+
 /** Bytes of `2G`, `512M`, `1.5GiB`, `100000`. */
 export function byteCount(text: string): number {
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text.trim()) ?? [];
@@ -73,7 +100,8 @@ export function byteCount(text: string): number {
 
 const examples = `
 A mask is white where something is to be removed: an image for all frames, a folder of images or a
-video. A box is in pixels of the frame as displayed; frames count from 0.
+video. A box is in pixels of the frame as displayed; frames count from 0. Input, mask and output may
+be - for the standard input and output, input and mask a URL.
 
 Examples:
   align-and-attend street.mp4 --mask person.mp4 -o clean.mp4
@@ -104,13 +132,41 @@ export async function run(
     .version(version)
     .exitOverride()
     .enablePositionalOptions()
-    .argument('<input>', 'a video, or a folder of images')
-    .option('-o, --output <path>', 'a video (.mp4 .mov .mkv .webm), or a folder for PNG')
+    .argument('<input>', 'a video, a folder of images, a URL or -')
+    .option(
+      '-o, --output <path>',
+      `a video (${Object.keys(containers).join(' ')}), a folder for PNG, or -`,
+    )
     .option('-m, --mask <path>', 'an image, a folder of images or a video: white is removed')
+    .option('--invert', 'black is removed')
     .option(
       '-b, --box <x,y,w,h[@from-to]>',
       'remove a box, may be repeated',
       (box, all: string[] = []) => [...all, box],
+    )
+    .option(
+      '--from <moment>',
+      'remove nothing before a frame (90) or a time (12.5s, 0:12.5)',
+      moment,
+    )
+    .option('--to <moment>', 'remove nothing after that frame, or from that time on', moment)
+    .option('--deinterlace', 'make whole frames of fields (default: fields stay)')
+    .addOption(
+      new Option(
+        '--on-error <what>',
+        'stop at damage, or keep what is there (default: stop)',
+      ).choices(['stop', 'keep']),
+    )
+    .option(
+      '--codec <name>',
+      'h264 hevc av1 vp9 prores dnxhd ffv1 (default: h264; vp9 in .webm; ProRes, DNxHD and FFV1 stay)',
+    )
+    .option('--crf <n>', 'quality, less is better (default: 16 for h264)', number)
+    .option('--preset <name>', 'time the encoder takes (default: fast for h264)')
+    .option('--pix-fmt <name>', "pixel format (default: the source's, or the nearest)")
+    .option(
+      '--format <name>',
+      `container of - or a device: ${[...new Set(Object.values(containers))].join(' ')} (default: matroska)`,
     )
     .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto')
     .option('--threads <n>', 'threads of the CPU (default: all)', integer)
@@ -134,10 +190,13 @@ export async function run(
   program
     .command('inspect')
     .description('show the version, the devices and why each is or is not used, and the weights')
+    .argument('[video]', 'show what this video is instead')
     .option('--weights <file>', 'other weights than those of the package')
     .option('--json', 'print one line of JSON')
     .exitOverride()
-    .action(async (options: { weights?: string; json?: boolean }) => inspect(version, options));
+    .action(async (video: string | undefined, options: { weights?: string; json?: boolean }) =>
+      video === undefined ? inspect(version, options) : inspectVideo(video, options),
+    );
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
@@ -150,7 +209,7 @@ export async function run(
     const { message } = error as Error;
     const errorCode = error instanceof InpaintError ? error.code : 'ERR_INTERNAL';
     process.stderr.write(`error: ${message.replaceAll('\n', ' ')}\n`);
-    if (json) printError(errorCode, message);
+    if (json && program.opts<Options>().output !== '-') printError(errorCode, message);
     return errorCode === 'ERR_ARGUMENT' ? 2 : 1;
   }
 }
@@ -160,7 +219,9 @@ function printError(code: string, message: string): void {
 }
 
 async function inpaint(input: string, options: Options, create: CreateInpainter): Promise<number> {
-  const { output, mask, box = [], fps, json, quiet = false, device } = options;
+  const { output, mask, box = [], json, quiet = false, device } = options;
+  // Where frames go to the standard output, nothing else may.
+  const print = (line: string) => (output === '-' ? process.stderr : process.stdout).write(line);
   const masks = [...(mask === undefined ? [] : [mask]), ...box.map(parseBox)];
   if (output === undefined) {
     throw new InpaintError(
@@ -208,7 +269,17 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       input,
       mask: masks,
       output,
-      fps,
+      fps: options.fps,
+      invert: options.invert,
+      from: options.from,
+      to: options.to,
+      deinterlace: options.deinterlace,
+      onError: options.onError,
+      codec: options.codec,
+      crf: options.crf,
+      preset: options.preset,
+      pixelFormat: options.pixFmt,
+      format: options.format,
       signal: abort.signal,
       onProgress: progress.update,
       onWarning: note,
@@ -216,18 +287,18 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
     progress.stop();
     const { name: ranOn } = inpainter.device;
     if (json) {
-      process.stdout.write(`${JSON.stringify({ ...result, device: ranOn })}\n`);
+      print(`${JSON.stringify({ ...result, device: ranOn })}\n`);
     } else if (!quiet) {
       const speed = `${result.frames} frames, ${result.fps.toFixed(1)} a second on ${ranOn}`;
       const seen = `${(result.coverage * 100).toFixed(1)} % of what was removed`;
-      process.stdout.write(`${output}: ${speed}; ${seen} is seen in other frames\n`);
+      print(`${output}: ${result.encoding}; ${speed}; ${seen} is seen in other frames\n`);
     }
     return 0;
   } catch (error) {
     progress.stop();
     if (!stopped) throw error;
     process.stderr.write('stopped; nothing was written\n');
-    if (json) printError('ERR_ABORTED', 'stopped');
+    if (json && output !== '-') printError('ERR_ABORTED', 'stopped');
     return stopped;
   } finally {
     for (const remove of handlers) remove();

@@ -26,7 +26,7 @@ export class Attention {
   constructor(weights: Weights, { width }: NetworkConfig['inpainter']) {
     this.#scale = weights.scalar('inpainter.attention_scale');
     this.#pool = weights.scalar('inpainter.attention_pool');
-    this.#sigma = weights.scalar('inpainter.attention_sigma');
+    this.#sigma = weights.scalar('inpainter.attention_sigma', 0.001, 1000);
     this.#layers = [
       weights.conv('inpainter.g1', [4 * width, 4, 3, 1], 32),
       weights.conv('inpainter.g2', [32], 1),

@@ -51,9 +51,9 @@ export class Weights {
     return layer;
   }
 
-  /** A single number. */
-  scalar(name: string): number {
-    return this.#file.tensor(name, [])[0] as number;
+  /** A single number, in the range that the operations take. */
+  scalar(name: string, min = 0, max = 1e6): number {
+    return this.#file.number(name, min, max);
   }
 
   /** Frees every layer. */

@@ -8,6 +8,7 @@ import { InpaintError } from '../errors.js';
 /** The bindings and constants of node-av. */
 export type FFmpeg = typeof Library & typeof Constants;
 export type {
+  Codec,
   CodecContext,
   FormatContext,
   Frame,
@@ -18,6 +19,15 @@ export type {
 
 let loading: Promise<FFmpeg> | undefined;
 
+async function load(): Promise<FFmpeg> {
+  // One after the other: vitest's vmThreads cannot link modules that share others at once.
+  const constants = await import('node-av/constants');
+  const library = await import('node-av/lib');
+  const { Log } = library;
+  if (Log.getLevel() === constants.AV_LOG_INFO) Log.setLevel(constants.AV_LOG_QUIET);
+  return { ...library, ...constants };
+}
+
 /**
  * FFmpeg, loaded when first needed. Its chatter on stderr is turned off, as everything that matters
  * becomes an error here; a level that the program set itself is left alone.
@@ -25,13 +35,7 @@ let loading: Promise<FFmpeg> | undefined;
  * @throws InpaintError ERR_MEDIA when node-av is not installed or does not load.
  */
 export async function ffmpeg(op: string): Promise<FFmpeg> {
-  loading ??= Promise.all([import('node-av/lib'), import('node-av/constants')]).then(
-    ([library, constants]) => {
-      const { Log } = library;
-      if (Log.getLevel() === constants.AV_LOG_INFO) Log.setLevel(constants.AV_LOG_QUIET);
-      return { ...library, ...constants };
-    },
-  );
+  loading ??= load();
   try {
     return await loading;
   } catch (cause) {
@@ -117,6 +121,16 @@ export function hasAlpha(av: FFmpeg, format: number): boolean {
   return /^(yuva|rgba|bgra|argb|abgr|gbrap|ya\d|vuya|ayuv|pal8)/.test(formatName(av, format));
 }
 
+/** Whether a pixel format is RGB, in whatever order. */
+export function isRgb(av: FFmpeg, format: number): boolean {
+  return /rgb|bgr|gbr/.test(formatName(av, format));
+}
+
+/** The flags of a frame that tell of its fields. */
+export function fieldFlags(av: FFmpeg): number {
+  return av.AV_FRAME_FLAG_INTERLACED | av.AV_FRAME_FLAG_TOP_FIELD_FIRST;
+}
+
 /** Converts pixels between formats of one size off the event loop, by the frames' colour tags. */
 export class Converter implements Disposable {
   readonly #av: FFmpeg;
@@ -131,7 +145,9 @@ export class Converter implements Disposable {
     this.#context.setOption('sws_flags', flags);
   }
 
+  /** Interlaced frames are converted field by field, which swscale does where both say so. */
   async convert(from: Library.Frame, to: Library.Frame, op: string): Promise<void> {
+    to.flags = (to.flags & ~fieldFlags(this.#av)) | (from.flags & fieldFlags(this.#av));
     const code = await this.#context.scaleFrame(to, from);
     check(this.#av, code, op, 'pixels of a format that FFmpeg converts');
   }
@@ -139,4 +155,20 @@ export class Converter implements Disposable {
   [Symbol.dispose](): void {
     this.#context.freeContext();
   }
+}
+
+/** Converts a frame to RGB in full range, in a frame of that kind, by its tags. */
+export async function toRgb(
+  av: FFmpeg,
+  converter: Converter,
+  from: Library.Frame,
+  rgb: Library.Frame,
+  op: string,
+): Promise<void> {
+  rgb.colorSpace = av.AVCOL_SPC_RGB;
+  rgb.colorRange = av.AVCOL_RANGE_JPEG;
+  rgb.colorPrimaries = from.colorPrimaries;
+  rgb.colorTrc = from.colorTrc;
+  from.colorSpace = matrixOf(av, from);
+  await converter.convert(from, rgb, op);
 }

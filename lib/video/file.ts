@@ -1,10 +1,14 @@
 import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
+import { expectOptions } from '../expect.js';
+import { hasChapters } from './chapters.js';
+import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
-import type { FramePair } from './image.js';
-import { type MaskSpec, openMask, pairFrames } from './masks.js';
+import { byFields } from './fields.js';
+import type { FramePair, Image } from './image.js';
+import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
 import { createWriter, openVideo } from './media.js';
-import type { VideoFrame } from './reader.js';
+import { isStream, type ReadOptions, type VideoFrame, type VideoReader } from './reader.js';
 
 /** A frame as an inpainter yields it, see `Inpainter.inpaint`. */
 interface Inpainted extends VideoFrame {
@@ -13,9 +17,11 @@ interface Inpainted extends VideoFrame {
 }
 
 /** How far a file is. */
-interface FileProgress {
+export interface FileProgress {
   readonly frame: number;
   readonly frames?: number | undefined;
+  /** Whether `frames` is a guess. */
+  readonly framesGuessed?: boolean | undefined;
   readonly fps: number;
   readonly coverage: number;
 }
@@ -33,21 +39,42 @@ export interface FrameInpainter {
 }
 
 /** One file to inpaint. */
-export interface FileJob {
-  /** A video, or a folder of images. */
+export interface FileJob extends ReadOptions, MaskOptions, WriteOptions {
+  /** A video, a URL of one, `-` for the standard input, or a folder of images. */
   readonly input: string;
   /** What to remove, see {@link openMask}. */
   readonly mask: MaskSpec | readonly MaskSpec[];
   /** A video, or a folder for PNG, see {@link createWriter}. */
   readonly output: string;
-  /** Frames a second, for a folder of images that becomes a video; 25 if left out. */
-  readonly fps?: number | undefined;
   /** Ends the work with ERR_ABORTED; no output is left. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: FileProgress) => void) | undefined;
-  /** Told what a user should know: streams that cannot be copied, masks without a hole. */
+  /**
+   * Told what a user should know: streams that cannot be copied, masks that look wrong, fields,
+   * damage.
+   */
   readonly onWarning?: ((message: string) => void) | undefined;
 }
+
+const jobOptions = [
+  'input',
+  'mask',
+  'output',
+  'fps',
+  'deinterlace',
+  'onError',
+  'invert',
+  'from',
+  'to',
+  'codec',
+  'crf',
+  'preset',
+  'pixelFormat',
+  'format',
+  'signal',
+  'onProgress',
+  'onWarning',
+] satisfies (keyof FileJob)[];
 
 /** What became of a {@link FileJob}. */
 export interface FileResult {
@@ -57,13 +84,53 @@ export interface FileResult {
   readonly masked: number;
   /** Mean share of the hole that some reference shows, over the frames with one; 1 if none. */
   readonly coverage: number;
+  /** Numbers of the frames of which damage made the decoder conceal a part. */
+  readonly concealed: readonly number[];
+  /** How the output is encoded, for people: `h264 (crf 16, preset fast, yuv420p)`. */
+  readonly encoding: string;
   readonly seconds: number;
   /** Frames inpainted a second, decoding and encoding included. */
   readonly fps: number;
 }
 
+/** Share of the picture above which a mask is likely to be the wrong way round. */
+const largestShare = 0.5;
+
+/** What looks wrong about a mask. */
+function doubt({ data, width, height }: Image, index: number): string | undefined {
+  let hidden = 0;
+  for (const value of data) if (value) hidden += 1;
+  const share = hidden / (width * height);
+  if (share <= largestShare) return undefined;
+  const percent = `${Number((share * 100).toFixed(share > 0.99 ? 1 : 0))} %`;
+  const hint = 'if it is white where nothing is to be removed, invert it (--invert)';
+  return `the mask removes ${percent} of the picture of frame ${index}; ${hint}`;
+}
+
+/** `3, 5-8`. */
+function ranges(numbers: readonly number[]): string {
+  const parts: [number, number][] = [];
+  for (const n of numbers) {
+    const last = parts.at(-1);
+    if (last && n === last[1] + 1) last[1] = n;
+    else parts.push([n, n]);
+  }
+  return parts.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
+}
+
+/** What there is to say of how a video was stored. */
+function tellFields(input: string, video: VideoReader, deinterlace: boolean): string | undefined {
+  const { storedFields: order, fps } = video;
+  if (order === 'progressive') return undefined;
+  const what = `${input} is interlaced, ${order}, ${Number(fps.toFixed(3))} frames a second`;
+  return deinterlace
+    ? `${what}; each two fields become a whole frame`
+    : `${what}; it stays so, and is filled field by field (--deinterlace makes whole frames)`;
+}
+
 /** The same file by another name counts as the same. */
 async function isSameFile(a: string, b: string): Promise<boolean> {
+  if (isStream(a) || isStream(b)) return false;
   const [x, y] = await Promise.all([a, b].map((path) => stat(path).catch(() => undefined)));
   if (!x || !y) return false;
   return (
@@ -104,7 +171,10 @@ async function* readAhead<T>(
  */
 export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Promise<FileResult> {
   const op = 'inpaintFile';
+  expectOptions(op, 'job', job, jobOptions);
   const { input, mask, output, signal, onProgress, onWarning = () => {} } = job;
+  const { fps, deinterlace, onError, invert, from, to } = job;
+  const { codec, crf, preset, pixelFormat, format } = job;
   const started = performance.now();
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
   for (const path of [input, ...specs.filter((spec) => typeof spec === 'string')]) {
@@ -112,9 +182,24 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     const expected = 'an output other than what is read';
     throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${output} for both`);
   }
-  await using video = await openVideo(input, { fps: job.fps });
-  await using holes = await openMask(mask, video);
-  await using writer = await createWriter(output, video);
+  await using video = await openVideo(input, { fps, deinterlace, onError });
+  await video.count();
+  await using holes = await openMask(mask, video, { invert, from, to });
+  await using writer = await createWriter(output, video, {
+    codec,
+    crf,
+    preset,
+    pixelFormat,
+    format,
+  });
+  const fields = tellFields(input, video, deinterlace ?? false);
+  if (fields) onWarning(fields);
+  for (const remark of holes.remarks) onWarning(remark);
+  if (writer.changesCodec)
+    onWarning(`${input} is ${writer.changesCodec}; ${output} becomes ${writer.encoding}`);
+  if (!isStream(input) && (await hasChapters(input))) {
+    onWarning(`${input} has chapters; they are left out`);
+  }
   for (const dropped of writer.dropped) {
     onWarning(`${output} cannot hold ${dropped} of ${input}; it is left out`);
   }
@@ -122,27 +207,47 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   let read = 0;
   let masked = 0;
   let covered = 0;
+  let isDoubted = false;
   const holed = new Set<number>();
   async function* pairs() {
     for await (const pair of pairFrames(video, holes)) {
-      if (pair.mask.data.includes(255)) holed.add(read);
+      const hasHole = pair.mask.data.includes(255);
+      if (!read && !hasHole && holes.isConstant) {
+        onWarning(`${holes.path} has no hole: nothing is removed; what is not black would be`);
+      }
+      if (hasHole) {
+        // The first one, and one now and then: to count takes longer than to look.
+        const doubtful = !isDoubted && holed.size % 16 === 0 && doubt(pair.mask, read);
+        if (doubtful) onWarning(doubtful);
+        isDoubted ||= Boolean(doubtful);
+        holed.add(read);
+      }
       read += 1;
       yield pair;
     }
   }
+  const told = (progress: FileProgress) => {
+    const { frames, framesGuessed } = video;
+    const isOver = frames !== undefined && progress.frame > frames;
+    onProgress?.({ ...progress, frames: isOver ? undefined : frames, framesGuessed });
+  };
   const options = {
     ...(signal && { signal }),
-    ...(onProgress && { onProgress }),
+    ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
   };
+  const { fieldOrder, height } = video;
+  const hasFields = fieldOrder !== 'progressive' && height % 2 === 0;
+  const worker = hasFields ? byFields(inpainter, fieldOrder) : inpainter;
   let written: Promise<void> = Promise.resolve();
-  for await (const frame of inpainter.inpaint(readAhead(pairs(), 2), options)) {
-    if (holed.delete(frame.index)) {
+  for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
+    const hadHole = holed.delete(frame.index);
+    if (hadHole) {
       masked += 1;
       covered += frame.coverage;
     }
     await written;
-    written = writer.write(frame);
+    written = writer.write(frame, { isOriginal: !hadHole });
     written.catch(() => {}); // heard with the next frame
   }
   await written;
@@ -154,8 +259,18 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     throw mediaError(op, 'as many frames out as in', `${writer.frames} for ${read}`);
   }
   await writer.close();
-  if (!masked) onWarning(`the mask has no hole in any of the ${read} frames; they are unchanged`);
+  const { concealed, lost, cutOff } = video;
+  if (concealed.length) {
+    onWarning(`${input} is damaged: a part of these frames is concealed: ${ranges(concealed)}`);
+  }
+  if (lost) onWarning(`${input} is damaged: ${lost} packets could not be decoded`);
+  if (cutOff) onWarning(`${input} is cut off; the result ends with frame ${read - 1}`);
+  if (!masked && !holes.isConstant) {
+    onWarning(`the mask has no hole in any of the ${read} frames; they are unchanged`);
+  }
   const seconds = (performance.now() - started) / 1000;
   const coverage = masked ? covered / masked : 1;
-  return { output, frames: read, masked, coverage, seconds, fps: read / seconds };
+  const { encoding } = writer;
+  const speed = read / seconds;
+  return { output, frames: read, masked, coverage, concealed, encoding, seconds, fps: speed };
 }

@@ -1,79 +1,28 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { chooseEncoding, type Source, type WriteOptions } from './encoding.js';
 import {
-  allocateFrame,
   type CodecContext,
-  Converter,
   check,
   type FFmpeg,
   type FormatContext,
   type Frame,
+  fieldFlags,
   formatName,
   hasAlpha,
+  isRgb,
   matrixOf,
   mediaError,
   type Packet,
   type Stream,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
-import { type OpenFile, openFile, type VideoReader } from './reader.js';
-import { fillFrame, isOpaque, VideoWriter } from './writer.js';
+import { Originals } from './originals.js';
+import { isStream, type OpenFile, openFile, urlOf, type VideoReader } from './reader.js';
+import { isOpaque, VideoWriter } from './writer.js';
 
 const op = 'createWriter';
 const microseconds = { num: 1, den: 1_000_000 };
-
-/** @internal FFmpeg's names of the containers, by what paths end in. */
-export const containers: Readonly<Record<string, string>> = {
-  '.mp4': 'mp4',
-  '.m4v': 'mp4',
-  '.mov': 'mov',
-  '.mkv': 'matroska',
-  '.webm': 'webm',
-};
-
-/** How frames are encoded. */
-interface Encoding {
-  readonly name: 'libx264' | 'libvpx-vp9' | 'prores_ks';
-  readonly options: Readonly<Record<string, string>>;
-  readonly alpha: boolean;
-}
-
-function encodingFor(container: string, alpha: boolean): Encoding {
-  if (alpha && container === 'mov') {
-    return { name: 'prores_ks', options: { profile: '4444', alpha_bits: '8' }, alpha };
-  }
-  if (container === 'webm' || (alpha && container === 'matroska')) {
-    const speed = { deadline: 'good', 'cpu-used': '3', 'row-mt': '1' };
-    return { name: 'libvpx-vp9', options: { crf: '20', b: '0', ...speed }, alpha };
-  }
-  // x264 would tell the units of timestamps as the frame rate. The timestamps themselves are kept,
-  // whatever rate it tells.
-  const options = { crf: '16', preset: 'fast', 'x264-params': 'force-cfr=1' };
-  return { name: 'libx264', options, alpha: false };
-}
-
-/**
- * The source's pixel format where the encoder has it, else the nearest; 4:2:0 for RGB and grey
- * sources, as more players take it. H.264 with halved chroma has even sizes only: an odd one gets
- * 4:4:4.
- */
-function pixelFormatFor(
-  av: FFmpeg,
-  { name, alpha }: Encoding,
-  source: string,
-  { width, height }: VideoReader,
-): CodecContext['pixelFormat'] {
-  if (alpha) return name === 'prores_ks' ? av.AV_PIX_FMT_YUVA444P10LE : av.AV_PIX_FMT_YUVA420P;
-  const choices = ['420p', '422p', '444p', '420p10le', '422p10le', '444p10le'];
-  const formats = choices.map((choice) => av.avGetPixFmtFromName(`yuv${choice}`));
-  const isYuv = /^(yuv|yuyv|uyvy|yvyu|nv\d|[py][024]1\d)/.test(source);
-  const found = isYuv
-    ? formatName(av, av.avcodecFindBestPixFmtOfList(formats, av.avGetPixFmtFromName(source)))
-    : 'yuv420p';
-  const isOdd = (width % 2 && !found.includes('444')) || (height % 2 && found.includes('420'));
-  const kept = name === 'libx264' && isOdd ? found.replace(/42[02]/, '444') : found;
-  return av.avGetPixFmtFromName(kept);
-}
 
 /** Tags about single packets or the old encoding, which are wrong for the new one. */
 const stale = new RegExp(
@@ -91,15 +40,35 @@ function copyTags(av: FFmpeg, from: Tagged, to: Tagged): string[] {
   return tags.map(([key]) => key);
 }
 
+/** @internal How and where a {@link FileWriter} writes. */
+export interface Destination extends WriteOptions {
+  /** FFmpeg's name. */
+  readonly container: string;
+  /** Whether it is a file, which can be read again and replaced. */
+  readonly isFile: boolean;
+}
+
+/** What a frame tells of its brightness, and the same of a stream. */
+function brightness(av: FFmpeg) {
+  return [
+    [av.AV_FRAME_DATA_MASTERING_DISPLAY_METADATA, av.AV_PKT_DATA_MASTERING_DISPLAY_METADATA],
+    [av.AV_FRAME_DATA_CONTENT_LIGHT_LEVEL, av.AV_PKT_DATA_CONTENT_LIGHT_LEVEL],
+    [av.AV_FRAME_DATA_AMBIENT_VIEWING_ENVIRONMENT, av.AV_PKT_DATA_AMBIENT_VIEWING_ENVIRONMENT],
+  ] as const;
+}
+
 /** @internal Writes a video file; what else the source holds is copied beside the video. */
 export class FileWriter extends VideoWriter {
   readonly #av: FFmpeg;
-  readonly #container: string;
-  readonly #converter: Converter;
+  readonly #destination: Destination;
   /** The source, open a second time: its other streams are copied as the video advances. */
   #source: OpenFile | undefined;
   #encoder: CodecContext | undefined;
-  #rgb: Frame | undefined;
+  #originals: Originals | undefined;
+  /** The next frame of the source. */
+  #original: Frame | undefined;
+  #encoding = '';
+  #changesCodec: string | undefined;
   #output: FormatContext | undefined;
   #video: Stream | undefined;
   /** The copy of each copied stream of the source, by that one's index. */
@@ -112,11 +81,18 @@ export class FileWriter extends VideoWriter {
   /** When the next frame would come at a constant rate. */
   #next = 0;
 
-  constructor(av: FFmpeg, path: string, like: VideoReader, container: string) {
-    super(path, like);
+  constructor(av: FFmpeg, path: string, like: VideoReader, destination: Destination) {
+    super(path, like, destination.isFile);
     this.#av = av;
-    this.#container = container;
-    this.#converter = new Converter(av);
+    this.#destination = destination;
+  }
+
+  override get encoding(): string {
+    return this.#encoding;
+  }
+
+  override get changesCodec(): string | undefined {
+    return this.#changesCodec;
   }
 
   #must(code: number, expected = `to write ${this.path}`): void {
@@ -125,12 +101,19 @@ export class FileWriter extends VideoWriter {
 
   async start(): Promise<this> {
     const av = this.#av;
-    if (!this.like.images) this.#source = await openFile(av, op, this.like.path);
+    const { like } = this;
+    this.#originals = await Originals.open(av, like);
+    if (isStream(like.path)) {
+      like.others = [];
+      this.#source = like.file;
+    } else if (like.file) this.#source = await openFile(av, op, like.path);
     // Broadcast streams start anywhere; other files start where their maker wants.
     const input = this.#source?.input;
     if (input?.iformat?.name?.startsWith('mpeg') && input.startTime > 0n) {
       this.#start = input.startTime;
     }
+    // What is read once has none yet.
+    if (!isStream(like.path)) this.#original = await this.#originals.next();
     await this.#openEncoder();
     await this.#openOutput();
     return this;
@@ -138,19 +121,24 @@ export class FileWriter extends VideoWriter {
 
   async #openEncoder(): Promise<void> {
     const av = this.#av;
-    const { width, height, channels, timeBase, fps } = this.like;
-    const encoding = encodingFor(this.#container, channels === 4);
-    const codec = av.Codec.findEncoderByName(encoding.name as never);
-    if (!codec) throw mediaError(op, `FFmpeg to have the encoder ${encoding.name}`, 'none');
+    const { width, height, timeBase, fps } = this.like;
+    const par = this.#source?.stream.codecpar;
+    const source: Source = {
+      codec: par && (av.avGetCodecName(par.codecId) ?? undefined),
+      profile: par?.profile ?? -1,
+      format: par ? formatName(av, par.format) : 'rgb24',
+    };
+    const { container } = this.#destination;
+    const chosen = chooseEncoding(av, container, source, this.like, this.#destination);
+    this.#encoding = chosen.text;
+    if (source.codec !== chosen.name) this.#changesCodec = source.codec;
     const encoder = new av.CodecContext();
     this.#encoder = encoder;
-    encoder.allocContext3(codec);
+    encoder.allocContext3(chosen.codec);
     encoder.width = width;
     encoder.height = height;
     encoder.timeBase = new av.Rational(timeBase.num, timeBase.den);
-    const par = this.#source?.stream.codecpar;
-    const source = par ? formatName(av, par.format) : 'rgb24';
-    encoder.pixelFormat = pixelFormatFor(av, encoding, source, this.like);
+    encoder.pixelFormat = chosen.pixelFormat as CodecContext['pixelFormat'];
     if (par && this.#source) {
       const { avgFrameRate, rFrameRate, sampleAspectRatio } = this.#source.stream;
       // The grid on which a varying rate lies, where it has a usual one.
@@ -158,7 +146,7 @@ export class FileWriter extends VideoWriter {
       encoder.framerate = hasGrid || avgFrameRate.num <= 0 ? rFrameRate : avgFrameRate;
       const isTold = sampleAspectRatio.num > 0;
       encoder.sampleAspectRatio = isTold ? sampleAspectRatio : par.sampleAspectRatio;
-      encoder.colorRange = source.startsWith('yuvj') ? av.AVCOL_RANGE_JPEG : par.colorRange;
+      encoder.colorRange = source.format.startsWith('yuvj') ? av.AVCOL_RANGE_JPEG : par.colorRange;
       encoder.colorSpace = par.colorSpace;
       encoder.colorPrimaries = par.colorPrimaries;
       encoder.colorTrc = par.colorTrc;
@@ -169,31 +157,44 @@ export class FileWriter extends VideoWriter {
       encoder.colorTrc = av.AVCOL_TRC_BT709;
     }
     // RGB has no matrix to keep, and its range says nothing of YUV's.
-    if (/rgb|bgr|gbr|pal8/.test(source) || encoder.colorSpace === av.AVCOL_SPC_RGB) {
+    if (isRgb(av, encoder.pixelFormat)) {
+      encoder.colorSpace = av.AVCOL_SPC_RGB;
+      encoder.colorRange = av.AVCOL_RANGE_JPEG;
+    } else if (/rgb|bgr|gbr|pal8/.test(source.format) || encoder.colorSpace === av.AVCOL_SPC_RGB) {
       encoder.colorSpace = av.AVCOL_SPC_BT709;
       encoder.colorRange = av.AVCOL_RANGE_MPEG;
     }
     // Every container here wants the codec's headers apart from the frames.
     encoder.setFlags(av.AV_CODEC_FLAG_FRAME_DURATION, av.AV_CODEC_FLAG_GLOBAL_HEADER);
-    const options = av.Dictionary.fromObject(encoding.options);
-    const expected = `${encoding.name} to encode ${width} x ${height}`;
-    this.#must(await encoder.open2(codec, options), expected);
+    if (this.like.fieldOrder !== 'progressive') {
+      encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
+    }
+    process.env.SVT_LOG ??= '1'; // errors; FFmpeg does not silence it
+    const options = av.Dictionary.fromObject(chosen.options);
+    const expected = `${chosen.text} to encode ${width} x ${height}`;
+    this.#must(await encoder.open2(chosen.codec, options), expected);
   }
 
   /** Opens the output with all streams of the source but those that the container does not take. */
   async #openOutput(): Promise<void> {
     const av = this.#av;
     const others = (this.#source?.input.streams ?? []).filter(({ index, codecpar }) => {
-      const isTimecode = codecpar.codecTagString === 'tmcd'; // written anew from the metadata
-      return index !== this.#source?.stream.index && !isTimecode;
+      // Timecode is written anew from the metadata; a track of chapters' titles is none without them.
+      const { codecTagString, codecType } = codecpar;
+      const isTold =
+        codecType === av.AVMEDIA_TYPE_DATA && /^(tmcd|text)$/.test(codecTagString ?? '');
+      return index !== this.#source?.stream.index && !isTold;
     });
-    const code = await this.#writeHeader(others);
-    if (code >= 0) return;
+    // What is no file is begun once only: a device that takes everything stands in for it before.
+    const { isFile } = this.#destination;
+    const code = await this.#writeHeader(others, !isFile && others.length > 0);
+    if (code >= 0 && (isFile || !others.length)) return;
+    if (code >= 0) return this.#must(await this.#writeHeader(others));
     if (!others.length) this.#must(code);
     const kept: Stream[] = [];
     const dropped = this.dropped as string[];
     for (const stream of others) {
-      if ((await this.#writeHeader([stream])) >= 0) {
+      if ((await this.#writeHeader([stream], !isFile)) >= 0) {
         kept.push(stream);
         continue;
       }
@@ -212,17 +213,20 @@ export class FileWriter extends VideoWriter {
   /**
    * Starts the output with copies of these streams. A container that does not take them says so.
    */
-  async #writeHeader(others: readonly Stream[]): Promise<number> {
+  async #writeHeader(others: readonly Stream[], isTrial = false): Promise<number> {
     const av = this.#av;
     const encoder = this.#encoder as CodecContext;
     await this.#closeOutput();
     const output = new av.FormatContext();
     this.#output = output;
-    const url = `file:${this.temporary}`;
-    this.#must(output.allocOutputContext2(null, this.#container, url));
+    const { container } = this.#destination;
+    const url = isTrial ? 'file:/dev/null' : urlOf(this.temporary, 'pipe:1');
+    this.#must(output.allocOutputContext2(null, container, url));
+    output.strictStdCompliance = -1; // Y4M of more than 8 bits
     const video = output.newStream(null);
     this.#video = video;
     this.#must(video.codecpar.fromContext(encoder));
+    this.#tellRange(video);
     video.timeBase = encoder.timeBase;
     video.avgFrameRate = this.#source?.stream.avgFrameRate ?? encoder.framerate;
     video.sampleAspectRatio = encoder.sampleAspectRatio;
@@ -244,11 +248,35 @@ export class FileWriter extends VideoWriter {
     return output.writeHeader(av.Dictionary.fromObject({ movflags: `+faststart${tags}` }));
   }
 
+  /** x264 tells the narrow range only beside other colours; a filter puts it into the headers. */
+  #tellRange({ codecpar }: Stream): void {
+    const av = this.#av;
+    const { codecId, colorRange, colorSpace, colorPrimaries, colorTrc } = codecpar;
+    const isLone = [colorSpace, colorPrimaries, colorTrc].every((tag) => tag === 2); // not told
+    if (codecId !== av.AV_CODEC_ID_H264 || colorRange !== av.AVCOL_RANGE_MPEG || !isLone) return;
+    const filter = av.BitStreamFilter.getByName('h264_metadata');
+    if (!filter) return;
+    using context = new av.BitStreamFilterContext();
+    this.#must(context.alloc(filter));
+    if (context.inputCodecParameters) this.#must(codecpar.copy(context.inputCodecParameters));
+    this.#must(
+      context.setOption(
+        'video_full_range_flag',
+        '0',
+        av.AV_OPT_TYPE_STRING,
+        av.AV_OPT_SEARCH_CHILDREN,
+      ),
+    );
+    this.#must(context.init());
+    codecpar.extradata = context.outputCodecParameters?.extradata ?? codecpar.extradata;
+  }
+
   /** Copies what is told beside the frames: tags, rotation, brightness, projection, profile. */
   #describeVideo(video: Stream, source: Stream): void {
     const av = this.#av;
     copyTags(av, source, video);
-    if (this.#encoder?.pixelFormat === av.AV_PIX_FMT_YUVA420P) {
+    const { codecId = 0, pixelFormat = -1 } = this.#encoder ?? {};
+    if (codecId === av.AV_CODEC_ID_VP9 && hasAlpha(av, pixelFormat)) {
       video.metadata?.set('alpha_mode', '1');
     }
     video.disposition = source.disposition;
@@ -264,11 +292,21 @@ export class FileWriter extends VideoWriter {
       const data = source.codecpar.getCodedSideData(type);
       if (data) video.codecpar.addCodedSideData(type, data);
     }
+    for (const [ofFrame, ofStream] of brightness(av)) {
+      const data = this.#original?.getSideData(ofFrame);
+      if (!data || source.codecpar.getCodedSideData(ofStream)) continue;
+      video.codecpar.addCodedSideData(ofStream, data);
+    }
   }
 
-  protected override async encode(image: Image): Promise<void> {
+  protected override async encode(
+    image: Image,
+    _index: number,
+    isOriginal: boolean,
+  ): Promise<void> {
     const av = this.#av;
     const encoder = this.#encoder as CodecContext;
+    const originals = this.#originals as Originals;
     const { pixelFormat, colorRange, colorSpace } = encoder;
     const { width, height } = image;
     if (image.channels === 4 && !hasAlpha(av, pixelFormat) && !isOpaque(image)) {
@@ -276,22 +314,31 @@ export class FileWriter extends VideoWriter {
       const expected = `an output that keeps the alpha of ${this.like.path} (${places})`;
       throw mediaError(op, expected, extname(this.path));
     }
-    // Its memory is used again: fresh pages cost the event loop more than the copy.
-    const rgb = fillFrame(av, image, this.#rgb);
-    this.#rgb = rgb;
-    using frame = allocateFrame(av, pixelFormat, width, height);
+    using original = this.#original ?? (await originals.next());
+    this.#original = undefined;
     const isFull = colorRange === av.AVCOL_RANGE_JPEG;
-    rgb.colorPrimaries = frame.colorPrimaries = encoder.colorPrimaries;
-    rgb.colorTrc = frame.colorTrc = encoder.colorTrc;
-    frame.chromaLocation = encoder.chromaLocation;
-    frame.colorRange = isFull ? av.AVCOL_RANGE_JPEG : av.AVCOL_RANGE_MPEG;
-    frame.colorSpace = matrixOf(av, { width, height, colorSpace });
-    await this.#converter.convert(rgb, frame, op);
+    using frame = await originals.merge(original, image, isOriginal, {
+      format: pixelFormat,
+      range: isFull ? av.AVCOL_RANGE_JPEG : av.AVCOL_RANGE_MPEG,
+      space: matrixOf(av, { width, height, colorSpace }),
+      primaries: encoder.colorPrimaries,
+      transfer: encoder.colorTrc,
+      chromaLocation: encoder.chromaLocation,
+    });
     // The tags say no more than the source's did.
     frame.colorRange = colorRange;
     frame.colorSpace = colorSpace;
+    frame.colorPrimaries = encoder.colorPrimaries;
+    frame.colorTrc = encoder.colorTrc;
+    frame.chromaLocation = encoder.chromaLocation;
+    frame.pictType = av.AV_PICTURE_TYPE_NONE; // the encoder's choice
     const { timeBase, timings, fps } = this.like;
-    const { pts, duration } = timings.shift() ?? { pts: this.#next, duration: 0 };
+    const { pts, duration, fields } = timings.shift() ?? {
+      pts: this.#next,
+      duration: 0,
+      fields: 0,
+    };
+    frame.flags = (frame.flags & ~fieldFlags(av)) | fields;
     const usual = Math.max(1, Math.round(timeBase.den / (timeBase.num * fps)));
     this.#next = pts + (duration || usual);
     frame.pts = BigInt(pts) - av.avRescaleQ(this.#start, microseconds, timeBase);
@@ -336,18 +383,13 @@ export class FileWriter extends VideoWriter {
     if (!this.#waiting) {
       this.#waiting = new av.Packet();
       this.#waiting.alloc();
-      for (const stream of streams) {
+      for (const stream of this.like.others ? [] : streams) {
         if (!this.#copies.has(stream.index)) stream.discard = av.AVDISCARD_ALL;
       }
     }
     const packet = this.#waiting;
     for (;;) {
-      if (!packet.size) {
-        const code = await this.#source.input.readFrame(packet);
-        this.#allCopied = code === av.AVERROR_EOF;
-        if (this.#allCopied) return;
-        this.#must(code, `to read the other streams of ${this.like.path}`);
-      }
+      if (!packet.size && !(await this.#readOther(packet))) return;
       const stream = streams[packet.streamIndex];
       const copy = this.#copies.get(packet.streamIndex);
       if (stream && copy) {
@@ -367,6 +409,21 @@ export class FileWriter extends VideoWriter {
     }
   }
 
+  /** Reads the next packet of the other streams; false when there is none, or none yet. */
+  async #readOther(packet: Packet): Promise<boolean> {
+    if (this.like.others) {
+      using next = this.like.others.shift();
+      return next !== undefined && packet.ref(next) >= 0;
+    }
+    const code = (await this.#source?.input.readFrame(packet)) ?? this.#av.AVERROR_EOF;
+    this.#allCopied = code < 0;
+    // What can be read of a damaged file, its reader decides.
+    if (this.#allCopied && code !== this.#av.AVERROR_EOF && !this.like.keepsErrors) {
+      this.#must(code, `to read the other streams of ${this.like.path}`);
+    }
+    return !this.#allCopied;
+  }
+
   protected override async finish(): Promise<void> {
     const output = this.#output as FormatContext;
     if (!this.frames) throw mediaError(op, `at least one frame for ${this.path}`, 'none');
@@ -377,6 +434,7 @@ export class FileWriter extends VideoWriter {
     await output.flush();
     this.#must(output.pb?.error ?? 0);
     await this.release();
+    if (!this.#destination.isFile) return;
     const file = await open(this.temporary, 'r+');
     try {
       await file.sync();
@@ -394,15 +452,16 @@ export class FileWriter extends VideoWriter {
 
   protected override async release(): Promise<void> {
     await this.#closeOutput();
-    this.#rgb?.free();
-    this.#rgb = undefined;
+    this.#original?.free();
+    this.#original = undefined;
+    await this.#originals?.[Symbol.asyncDispose]();
+    this.#originals = undefined;
     this.#waiting?.free();
     this.#waiting = undefined;
     this.#encoder?.freeContext();
     this.#encoder = undefined;
     const source = this.#source;
     this.#source = undefined;
-    await source?.input.closeInput();
-    this.#converter[Symbol.dispose]();
+    if (source !== this.like.file) await source?.input.closeInput();
   }
 }

@@ -1,18 +1,30 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
-import { type CodecContext, check, type FFmpeg, type Frame, fileError } from './ffmpeg.js';
+import { depthOf } from './encoding.js';
+import {
+  type CodecContext,
+  check,
+  type FFmpeg,
+  type Frame,
+  fileError,
+  formatName,
+} from './ffmpeg.js';
 import type { Image } from './image.js';
+import { Originals, type Target } from './originals.js';
 import type { VideoReader } from './reader.js';
-import { fillFrame, VideoWriter } from './writer.js';
+import { VideoWriter } from './writer.js';
 
 const op = 'createWriter';
 
-/** @internal Writes a folder of PNG. */
+/** @internal Writes a folder of PNG, with 16 bits where the source has more than 8. */
 export class FolderWriter extends VideoWriter {
   readonly #av: FFmpeg;
   /** Those of the images that are read, unless some differ only in their kind. */
   readonly #names: readonly string[];
+  readonly encoding = 'png';
+  readonly changesCodec = undefined;
   #encoder: CodecContext | undefined;
+  #originals: Originals | undefined;
 
   constructor(av: FFmpeg, path: string, like: VideoReader) {
     super(path, like);
@@ -23,15 +35,38 @@ export class FolderWriter extends VideoWriter {
 
   async start(): Promise<this> {
     await mkdir(this.temporary);
+    this.#originals = await Originals.open(this.#av, this.like);
     return this;
   }
 
-  protected override async encode(image: Image, index: number): Promise<void> {
+  #target(original: Frame | undefined, { channels }: Image): Target {
+    const av = this.#av;
+    const isDeep = original !== undefined && depthOf(formatName(av, original.format)) > 8;
+    const [shallow, deep] =
+      channels === 4
+        ? [av.AV_PIX_FMT_RGBA, av.AV_PIX_FMT_RGBA64BE]
+        : [av.AV_PIX_FMT_RGB24, av.AV_PIX_FMT_RGB48BE];
+    return {
+      format: isDeep ? deep : shallow,
+      range: av.AVCOL_RANGE_JPEG,
+      space: av.AVCOL_SPC_RGB,
+      // Viewers read tags of a PNG in ways of their own: those of a video are left out.
+      primaries: (this.like.images && original?.colorPrimaries) || av.AVCOL_PRI_UNSPECIFIED,
+      transfer: (this.like.images && original?.colorTrc) || av.AVCOL_TRC_UNSPECIFIED,
+      chromaLocation: av.AVCHROMA_LOC_UNSPECIFIED,
+    };
+  }
+
+  protected override async encode(image: Image, index: number, isOriginal: boolean): Promise<void> {
     const av = this.#av;
     const must = (code: number) => check(av, code, op, 'to encode a PNG');
-    using frame = fillFrame(av, image, undefined);
+    const originals = this.#originals as Originals;
+    using original = await originals.next();
+    const target = this.#target(original, image);
+    using frame = await originals.merge(original, image, isOriginal, target);
     const { profile } = this.like;
-    if (profile) profile.copy(frame.newSideData(av.AV_FRAME_DATA_ICC_PROFILE, profile.length));
+    if (profile && !frame.getSideData(av.AV_FRAME_DATA_ICC_PROFILE))
+      profile.copy(frame.newSideData(av.AV_FRAME_DATA_ICC_PROFILE, profile.length));
     const encoder = await this.#encoderFor(frame);
     using packet = new av.Packet();
     packet.alloc();
@@ -68,5 +103,7 @@ export class FolderWriter extends VideoWriter {
   protected override async release(): Promise<void> {
     this.#encoder?.freeContext();
     this.#encoder = undefined;
+    await this.#originals?.[Symbol.asyncDispose]();
+    this.#originals = undefined;
   }
 }

@@ -8,13 +8,18 @@ export interface Image {
   readonly channels: 1 | 3 | 4;
 }
 
+/** The size of an image that is accepted. */
+interface Size {
+  readonly width: number;
+  readonly height: number;
+  /** 1, 3 or 4; 2, grey with alpha, is a mask by its grey. */
+  readonly channels: number;
+}
+
 /** What is accepted as an image: an {@link Image}, sharp's `{ data, info }`, or ImageData. */
 export type ImageLike =
-  | Image
-  | {
-      readonly data: Uint8Array | Uint8ClampedArray;
-      readonly info: Omit<Image, 'data' | 'channels'> & { readonly channels: number };
-    }
+  | ({ readonly data: Uint8Array | Uint8ClampedArray } & Size)
+  | { readonly data: Uint8Array | Uint8ClampedArray; readonly info: Size }
   | { readonly data: Uint8ClampedArray; readonly width: number; readonly height: number };
 
 /** One frame of a source with its mask: any non-zero pixel of the mask is a hole. */
@@ -52,9 +57,9 @@ export function toImage(op: string, name: string, value: unknown): Image {
       return fail(`to have a ${key} from 1 to 32768`, String(side));
     }
   }
-  if (channels !== 1 && channels !== 3 && channels !== 4)
-    return fail('to have 1, 3 or 4 channels', String(channels));
-  const image: Image = { data, width: width as number, height: height as number, channels };
+  if (channels !== 1 && channels !== 2 && channels !== 3 && channels !== 4)
+    return fail('to have 1 to 4 channels', String(channels));
+  const image = { data, width: width as number, height: height as number };
   const bytes = image.width * image.height * channels;
   if (data.length !== bytes) {
     throw new InpaintError(
@@ -63,5 +68,9 @@ export function toImage(op: string, name: string, value: unknown): Image {
       `expected ${name} of ${image.width} x ${image.height} x ${channels} to have ${bytes} bytes, got ${data.length}`,
     );
   }
-  return image;
+  if (channels !== 2) return { ...image, channels };
+  // The alpha of grey does not count, as that of colours does not.
+  const grey = new Uint8Array(bytes / 2);
+  for (let i = 0; i < grey.length; i++) grey[i] = data[2 * i] as number;
+  return { ...image, data: grey, channels: 1 };
 }

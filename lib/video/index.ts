@@ -1,7 +1,24 @@
-export { type FileJob, type FileResult, type FrameInpainter, inpaintFile } from './file.js';
+export type { VideoCodec, WriteOptions } from './encoding.js';
+export {
+  type FileJob,
+  type FileProgress,
+  type FileResult,
+  type FrameInpainter,
+  inpaintFile,
+} from './file.js';
 export type { FramePair, Image, ImageLike } from './image.js';
-export { type Box, MaskReader, type MaskSpec, openMask, pairFrames, parseBox } from './masks.js';
+export {
+  type Box,
+  type MaskOptions,
+  MaskReader,
+  type MaskSpec,
+  type Moment,
+  openMask,
+  pairFrames,
+  parseBox,
+  parseMoment,
+} from './masks.js';
 export { createWriter, openVideo } from './media.js';
-export { type VideoFrame, VideoReader } from './reader.js';
+export { type FieldOrder, type ReadOptions, type VideoFrame, VideoReader } from './reader.js';
 export type { Rotation } from './rotation.js';
 export { VideoWriter } from './writer.js';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { FilterAPI } from 'node-av/api';
 import { InpaintError } from '../errors.js';
-import { expectInteger } from '../expect.js';
+import { expectInteger, expectNumber, expectOptions } from '../expect.js';
 import {
   allocateFrame,
   Converter,
@@ -15,7 +15,7 @@ import {
 } from './ffmpeg.js';
 import type { Image } from './image.js';
 import { decodePicture, isPicture } from './picture.js';
-import { countFrames, type VideoFrame, VideoReader } from './reader.js';
+import { isStream, type VideoFrame, VideoReader } from './reader.js';
 import { type Rotation, turned } from './rotation.js';
 import { isOpaque } from './writer.js';
 
@@ -38,6 +38,42 @@ export interface Box {
  * of a video (one mask a frame), a {@link Box}, or a box as text: see {@link parseBox}.
  */
 export type MaskSpec = string | Box;
+
+/** A moment of a video: the number of a frame, or seconds after the first one. */
+export type Moment = number | { readonly seconds: number };
+
+/** What of masks counts; everything may be left out. */
+export interface MaskOptions {
+  /** Takes black for what is to be removed, in an image, a folder or a video. */
+  readonly invert?: boolean | undefined;
+  /** Nothing is removed before: the number of a frame, or seconds after the first one. */
+  readonly from?: Moment | undefined;
+  /** The last frame of which something is removed, or the seconds at which that ends. */
+  readonly to?: Moment | undefined;
+}
+
+const momentText = /^(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)(s?)$/;
+
+/**
+ * Reads a moment from text: `90` is a frame, `12.5s`, `0:12.5` and `1:02:03` are times.
+ *
+ * @throws InpaintError ERR_ARGUMENT
+ */
+export function parseMoment(text: string): Moment {
+  const [, hours = 0, minutes, seconds, unit] = momentText.exec(text.trim()) ?? [];
+  if (seconds === undefined) {
+    const expected = 'a frame as 90, or a time as 12.5s or 0:12.5';
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got '${text}'`);
+  }
+  if (minutes === undefined && !unit && /^\d+$/.test(seconds)) return Number(seconds);
+  return { seconds: Number(hours) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds) };
+}
+
+function expectMoment(name: string, moment: Moment | undefined): void {
+  if (moment === undefined) return;
+  if (typeof moment === 'number') expectInteger(op, name, moment, 0, 1_000_000_000);
+  else expectNumber(op, `${name}.seconds`, moment?.seconds, 0, 1e9);
+}
 
 const boxText =
   /^\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:@\s*(\d+)?\s*(-)?\s*(\d+)?\s*)?$/;
@@ -100,6 +136,18 @@ interface MaskSource {
   readonly still?: Frame;
   readonly reader?: VideoReader;
   readonly boxes: readonly Box[];
+  readonly options: MaskOptions;
+  /** Whether the masks of a reader are found by their time; else the first is the first frame's. */
+  readonly byTime: boolean;
+  readonly remarks: readonly string[];
+}
+
+/** What is hole in either mask. */
+function union(a: Buffer, b: Buffer): Buffer {
+  if (a.equals(b)) return a;
+  const both = Buffer.from(a);
+  for (let i = 0; i < both.length; i++) both[i] = (a[i] as number) | (b[i] as number);
+  return both;
 }
 
 /**
@@ -111,6 +159,8 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
   readonly path: string;
   /** How many the source says there are; undefined when they serve for any number of frames. */
   readonly frames: number | undefined;
+  /** What a user should know of how masks and frames go together. */
+  readonly remarks: readonly string[];
   readonly #av: FFmpeg;
   readonly #like: VideoReader;
   readonly #source: MaskSource;
@@ -121,6 +171,7 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
   private constructor(av: FFmpeg, like: VideoReader, source: MaskSource) {
     this.path = source.path;
     this.frames = source.reader?.frames;
+    this.remarks = source.remarks;
     this.#av = av;
     this.#like = like;
     this.#source = source;
@@ -133,6 +184,13 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     return new MaskReader(av, like, source);
   }
 
+  /** Whether all frames have the same mask. */
+  get isConstant(): boolean {
+    const { still, boxes, options } = this.#source;
+    const { from, to } = options;
+    return still !== undefined && !boxes.length && from === undefined && to === undefined;
+  }
+
   /** The masks, in order. */
   [Symbol.asyncIterator](): AsyncGenerator<Image, void, void> {
     return this.#masks;
@@ -140,21 +198,35 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
 
   async *#read(): AsyncGenerator<Image, void, void> {
     const { width, height } = this.#like;
-    let index = 0;
-    for await (let data of this.#holes()) {
-      const now = this.#source.boxes.filter(
-        ({ from = 0, to = index }) => from <= index && index <= to,
-      );
-      if (now.length) data = Buffer.from(data);
-      for (const box of now) {
-        const { x, y, right, bottom } = storedBox(box, this.#like);
-        for (let row = y; row < bottom; row++) {
-          data.fill(255, row * width + x, row * width + right);
-        }
+    const { boxes, options } = this.#source;
+    const holes = this.#source.byTime ? this.#holesByTime() : this.#holes();
+    for (let index = 0; ; ++index) {
+      if (this.#isPast(options.to, index, true)) {
+        yield { data: Buffer.alloc(width * height), width, height, channels: 1 };
+        continue;
       }
+      const { value, done } = await holes.next();
+      if (done) return;
+      let data: Buffer = value;
+      const now = boxes.filter(({ from = 0, to = index }) => from <= index && index <= to);
+      const isBefore = options.from !== undefined && !this.#isPast(options.from, index, false);
+      if (isBefore || now.length) data = isBefore ? Buffer.alloc(data.length) : Buffer.from(data);
+      if (!isBefore) for (const box of now) this.#fill(data, box);
       yield { data, width, height, channels: 1 };
-      index += 1;
     }
+  }
+
+  /** Whether a frame is a moment or behind it; the last frame itself is not behind. */
+  #isPast(moment: Moment | undefined, index: number, isLast: boolean): boolean {
+    if (moment === undefined) return false;
+    if (typeof moment === 'number') return isLast ? index > moment : index >= moment;
+    return this.#like.time >= moment.seconds - 1e-6;
+  }
+
+  #fill(data: Buffer, box: Box): void {
+    const { x, y, right, bottom } = storedBox(box, this.#like);
+    const { width } = this.#like;
+    for (let row = y; row < bottom; row++) data.fill(255, row * width + x, row * width + right);
   }
 
   /** What the source says, without boxes. */
@@ -173,6 +245,32 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     }
   }
 
+  /**
+   * The holes at the times of the frames: those of the mask shown then, or of both that it lies
+   * between. Past the last mask by more than a frame there are none.
+   */
+  async *#holesByTime(): AsyncGenerator<Buffer, void, void> {
+    const reader = this.#source.reader as VideoReader;
+    const slack = 1 / reader.fps / 8;
+    const masks = this.#holes();
+    const take = async () => {
+      const { value } = await masks.next();
+      return value && { data: value, time: reader.time };
+    };
+    let before = await take();
+    let after = await take();
+    while (before) {
+      const { time } = this.#like;
+      while (after && after.time <= time + slack) {
+        before = after;
+        after = await take();
+      }
+      if (!after && time > before.time + 1 / reader.fps + 1 / this.#like.fps) return;
+      const isBetween = time > before.time + slack;
+      yield isBetween && after ? union(before.data, after.data) : before.data;
+    }
+  }
+
   async #hole(frame: Frame, path: string, reader?: VideoReader): Promise<Buffer> {
     const av = this.#av;
     const isVideo = reader !== undefined && !reader.images;
@@ -188,7 +286,8 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     const least = isVideo || (isLossy && !byAlpha) ? 32 : 1;
     const each = ['c0', 'c1', 'c2'].map((c) => `${c}='65535*gte(val\\,${least})'`);
     // Blue alone makes a grey of 29, or of 41 in the narrow range, where black is 16.
-    steps.push(`lut=${each.join(':')}`, 'format=gray', "lut='255*gt(val\\,24)'");
+    const hole = this.#source.options.invert ? 'lte' : 'gt';
+    steps.push(`lut=${each.join(':')}`, 'format=gray', `lut='255*${hole}(val\\,24)'`);
     return this.#filter(frame, steps.join(','));
   }
 
@@ -255,16 +354,23 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
  *   hole. So a cut-out of the object, or strokes on an empty layer, are masks.
  * - A mask has the size of the frame, either as it is displayed or as it is stored in a video that
  *   players turn; where both fit it is taken as displayed.
- * - A source with a mask per frame must have at least as many as the video has frames.
+ * - A source with a mask per frame must have at least as many as the video has frames. A video of
+ *   another rate and another number of frames is matched by time; what its frames show then is
+ *   `remarks` of the reader.
  *
- * @throws InpaintError (rejects) ERR_ARGUMENT (a box), ERR_SHAPE (another size; while reading too),
- *   ERR_MEDIA (too few masks, a file that cannot be read)
+ * @throws InpaintError (rejects) ERR_ARGUMENT (a box, an option), ERR_SHAPE (another size; while
+ *   reading too), ERR_MEDIA (too few masks, a file that cannot be read)
  */
 export async function openMask(
   mask: MaskSpec | readonly MaskSpec[],
   like: VideoReader,
+  options: MaskOptions = {},
 ): Promise<MaskReader> {
   const av = await ffmpeg(op);
+  const known = ['invert', 'from', 'to'] satisfies (keyof MaskOptions)[];
+  expectOptions(op, 'options', options, known);
+  expectMoment('from', options.from);
+  expectMoment('to', options.to);
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
   // A folder may well be named 2024-01-01; a box has commas.
   const isPath = (spec: MaskSpec) =>
@@ -279,21 +385,40 @@ export async function openMask(
     .filter((spec) => !isPath(spec))
     .map((spec) => (typeof spec === 'string' ? parseBox(spec) : expectBox(spec)));
   for (const box of boxes) expectInside(box, like);
-  if (path === undefined) return MaskReader.open(av, like, { path: 'boxes', boxes });
-  const info = await stat(path).catch((cause) => {
-    throw fileError(op, `mask ${path} to be a readable image, video or folder`, cause);
-  });
-  if (info.isFile() && isPicture(path)) {
-    return MaskReader.open(av, like, { path, still: await decodePicture(av, op, path), boxes });
+  const source = { boxes, options, byTime: false, remarks: [] };
+  if (path === undefined) {
+    if (options.invert) {
+      const message = 'expected an image, a folder or a video to invert, got boxes';
+      throw new InpaintError('ERR_ARGUMENT', op, message);
+    }
+    return MaskReader.open(av, like, { path: 'boxes', ...source });
   }
-  const reader = await VideoReader.open(op, path);
+  if (path === '-' && like.path === '-') {
+    const message = 'expected one of video and mask from the standard input, got both';
+    throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+  const info = isStream(path)
+    ? undefined
+    : await stat(path).catch((cause) => {
+        throw fileError(op, `mask ${path} to be a readable image, video or folder`, cause);
+      });
+  if (info?.isFile() && isPicture(path)) {
+    const still = await decodePicture(av, op, path);
+    return MaskReader.open(av, like, { path, still, ...source });
+  }
+  const deinterlace = like.fieldOrder === 'progressive';
+  const reader = await VideoReader.open(op, path, { deinterlace });
   try {
-    await expectEnough(reader, like);
+    return MaskReader.open(av, like, {
+      path,
+      reader,
+      ...source,
+      ...(await match(reader, like, options)),
+    });
   } catch (error) {
     await reader.close();
     throw error;
   }
-  return MaskReader.open(av, like, { path, reader, boxes });
 }
 
 function expectInside(box: Box, like: VideoReader): void {
@@ -305,18 +430,44 @@ function expectInside(box: Box, like: VideoReader): void {
   throw new InpaintError('ERR_ARGUMENT', op, message);
 }
 
-/** Says at once, not hours later, that there are too few; what files say is checked by counting. */
-async function expectEnough(masks: VideoReader, like: VideoReader): Promise<void> {
-  const { frames } = like;
-  if (masks.frames === undefined || frames === undefined || masks.frames >= frames) return;
-  const count = async ({ images, path }: VideoReader) =>
-    images?.length ?? (await countFrames(op, path));
-  const [got, needed] = [await count(masks), await count(like)];
-  if (got < needed) throw tooFew(masks.path, got, like.path, `${needed}`);
+/**
+ * Finds how masks and frames go together, and says at once, not hours later, that there are too
+ * few.
+ */
+async function match(masks: VideoReader, like: VideoReader, { to }: MaskOptions) {
+  const byIndex = { byTime: false, remarks: [] as string[] };
+  if (masks.frames === undefined || like.frames === undefined) return byIndex;
+  // What files say is checked by counting.
+  for (const each of masks.frames === like.frames ? [] : [masks, like]) await each.count();
+  const { frames: got, fps } = masks;
+  const { frames: needed, path } = like;
+  if (got === needed) return byIndex;
+  const isOtherRate = !masks.images && !like.images && Math.abs(fps / like.fps - 1) > 0.01;
+  if (isOtherRate) {
+    const missing = needed / like.fps - got / fps;
+    if (missing * Math.min(fps, like.fps) > 1.5 && to === undefined) {
+      const lasts = (seconds: number) => `${seconds.toFixed(2)} s`;
+      const expected = `mask ${masks.path} to last as long as ${path}, ${lasts(needed / like.fps)}`;
+      const hint = `(--to ${(got / fps).toFixed(2)}s works on those alone)`;
+      throw mediaError(op, expected, `${lasts(got / fps)} ${hint}`);
+    }
+    const rates = `${round(fps)} masks a second, ${path} ${round(like.fps)} frames`;
+    return { byTime: true, remarks: [`${masks.path} has ${rates}; they are matched by time`] };
+  }
+  // A time, too, ends the work before masks are missing, or the frame that lacks one is told.
+  if (got < needed && !(typeof to === 'number' && to < got) && typeof to !== 'object') {
+    throw tooFew(masks.path, got, path, `${needed}`);
+  }
+  if (got < needed) return byIndex;
+  const left = `the last ${got - needed} are not used`;
+  return { ...byIndex, remarks: [`${masks.path} has ${got} masks for ${needed} frames; ${left}`] };
 }
 
+const round = (rate: number) => Number(rate.toFixed(3));
+
 function tooFew(path: string, got: number, video: string, needed: string): InpaintError {
-  return mediaError(op, `mask ${path} to have the ${needed} frames of ${video}`, `${got}`);
+  const hint = got ? ` (--to ${got - 1} works on those alone)` : '';
+  return mediaError(op, `mask ${path} to have the ${needed} frames of ${video}`, `${got}${hint}`);
 }
 
 /**

@@ -10,13 +10,15 @@ import {
   type FormatContext,
   type Frame,
   ffmpeg,
+  fieldFlags,
   fileError,
+  formatName,
   hasAlpha,
-  matrixOf,
   mediaError,
   type Packet,
   type Rational,
   type Stream,
+  toRgb,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
 import { decodePicture, listPictures } from './picture.js';
@@ -24,10 +26,29 @@ import { type Rotation, rotationOf } from './rotation.js';
 
 /**
  * @internal When a frame is shown and how long, in units of the reader's time base; 0: not told.
+ *   And its flags that tell of fields.
  */
 export interface Timing {
   readonly pts: number;
   readonly duration: number;
+  readonly fields: number;
+}
+
+/** How a video is read; everything may be left out. */
+export interface ReadOptions {
+  /** Frames a second of a folder of images, by default 25. */
+  readonly fps?: number | undefined;
+  /**
+   * Makes whole frames of the two fields of an interlaced video: one of each pair, shown as long.
+   * By default they are read, and written again, as they are.
+   */
+  readonly deinterlace?: boolean | undefined;
+  /**
+   * What is done about damaged data and a video that is cut off: by default `stop`, an error. With
+   * `keep` frames come as the decoder mends them, see {@link VideoReader.concealed}, and what is
+   * cut off ends there.
+   */
+  readonly onError?: 'stop' | 'keep' | undefined;
 }
 
 /** @internal A video stream in an open file. */
@@ -35,6 +56,9 @@ export interface OpenFile {
   readonly input: FormatContext;
   readonly stream: Stream;
 }
+
+/** Whether frames are whole, or two fields each, and which of these is shown first. */
+export type FieldOrder = 'progressive' | 'top first' | 'bottom first';
 
 /** A folder of images, and the first of them. */
 interface Pictures {
@@ -49,17 +73,30 @@ export interface VideoFrame extends Image {
   readonly channels: 3 | 4;
 }
 
-/** @internal Opens a file and finds its video. */
+/** @internal Whether a path is a URL, or `-` for the standard input or output. */
+export function isStream(path: string): boolean {
+  return path === '-' || /^[a-z][a-z\d+.-]+:\/\//i.test(path);
+}
+
+/** @internal FFmpeg's URL of a path. */
+export function urlOf(path: string, standard: string): string {
+  return path === '-' ? standard : isStream(path) ? path : `file:${path}`;
+}
+
+/** @internal Opens a file, a URL or the standard input, and finds its video. */
 export async function openFile(av: FFmpeg, op: string, path: string): Promise<OpenFile> {
   const expected = `${path} to be a readable video`;
-  const { size } = await stat(path).catch((cause) => {
-    throw fileError(op, expected, cause);
-  });
-  if (!size) throw mediaError(op, expected, 'an empty file');
+  if (!isStream(path)) {
+    const info = await stat(path).catch((cause) => {
+      throw fileError(op, expected, cause);
+    });
+    if (info.isFile() && !info.size) throw mediaError(op, expected, 'an empty file');
+  }
+  const url = urlOf(path, 'pipe:0');
   const input = new av.FormatContext();
   try {
     const options = av.Dictionary.fromObject({ pattern_type: 'none' }); // a % in a name is a %
-    check(av, await input.openInput(`file:${path}`, null, options), op, expected);
+    check(av, await input.openInput(url, null, options), op, expected);
     check(av, await input.findStreamInfo(null), op, expected);
     const stream = input.streams[input.findBestStream(av.AVMEDIA_TYPE_VIDEO)];
     if (!stream?.codecpar.width) {
@@ -102,6 +139,25 @@ function endOfStream({ input, stream }: OpenFile): number {
   return input.nbStreams === 1 ? start + Number(input.duration) / 1e6 : 0;
 }
 
+/** How many frames there are, by what the file says of itself, and whether it counted them. */
+function tellFrames(file: OpenFile, fps: number): { frames: number | undefined; exact: boolean } {
+  const { input, stream } = file;
+  const { num, den } = stream.timeBase;
+  const start = (Math.max(0, Number(stream.startTime)) * num) / den;
+  const lasts = endOfStream(file) - start;
+  const guess = Math.round((lasts > 0 ? lasts : Number(input.duration) / 1e6) * fps);
+  const told = Number(stream.nbFrames);
+  if (told > 0) return { frames: told, exact: Math.abs(told - guess) < 2 };
+  return { frames: guess > 0 ? guess : undefined, exact: false };
+}
+
+/** The field order that a stream tells. */
+function fieldsOf({ codecpar }: Stream): FieldOrder {
+  const { fieldOrder } = codecpar.toJSON(); // it has no getter
+  const orders = { 2: 'top first', 3: 'bottom first', 4: 'bottom first', 5: 'top first' } as const;
+  return orders[fieldOrder as keyof typeof orders] ?? 'progressive';
+}
+
 /**
  * A video file or a folder of images, open for reading. It is an async iterable of its frames,
  * which are decoded off the event loop as they are asked for, and can be read once.
@@ -114,13 +170,17 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   readonly height: number;
   /** 4 when the source has an alpha channel. */
   readonly channels: 3 | 4;
-  /** How many frames the file says there are; an estimate where it tells only how long it lasts. */
-  readonly frames: number | undefined;
   /** Frames a second, on average. */
   readonly fps: number;
   /** Degrees clockwise by which a player turns the frames. */
   readonly rotation: Rotation;
   readonly hasAudio: boolean;
+  /** As the frames are read: those that are deinterlaced are progressive. */
+  readonly fieldOrder: FieldOrder;
+  /** As the frames are stored. */
+  readonly storedFields: FieldOrder;
+  /** Numbers of the frames read so far of which the decoder had to make up a part. */
+  readonly concealed: number[] = [];
   /** @internal The images of a folder; undefined for a video file. */
   readonly images: readonly string[] | undefined;
   /** @internal */
@@ -129,16 +189,26 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   readonly timings: Timing[] = [];
   /** @internal An embedded colour profile of an image folder. */
   readonly profile: Buffer | undefined;
+  /** @internal Packets of the other streams of what can be opened once only, once they are asked for. */
+  others: Packet[] | undefined;
+  /** @internal Copies of its decoded frames, once they are asked for. */
+  kept: Frame[] | undefined;
+  readonly #options: ReadOptions;
+  #told: { frames: number | undefined; exact: boolean };
+  #cutOff = false;
+  #lost = 0;
   readonly #av: FFmpeg;
   readonly #file: OpenFile | undefined;
   readonly #converter: Converter;
   /** The outermost generator of a reading in progress. */
   #running: AsyncGenerator<unknown, void, void> | undefined;
   #read = 0;
-  #latest: Timing = { pts: -1, duration: 1 };
+  #first = 0;
+  #latest: Timing = { pts: -1, duration: 1, fields: 0 };
 
-  private constructor(av: FFmpeg, path: string, source: OpenFile | Pictures) {
+  private constructor(av: FFmpeg, path: string, source: OpenFile | Pictures, options: ReadOptions) {
     this.#av = av;
+    this.#options = options;
     this.#converter = new Converter(av);
     this.path = path;
     if ('images' in source) {
@@ -148,7 +218,8 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
       this.height = first.height;
       this.channels = hasAlpha(av, first.format) ? 4 : 3;
       this.profile = first.getSideData(av.AV_FRAME_DATA_ICC_PROFILE) ?? undefined;
-      this.frames = images.length;
+      this.#told = { frames: images.length, exact: true };
+      this.storedFields = this.fieldOrder = 'progressive';
       this.fps = fps;
       this.rotation = 0;
       this.hasAudio = false;
@@ -157,15 +228,16 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     }
     const { input, stream } = source;
     this.#file = source;
-    const { codecpar, nbFrames, avgFrameRate, rFrameRate } = stream;
+    const { codecpar, avgFrameRate, rFrameRate } = stream;
     const rates = [avgFrameRate, rFrameRate, { num: 25, den: 1 }];
     const { num, den } = rates.find((rate) => rate.num > 0 && rate.den > 0) as Rational;
-    const estimate = Math.round((Number(input.duration) * num) / (1e6 * den));
     this.width = codecpar.width;
     this.height = codecpar.height;
     this.channels = hasAlpha(av, codecpar.format) || alphaDecoder(av, stream) ? 4 : 3;
-    this.frames = nbFrames > 0n ? Number(nbFrames) : estimate > 0 ? estimate : undefined;
     this.fps = num / den;
+    this.#told = tellFrames(source, this.fps);
+    this.storedFields = fieldsOf(stream);
+    this.fieldOrder = options.deinterlace ? 'progressive' : this.storedFields;
     this.rotation = rotationOf(codecpar.getCodedSideData(av.AV_PKT_DATA_DISPLAYMATRIX));
     const types = input.streams.map((other) => other.codecpar.codecType);
     this.hasAudio = types.includes(av.AVMEDIA_TYPE_AUDIO);
@@ -173,16 +245,114 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   }
 
   /** @internal See `openVideo`. */
-  static async open(op: string, path: string, fps = 25): Promise<VideoReader> {
+  static async open(op: string, path: string, options: ReadOptions = {}): Promise<VideoReader> {
+    const { fps = 25, onError = 'stop' } = options;
     expectNumber(op, 'fps', fps, 0.001, 1000);
+    if (onError !== 'stop' && onError !== 'keep') {
+      const message = `expected onError to be stop or keep, got ${onError}`;
+      throw new InpaintError('ERR_ARGUMENT', op, message);
+    }
     const av = await ffmpeg(op);
-    const info = await stat(path).catch((cause) => {
-      throw fileError(op, `${path} to be a readable video or a folder of images`, cause);
-    });
-    if (!info.isDirectory()) return new VideoReader(av, path, await openFile(av, op, path));
+    const info = isStream(path)
+      ? undefined
+      : await stat(path).catch((cause) => {
+          throw fileError(op, `${path} to be a readable video or a folder of images`, cause);
+        });
+    if (!info?.isDirectory()) {
+      return new VideoReader(av, path, await openFile(av, op, path), options);
+    }
     const images = await listPictures(op, path);
     using first = await decodePicture(av, op, images[0] as string);
-    return new VideoReader(av, path, { images, first, fps });
+    return new VideoReader(av, path, { images, first, fps }, options);
+  }
+
+  /** @internal The same source, to be read from its start. */
+  again(op: string): Promise<VideoReader> {
+    return VideoReader.open(op, this.path, this.#options);
+  }
+
+  /** @internal The open file; undefined for images. */
+  get file(): OpenFile | undefined {
+    return this.#file;
+  }
+
+  /** How many frames there are, as far as is known: see {@link framesGuessed}. */
+  get frames(): number | undefined {
+    return this.#told.frames;
+  }
+
+  /** Whether {@link frames} is a guess, from how long the file says it lasts. */
+  get framesGuessed(): boolean {
+    return !this.#told.exact;
+  }
+
+  /** @internal When the frame read last is shown, in seconds after the first. */
+  get time(): number {
+    const { num, den } = this.timeBase;
+    return ((this.#latest.pts - this.#first) * num) / den;
+  }
+
+  /** What the file holds, for people: `video 0 h264 yuv420p`, `audio 1 aac`; none for images. */
+  get streams(): string[] {
+    const av = this.#av;
+    return (this.#file?.input.streams ?? []).map(({ index, codecpar }) => {
+      const { codecType, codecId, format } = codecpar;
+      const kind = av.avGetMediaTypeString(codecType) ?? 'unknown';
+      const isVideo = codecType === av.AVMEDIA_TYPE_VIDEO;
+      const pixels = isVideo ? ` ${formatName(av, format)}` : '';
+      return `${kind} ${index} ${av.avGetCodecName(codecId) ?? 'unknown'}${pixels}`;
+    });
+  }
+
+  /** @internal Whether damage is no error. */
+  get keepsErrors(): boolean {
+    return this.#options.onError === 'keep';
+  }
+
+  /** How many packets read so far could not be decoded at all. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Whether the video was found to be cut off, by {@link count} or at the end. */
+  get cutOff(): boolean {
+    return this.#cutOff;
+  }
+
+  /**
+   * Counts the frames without decoding them, and so finds out whether the file is cut off: takes
+   * as long as reading the file. What can be read once only is left alone.
+   *
+   * @throws InpaintError (rejects) ERR_MEDIA when it is cut off, unless damage is to be kept
+   */
+  async count(): Promise<void> {
+    const op = 'openVideo';
+    if (!this.#file || isStream(this.path)) return;
+    const av = this.#av;
+    const file = await openFile(av, op, this.path);
+    readOnly(av, file);
+    using packet = new av.Packet();
+    packet.alloc();
+    let [packets, frames, end] = [0, 0, 0];
+    try {
+      while ((await file.input.readFrame(packet)) >= 0) {
+        if (packet.streamIndex === file.stream.index) {
+          packets += 1;
+          if (!packet.hasFlags(av.AV_PKT_FLAG_DISCARD)) frames += 1;
+          if (packet.hasFlags(av.AV_PKT_FLAG_CORRUPT)) this.#foundCutOff(op, frames);
+          end = Math.max(end, endOfPacket(av, packet));
+        }
+        packet.unref();
+      }
+      if (this.#isCutOff(file, packets, end)) this.#foundCutOff(op, frames);
+      // Broadcasts begin anywhere and may hold a field a packet, VP8 frames that are not shown.
+      const isVague =
+        file.input.iformat?.name?.startsWith('mpeg') ||
+        file.stream.codecpar.codecId === av.AV_CODEC_ID_VP8;
+      if (frames && !isVague) this.#told = { frames, exact: true };
+    } finally {
+      await file.input.closeInput();
+    }
   }
 
   /** The frames, in order. */
@@ -198,12 +368,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     const format = channels === 4 ? av.AV_PIX_FMT_RGBA : av.AV_PIX_FMT_RGB24;
     using rgb = allocateFrame(av, format, width, height);
     for await (const frame of frames) {
-      rgb.colorSpace = av.AVCOL_SPC_RGB;
-      rgb.colorRange = av.AVCOL_RANGE_JPEG;
-      rgb.colorPrimaries = frame.colorPrimaries;
-      rgb.colorTrc = frame.colorTrc;
-      frame.colorSpace = matrixOf(av, frame);
-      await this.#converter.convert(frame, rgb, 'openVideo');
+      await toRgb(av, this.#converter, frame, rgb, 'openVideo');
       yield { data: rgb.toBuffer(), width, height, channels };
     }
   }
@@ -215,7 +380,10 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
       throw new InpaintError('ERR_DISPOSED', op, message);
     }
     const source = this.#file ? this.#decodeFile(op, this.#file) : this.#decodeImages(op);
-    const frames = this.#checked(op, source);
+    const checked = this.#checked(op, source);
+    const hasFields = this.storedFields !== this.fieldOrder;
+    const whole = hasFields ? this.#deinterlaced(op, checked) : checked;
+    const frames = this.#timed(whole);
     this.#running = frames;
     return frames;
   }
@@ -223,10 +391,12 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   async *#checked(op: string, frames: AsyncIterable<Frame>): AsyncGenerator<Frame, void, void> {
     const av = this.#av;
     const { width, height, channels } = this;
+    let index = 0;
     for await (const frame of frames) {
-      const which = this.images?.[this.#read] ?? `frame ${this.#read} of ${this.path}`;
+      const which = this.images?.[index] ?? `frame ${index} of ${this.path}`;
       if (frame.decodeErrorFlags || frame.hasFlags(av.AV_FRAME_FLAG_CORRUPT)) {
-        throw mediaError(op, `to decode ${which}`, 'damaged data');
+        this.#foundDamage(op, `to decode ${which}`, 'damaged data');
+        this.concealed.push(index);
       }
       const got = `${frame.width} x ${frame.height}`;
       if (frame.width !== width || frame.height !== height) {
@@ -237,15 +407,66 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
         const message = `expected ${which} to have no alpha like the first, got alpha`;
         throw new InpaintError('ERR_SHAPE', op, message);
       }
-      this.timings.push(this.#timing(frame));
-      this.#read += 1;
+      index += 1;
       yield frame;
     }
-    if (!this.#read) throw mediaError(op, `${this.path} to hold frames`, 'none');
+    if (!index) throw mediaError(op, `${this.path} to hold frames`, 'none');
+  }
+
+  /** Makes whole frames, one of each two fields, with FFmpeg's filter bwdif. */
+  async *#deinterlaced(
+    op: string,
+    frames: AsyncIterable<Frame>,
+  ): AsyncGenerator<Frame, void, void> {
+    const { FilterAPI } = await import('node-av/api');
+    const av = this.#av;
+    const filter = FilterAPI.create('bwdif=mode=send_frame:deint=interlaced');
+    const failed = (cause: unknown) => fileError(op, `to deinterlace ${this.path}`, cause);
+    const timeBase = new av.Rational(this.timeBase.num, this.timeBase.den);
+    const finish = (frame: Frame) => {
+      frame.bestEffortTimestamp = av.avRescaleQ(frame.pts, frame.timeBase, timeBase);
+      frame.duration = av.avRescaleQ(frame.duration, frame.timeBase, timeBase);
+      frame.flags &= ~fieldFlags(av);
+      return frame;
+    };
+    try {
+      for await (const frame of frames) {
+        frame.timeBase = timeBase;
+        if (frame.bestEffortTimestamp !== av.AV_NOPTS_VALUE) frame.pts = frame.bestEffortTimestamp;
+        const made = await filter.processAll(frame).catch((cause) => {
+          throw failed(cause);
+        });
+        for (const each of made) {
+          using whole = each;
+          yield finish(whole);
+        }
+      }
+      for await (const each of filter.flushFrames()) {
+        using whole = each;
+        yield finish(whole);
+      }
+    } finally {
+      filter.close();
+    }
+  }
+
+  async *#timed(frames: AsyncIterable<Frame>): AsyncGenerator<Frame, void, void> {
+    for await (const frame of frames) {
+      this.timings.push(this.#timing(frame));
+      if (!this.#read) this.#first = this.#latest.pts;
+      this.#read += 1;
+      const copy = this.kept && frame.clone();
+      if (copy) this.kept?.push(copy);
+      yield frame;
+    }
   }
 
   #timing(frame: Frame): Timing {
-    if (this.images) return { pts: this.#read, duration: 1 };
+    const fields = frame.flags & fieldFlags(this.#av);
+    if (this.images) {
+      this.#latest = { pts: this.#read, duration: 1, fields };
+      return this.#latest;
+    }
     const { num, den } = this.timeBase;
     const { pts, duration } = this.#latest;
     const told = frame.bestEffortTimestamp;
@@ -255,7 +476,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     }
     // Encoders want timestamps that rise.
     if (this.#read) now = Math.max(now, pts + 1);
-    this.#latest = { pts: now, duration: Math.max(0, Number(frame.duration)) };
+    this.#latest = { pts: now, duration: Math.max(0, Number(frame.duration)), fields };
     return this.#latest;
   }
 
@@ -269,36 +490,45 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   async *#decodeFile(op: string, file: OpenFile): AsyncGenerator<Frame, void, void> {
     const av = this.#av;
     const { input, stream } = file;
-    readOnly(av, file);
+    if (!this.others) readOnly(av, file);
     using decoder = await this.#openDecoder(op, stream);
     using packet = new av.Packet();
     packet.alloc();
     using frame = new av.Frame();
     frame.alloc();
-    let packets = 0;
-    let end = 0;
+    let [packets, end, frames] = [0, 0, 0];
     for (;;) {
-      const expected = `to decode frame ${this.#read} of ${this.path}`;
+      const expected = `to decode frame ${frames} of ${this.path}`;
+      const must = (code: number) => {
+        if (code >= 0) return;
+        this.#foundDamage(op, expected, `'${av.FFmpegError.strerror(code)}'`);
+        this.#lost += 1;
+      };
       const received = await decoder.receiveFrame(frame);
       if (received === av.AVERROR_EOF) return;
       if (received !== av.AVERROR_EAGAIN) {
-        check(av, received, op, expected);
+        must(received);
+        if (received < 0) continue;
+        frames += 1;
         yield frame;
         frame.unref();
         continue;
       }
       const read = await input.readFrame(packet);
-      if (read === av.AVERROR_EOF) {
-        if (this.#isCutOff(file, packets, end)) throw this.#cutOff(op);
-        check(av, await decoder.sendPacket(null), op, expected);
+      if (read < 0) {
+        if (read !== av.AVERROR_EOF) must(read);
+        if (this.#isCutOff(file, packets, end)) this.#foundCutOff(op, frames);
+        must(await decoder.sendPacket(null));
         continue;
       }
-      check(av, read, op, expected);
       if (packet.streamIndex === stream.index) {
-        if (packet.hasFlags(av.AV_PKT_FLAG_CORRUPT)) throw this.#cutOff(op);
+        if (packet.hasFlags(av.AV_PKT_FLAG_CORRUPT)) this.#foundCutOff(op, frames);
         packets += 1;
         end = Math.max(end, endOfPacket(av, packet));
-        check(av, await decoder.sendPacket(packet), op, expected);
+        must(await decoder.sendPacket(packet));
+      } else if (this.others) {
+        const kept = packet.clone();
+        if (kept) this.others.push(kept);
       }
       packet.unref();
     }
@@ -336,9 +566,20 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     return missing > 1.5 && (!counts || Number(file.stream.nbFrames) > packets);
   }
 
-  #cutOff(op: string): InpaintError {
-    const got = `a file that is cut off after frame ${this.#read}`;
-    return mediaError(op, `${this.path} to be whole`, got);
+  /** @throws InpaintError ERR_MEDIA, unless damage is to be kept. */
+  #foundDamage(op: string, expected: string, got: string): void {
+    if (this.keepsErrors) return;
+    const hint = "onError: 'keep', or --on-error keep, takes what is there";
+    throw mediaError(op, expected, this.images ? got : `${got} (${hint})`);
+  }
+
+  #foundCutOff(op: string, frames: number): void {
+    this.#foundDamage(
+      op,
+      `${this.path} to be whole`,
+      `a file that is cut off after frame ${frames}`,
+    );
+    this.#cutOff = true;
   }
 
   /** Ends a reading in progress and closes the file. May be called twice. */
@@ -352,21 +593,4 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** @internal Counts the frames of a video without decoding it. */
-export async function countFrames(op: string, path: string): Promise<number> {
-  const av = await ffmpeg(op);
-  const file = await openFile(av, op, path);
-  readOnly(av, file);
-  using packet = new av.Packet();
-  packet.alloc();
-  let frames = 0;
-  while ((await file.input.readFrame(packet)) >= 0) {
-    const isOurs = packet.streamIndex === file.stream.index;
-    if (isOurs && !packet.hasFlags(av.AV_PKT_FLAG_DISCARD)) frames += 1;
-    packet.unref();
-  }
-  await file.input.closeInput();
-  return frames;
 }

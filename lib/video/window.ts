@@ -1,7 +1,7 @@
 import { addon, type Bounds, fromNative } from '../addon.js';
 import { InpaintError } from '../errors.js';
 import { type FramePair, type Image, toImage } from './image.js';
-import { isCut, newThumbnail, type Thumbnail } from './shots.js';
+import { newThumbnail, type ShotChange, Shots, type Thumbnail } from './shots.js';
 
 /** A frame waiting for its turn, or kept as a reference. The data is the window's own copy. */
 export interface HeldFrame {
@@ -81,7 +81,8 @@ export class FrameWindow {
   #closed = false;
   /** A frame that is being copied. */
   #taking: Promise<unknown> | undefined;
-  #last: { image: Image; small: Thumbnail; shot: number } | undefined;
+  readonly #shots = new Shots();
+  #last: { image: Image; shot: number } | undefined;
 
   constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
     const given = source as
@@ -163,11 +164,21 @@ export class FrameWindow {
     const { small, bounds } = await taking;
     if (this.#closed) return;
     const image: Image = { data: memory.frame, width, height, channels };
-    const shot = !this.#last || isCut(this.#last.small, small) ? index : this.#last.shot;
-    this.#last = { image, small, shot };
+    const change = this.#shots.next(small);
+    const shot = change?.start ?? this.#last?.shot ?? index;
+    this.#last = { image, shot };
     const hole: Image = { data: memory.mask, width, height, channels: 1 };
     this.#held.set(index, { index, frame: image, mask: hole, shot, bounds });
     this.#pulled = index + 1;
+    if (change) this.#divide(change);
+  }
+
+  /** Puts frames that came before a dissolve was known into the shots that it begins. */
+  #divide({ start, mixed = start }: ShotChange): void {
+    for (let at = mixed; at < this.#pulled; ++at) {
+      const held = this.#held.get(at);
+      if (held) this.#held.set(at, { ...held, shot: at < start ? mixed : start });
+    }
   }
 
   /** A frame that is in the window. */

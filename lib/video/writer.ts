@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { InpaintError } from '../errors.js';
-import { allocateFrame, type FFmpeg, type Frame, fileError } from './ffmpeg.js';
+import { fileError } from './ffmpeg.js';
 import { type Image, toImage } from './image.js';
 import type { VideoReader } from './reader.js';
 
@@ -31,27 +31,36 @@ function temporaryPath(path: string): string {
 /**
  * Writes frames to a video file or a folder of PNG. What is written appears under its name with
  * {@link close}, and only when it is whole; a writer that is disposed of before leaves nothing
- * behind, nor does a process that exits.
+ * behind, nor does a process that exits. What is no file (the standard output, a pipe, a device, a
+ * URL) is written to as frames come.
+ *
+ * Wherever a frame has the colours that its reader gave, the source's own samples are encoded, at
+ * their own depth.
  */
 export abstract class VideoWriter implements AsyncDisposable {
   readonly path: string;
   /** Streams that the container cannot hold, for people: `subtitle stream 2 (ass)`. Never audio. */
   readonly dropped: readonly string[] = [];
+  /** How frames are encoded, for people: `h264 (crf 16, preset fast, yuv420p)`. */
+  abstract readonly encoding: string;
+  /** FFmpeg's name of the codec of the source, if the output has another. */
+  abstract readonly changesCodec: string | undefined;
   /** @internal What is written to until it is whole. */
   protected readonly temporary: string;
   /** @internal */
   protected readonly like: VideoReader;
-  readonly #final: string;
+  /** Undefined when it is written to directly. */
+  readonly #final: string | undefined;
   #frames = 0;
   #last: Promise<void> = Promise.resolve();
   #ended = false;
 
   /** @internal */
-  protected constructor(path: string, like: VideoReader) {
+  protected constructor(path: string, like: VideoReader, isFile = true) {
     this.path = path;
     this.like = like;
-    this.#final = resolve(path);
-    this.temporary = temporaryPath(this.#final);
+    this.#final = isFile ? resolve(path) : undefined;
+    this.temporary = this.#final === undefined ? path : temporaryPath(this.#final);
   }
 
   /** Frames written so far. */
@@ -63,10 +72,11 @@ export abstract class VideoWriter implements AsyncDisposable {
    * Writes the next frame, to be shown when the reader's next unwritten frame is. The image must
    * not change before the promise resolves; to keep memory bounded, wait for one before the next.
    *
+   * @param options.isOriginal that the image is what the reader gave: it need not be looked at
    * @throws InpaintError (rejects) ERR_ARGUMENT, ERR_SHAPE, ERR_DISPOSED, ERR_MEDIA (a full disk,
    *   alpha that the container cannot hold)
    */
-  write(frame: Image): Promise<void> {
+  write(frame: Image, { isOriginal = false } = {}): Promise<void> {
     return this.#next(async () => {
       const image = toImage(op, 'frame', frame);
       const { width, height } = this.like;
@@ -75,7 +85,7 @@ export abstract class VideoWriter implements AsyncDisposable {
         const message = `expected a frame of ${width} x ${height} x 3 or 4, got ${got}`;
         throw new InpaintError('ERR_SHAPE', op, message);
       }
-      await this.encode(image, this.#frames);
+      await this.encode(image, this.#frames, isOriginal);
       this.#frames += 1;
     });
   }
@@ -89,7 +99,7 @@ export abstract class VideoWriter implements AsyncDisposable {
     try {
       await this.#next(() => this.finish());
       this.#ended = true;
-      await rename(this.temporary, this.#final);
+      if (this.#final !== undefined) await rename(this.temporary, this.#final);
       unfinished.delete(this.temporary);
     } catch (error) {
       await this[Symbol.asyncDispose]();
@@ -118,34 +128,11 @@ export abstract class VideoWriter implements AsyncDisposable {
   }
 
   /** @internal */
-  protected abstract encode(image: Image, index: number): Promise<void>;
+  protected abstract encode(image: Image, index: number, isOriginal: boolean): Promise<void>;
   /** @internal Completes the temporary output. */
   protected abstract finish(): Promise<void>;
   /** @internal Frees everything; may be called twice. */
   protected abstract release(): Promise<void>;
-}
-
-/**
- * @internal Puts the pixels of an image into a frame of FFmpeg's, which is made when none is given
- *   or it has another format.
- */
-export function fillFrame(av: FFmpeg, image: Image, given: Frame | undefined): Frame {
-  const { data, width, height, channels } = image;
-  const format = channels === 4 ? av.AV_PIX_FMT_RGBA : av.AV_PIX_FMT_RGB24;
-  let frame = given;
-  if (frame?.format !== format) {
-    given?.free();
-    frame = allocateFrame(av, format, width, height);
-  }
-  const [plane] = frame.data ?? [];
-  const [stride = 0] = frame.linesize;
-  const row = width * channels;
-  if (stride === row) plane?.set(data);
-  else
-    for (let y = 0; y < height; y++) plane?.set(data.subarray(y * row, (y + 1) * row), y * stride);
-  frame.colorSpace = av.AVCOL_SPC_RGB;
-  frame.colorRange = av.AVCOL_RANGE_JPEG;
-  return frame;
 }
 
 /** @internal Whether every pixel of an RGBA image has an alpha of 255. */

@@ -51,9 +51,14 @@ describe('align-and-attend', () => {
   it('writes a video and says so', async () => {
     const mask = await makeImage(at('mask.png'), [64, 48], 'gray', Array(64 * 48).fill(1));
     const { code, stdout, stderr } = await cli(at('in.mp4'), '--mask', mask, '-o', at('out.mp4'));
-    expect({ code, stderr }).toEqual({ code: 0, stderr: 'note: a remark\n' });
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr:
+        'note: a remark\nnote: the mask removes 100 % of the picture of frame 0; if it is white ' +
+        'where nothing is to be removed, invert it (--invert)\n',
+    });
     expect(stdout).toMatch(
-      /out\.mp4: 10 frames, [\d.]+ a second on cpu; 50\.0 % of what was removed/,
+      /out\.mp4: h264 \(crf 16, preset fast, yuv420p\); 10 frames, [\d.]+ a second on cpu; 50\.0 % of what was removed/,
     );
     expect((await probe(at('out.mp4'))).tracks[0]?.packets).toHaveLength(10);
   });
@@ -68,6 +73,8 @@ describe('align-and-attend', () => {
       frames: 10,
       masked: 3,
       coverage: 0.5,
+      concealed: [],
+      encoding: 'h264 (crf 16, preset fast, yuv420p)',
       seconds: expect.any(Number),
       fps: expect.any(Number),
       device: 'cpu',
@@ -99,6 +106,28 @@ describe('align-and-attend', () => {
     ]);
   });
 
+  it('takes a part, a codec and what else is of files', async () => {
+    const mask = await makeImage(at('black.png'), [64, 48], 'gray', Array(64 * 48).fill(0));
+    const args = [
+      '--mask',
+      mask,
+      '--invert',
+      '--from',
+      '2',
+      '--to',
+      '0:00.6',
+      '-o',
+      at('part.mkv'),
+    ];
+    const more = ['--codec', 'ffv1', '--pix-fmt', 'yuv422p', '--on-error', 'keep', '--deinterlace'];
+    const { code, stdout, stderr } = await cli(at('in.mp4'), ...args, ...more, '--json');
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ masked: 4, encoding: 'ffv1 (yuv422p)' });
+    const encoder = ['--codec', 'hevc', '--crf', '35', '--preset', 'ultrafast'];
+    const hevc = await cli(at('in.mp4'), '--box', '0,0,8,8', '-o', at('hevc.mp4'), ...encoder);
+    expect(hevc.stdout).toMatch(/hevc\.mp4: hevc \(crf 35, preset ultrafast, yuv420p\); 10 frames/);
+  });
+
   it('works with the real inpainter', async () => {
     const args = [at('in.mp4'), '--box', '20,10,16,16', '-o', at('real.mkv'), '--json'];
     const { code, stdout } = await withInpainter(undefined, [...args, '--device', 'cpu']);
@@ -115,6 +144,10 @@ describe('align-and-attend', () => {
     [['in.mp4', '-o', 'out.mp4', '--dilate', 'x'], /whole number/],
     [['in.mp4', '-o', 'out.mp4', '--device', 'gpu'], /auto, cpu, cuda or cuda:N/],
     [['in.mp4', '-o', 'out.mp4', '--memory-limit', 'much'], /size like 2G/],
+    [['in.mp4', '-o', 'out.mp4', '--from', 'soon'], /a frame as 90, or a time/],
+    [['in.mp4', '-o', 'out.mp4', '--crf', 'low'], /has to be a number/],
+    [['in.mp4', '-o', 'out.mp4', '--on-error', 'maybe'], /Allowed choices are stop, keep/],
+    [['IN', '-o', 'OUT.mp4', '--box', '1,2,3,4', '--codec', 'divx'], /a codec of h264,.*got divx/],
     [['IN', '-o', 'OUT', '--box', '1,2,3'], /expected a box as x,y,width,height/],
     [['IN', '-o', 'IN', '--box', '1,2,3,4'], /other than what is read/],
     [['IN', '-o', 'OUT.avi', '--box', '1,2,3,4'], /that ends in \.mp4/],
@@ -164,6 +197,27 @@ describe('inspect', () => {
     const lines = (await cli('inspect')).stdout.split('\n');
     expect(lines[0]).toBe(`version          ${version}`);
     expect(lines.find((line) => line.startsWith('cpu'))).toMatch(/usable/);
+  });
+
+  it('tells what a video is', async () => {
+    await makeClip(at('fields.mkv'), { interlaced: 'bottom first', audio: true });
+    const { code, stdout } = await cli('inspect', at('fields.mkv'));
+    expect(code).toBe(0);
+    expect(stdout.split('\n').map((line) => line.replace(/ +/g, ' '))).toEqual([
+      `video ${at('fields.mkv')}`,
+      'size 64 x 48',
+      'frames 10, 10 a second',
+      'fields interlaced, bottom first',
+      'streams video 0 h264 yuv420p',
+      ' audio 1 aac',
+      '',
+    ]);
+    expect(JSON.parse((await cli('inspect', at('fields.mkv'), '--json')).stdout)).toMatchObject({
+      frames: 10,
+      framesGuessed: false,
+      fieldOrder: 'bottom first',
+      cutOff: false,
+    });
   });
 
   it('says what is wrong with weights', async () => {

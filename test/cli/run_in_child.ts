@@ -4,7 +4,7 @@ import { run } from '../../lib/cli/run.js';
 import { standIn } from '../video/stand_in.js';
 
 process.exitCode = await run(process.argv.slice(2), async () => ({
-  ...standIn(100),
+  ...standIn(Number(process.env.STAND_IN_MILLISECONDS ?? 100)),
   device: { name: 'cpu' },
   async [Symbol.asyncDispose]() {},
 }));

@@ -149,6 +149,16 @@ test.each<[string, (header: Header, data: Buffer) => void, RegExp]>([
     },
     /to hold tensor inpainter.d1.bias, got none of that name/,
   ],
+  ...([0, 0x7bff] as const).map(
+    (bits) =>
+      [
+        `weights that are all ${bits ? 65504 : 0}`,
+        (_: Header, data: Buffer) => {
+          for (let at = 0; at + 1 < data.length; at += 2) data.writeUInt16LE(bits, at);
+        },
+        /attention_sigma to be a number from 0.001 to 1000 in .*got (0|65504)$/,
+      ] as [string, (header: Header, data: Buffer) => void, RegExp],
+  ),
   [
     'a weight that is not a number',
     (h, data) => {

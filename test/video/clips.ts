@@ -59,6 +59,8 @@ export interface ClipOptions {
   /** In units of 1 / 1000 s; by default even. */
   pts?: number[];
   audio?: boolean;
+  /** As long as the picture if left out. */
+  soundSeconds?: number;
   subtitles?: boolean;
   rotation?: 90 | 180 | 270;
   metadata?: Record<string, string>;
@@ -67,6 +69,7 @@ export interface ClipOptions {
   primaries?: number;
   transfer?: number;
   aspect?: [number, number];
+  interlaced?: 'top first' | 'bottom first';
 }
 
 const must = (code: number) => av.FFmpegError.throwIfError(code);
@@ -121,8 +124,18 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
   if (clip.transfer !== undefined) encoder.colorTrc = clip.transfer as never;
   if (clip.aspect) encoder.sampleAspectRatio = new av.Rational(...clip.aspect);
   encoder.setFlags(av.AV_CODEC_FLAG_GLOBAL_HEADER, av.AV_CODEC_FLAG_FRAME_DURATION);
+  if (clip.interlaced) {
+    encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
+  }
+  const fields: Record<string, string> =
+    clip.interlaced === 'bottom first' ? { 'x264-params': 'bff=1' } : {};
   const lossless = name === 'libx264' ? { qp: '0' } : {};
-  must(await encoder.open2(codec, av.Dictionary.fromObject({ ...lossless, ...clip.options })));
+  must(
+    await encoder.open2(
+      codec,
+      av.Dictionary.fromObject({ ...lossless, ...fields, ...clip.options }),
+    ),
+  );
   const video = output.newStream(null);
   must(video.codecpar.fromContext(encoder));
   video.timeBase = encoder.timeBase;
@@ -169,7 +182,7 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
   }
   if (track) {
     const samples = sound.frameSize;
-    for (let start = 0; start < (frames / fps) * 8000; start += samples) {
+    for (let start = 0; start < (clip.soundSeconds ?? frames / fps) * 8000; start += samples) {
       const wave = Float32Array.from({ length: samples }, (_, i) => Math.sin((start + i) / 5) / 2);
       using frame = av.Frame.fromAudioBuffer(Buffer.from(wave.buffer), {
         nbSamples: samples,
@@ -194,6 +207,8 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
     frame.pts = BigInt(pts?.[i] ?? i);
     frame.duration = BigInt(pts ? (pts[i + 1] ?? (pts[i] ?? 0) + 100) - (pts[i] ?? 0) : 1);
     frame.colorRange = encoder.colorRange;
+    if (clip.interlaced) frame.setFlags(av.AV_FRAME_FLAG_INTERLACED);
+    if (clip.interlaced === 'top first') frame.setFlags(av.AV_FRAME_FLAG_TOP_FIELD_FIRST);
     await encodeTo(encoder, frame, video, output);
   }
   await encodeTo(encoder, null, video, output);
@@ -207,10 +222,14 @@ export async function makeClip(path: string, clip: ClipOptions = {}): Promise<st
 export interface Track {
   type: number;
   codec: string;
+  tag: string;
   format: string;
   colour: number[];
   rotation: Buffer | null;
   aspect: string;
+  fields: number;
+  rate: string;
+  profile: number;
   metadata: Record<string, string>;
   /** 0 where the container does not tell. */
   seconds: number;
@@ -230,10 +249,14 @@ export async function probe(
     return {
       type: codecType,
       codec: av.avGetCodecName(codecId) ?? '',
+      tag: codecpar.codecTagString ?? '',
       format: av.avGetPixFmtName(codecpar.format as never) ?? '',
       colour: [colorRange, colorSpace, colorPrimaries, colorTrc],
       rotation: codecpar.getCodedSideData(av.AV_PKT_DATA_DISPLAYMATRIX),
       aspect: `${sampleAspectRatio}`,
+      fields: codecpar.toJSON().fieldOrder,
+      rate: `${stream.avgFrameRate}`,
+      profile: codecpar.profile,
       metadata: metadata?.getAll() ?? {},
       seconds: Math.max(0, (Number(duration) * timeBase.num) / timeBase.den),
       packets: [],

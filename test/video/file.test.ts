@@ -70,8 +70,83 @@ describe('inpaintFile', () => {
       expect.stringMatching(
         /out\.mp4 cannot hold subtitle stream 1 \(subrip\) of .*; it is left out/,
       ),
-      expect.stringMatching(/no hole in any of the 10 frames/),
+      expect.stringMatching(/empty\.png has no hole: nothing is removed/),
     ]);
+  });
+
+  describe('tells of a mask that looks wrong before any work', () => {
+    const painted = (share: number) =>
+      Array.from({ length: 64 * 48 }, (_, i) => (i < 64 * 48 * share ? 255 : 0));
+    for (const [name, share, text] of [
+      ['white', 1, /removes 100 % of the picture of frame 0; .*invert it \(--invert\)/],
+      ['white but a corner', 0.95, /removes 95 % of the picture of frame 0/],
+      ['large but likely', 0.45, undefined],
+    ] as const) {
+      it(name, async () => {
+        await makeClip(at('in.mp4'), { frames: 10 });
+        const mask = await makeImage(at('wrong.png'), [64, 48], 'gray', painted(share));
+        const order: string[] = [];
+        const onWarning = (message: string) => order.push(message);
+        const onProgress = ({ frame }: { frame: number }) => order.push(`${frame}`);
+        await run({ mask, onWarning, onProgress });
+        const frames = Array.from({ length: 10 }, (_, i) => `${i + 1}`);
+        expect(order).toEqual([...(text ? [expect.stringMatching(text)] : []), ...frames]);
+      });
+    }
+
+    it('in a video, where it begins', async () => {
+      await makeClip(at('in.mp4'), { frames: 10 });
+      const mask = await makeClip(at('wrong.mp4'), {
+        frames: 10,
+        paint: (planes, _, index) => {
+          planes.forEach((plane, p) => plane.fill(p ? 128 : index > 4 ? 235 : 16));
+        },
+      });
+      const warnings: string[] = [];
+      await run({ mask, onWarning: (message) => warnings.push(message) });
+      expect(warnings).toEqual([expect.stringMatching(/100 % of the picture of frame 5/)]);
+    });
+
+    it('and inverts it', async () => {
+      await makeClip(at('in.mp4'), { frames: 10 });
+      const mask = await makeImage(at('wrong.png'), [64, 48], 'gray', painted(0.75));
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      await run({ mask, onWarning, invert: true });
+      expect(warnings).toEqual([]);
+      await using video = await openVideo(at('out.mp4'));
+      for (const { data } of await collect(video)) {
+        expect(data[(2 * 64 + 32) * 3 + 1]).toBeLessThan(200);
+        expect(data[(44 * 64 + 32) * 3 + 1]).toBeGreaterThan(240);
+      }
+      await expect(run({ invert: true })).rejects.toThrow(/to invert, got boxes/);
+    });
+  });
+
+  it('works on a part alone', async () => {
+    await makeClip(at('in.mp4'), { frames: 20, fps: 10 });
+    for (const [job, first, last] of [
+      [{ from: 5, to: 9 }, 5, 9],
+      [{ from: { seconds: 0.5 } }, 5, 19],
+      [{ to: { seconds: 1 } }, 0, 9],
+      [{ from: 19 }, 19, 19],
+    ] as const) {
+      const result = await run(job);
+      expect(result).toMatchObject({ frames: 20, masked: last - first + 1 });
+      await using video = await openVideo(at('out.mp4'));
+      const green = (await collect(video)).map(
+        ({ data }) => (data[(16 * 64 + 16) * 3 + 1] as number) > 240,
+      );
+      expect(green).toEqual(green.map((_, i) => i >= first && i <= last));
+    }
+    await expect(run({ from: -1 })).rejects.toThrow(/from to be an integer from 0/);
+    await expect(run({ to: { seconds: Number.NaN } })).rejects.toThrow(/to.seconds to be a number/);
+  });
+
+  it('refuses options that it does not know', async () => {
+    await expect(run({ Crf: 20 } as never)).rejects.toThrow(
+      failing('ERR_ARGUMENT', /job named crf, got Crf$/),
+    );
   });
 
   it('refuses to replace what it reads', async () => {

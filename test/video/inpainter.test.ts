@@ -321,6 +321,7 @@ describe('Inpainter', () => {
     };
     await expect(run(frames, AbortSignal.abort(reason))).rejects.toMatchObject({
       code: 'ERR_ABORTED',
+      name: 'AbortError',
       cause: reason,
     });
     async function* hanging() {
@@ -329,6 +330,7 @@ describe('Inpainter', () => {
     }
     await expect(run(hanging(), AbortSignal.timeout(100))).rejects.toMatchObject({
       code: 'ERR_ABORTED',
+      name: 'AbortError',
     });
     expect((await collect(inpainter, frames)).length).toBe(9);
   });
@@ -364,10 +366,39 @@ describe('Inpainter', () => {
     [{ weights: '/nowhere.safetensors' }, /nowhere\.safetensors/],
     [{ weights: 1 as never }, /expected weights to be a path, got number/],
     [{ logger: 'x' as never }, /expected logger to be a function, got string/],
+    [{ worksize: 256 } as never, /expected options named workSize, got worksize$/],
+    [{ work_size: 256 } as never, /expected options named workSize, got work_size$/],
+    [{ colour: 1 } as never, /expected options named device, threads, .*, got colour$/],
+    [
+      { memoryLimit: 2 ** 20 },
+      /a memory limit well above the \d+ bytes of the weights, got 1048576/,
+    ],
   ])('judges its options: %o', async (options, message) => {
     const made = Inpainter.create({ device: 'cpu', ...options });
     await expect(made).rejects.toBeInstanceOf(InpaintError);
     await expect(made).rejects.toThrow(message);
+  });
+
+  it('takes masks of grey and alpha by their grey, and images whose channels are any number', async () => {
+    const [pair] = clip({ width: 32, height: 32, frames: 1, hole: () => [8, 8, 16, 16] });
+    const { frame, mask } = pair as { frame: Image; mask: Image };
+    const channels: number = 2; // a variable's type, as sharp's info has it
+    const grey = Uint8Array.from({ length: 2 * 32 * 32 }, (_, i) =>
+      i % 2 ? 255 - (i % 200) : (mask.data[i >> 1] as number),
+    );
+    const double = { data: grey, width: 32, height: 32, channels };
+    const [[one], [two]] = [
+      await collect(inpainter, [{ frame, mask }]),
+      await collect(inpainter, [{ frame, mask: double }]),
+    ];
+    expect(two?.data).toEqual(one?.data);
+    await expect(collect(inpainter, [{ frame: double, mask }])).rejects.toThrow(
+      /frame 0 to have 3 or 4 channels/,
+    );
+    const five = { ...double, channels: 5 };
+    await expect(collect(inpainter, [{ frame, mask: five }])).rejects.toThrow(
+      /1 to 4 channels, got 5/,
+    );
   });
 
   it('judges the options of inpaint at the call', () => {
@@ -382,6 +413,9 @@ describe('Inpainter', () => {
     );
     expect(() => inpainter.inpaint([], { frames: -1 })).toThrow(/expected frames to be an integer/);
     expect(() => inpainter.inpaint(null as never)).toThrow(/expected an iterable source/);
+    expect(() => inpainter.inpaint([], { singal: null } as never)).toThrow(
+      'inpaint: expected options named signal, onProgress, frames, got singal',
+    );
   });
 
   it('gives references up to stay under the memory limit, says so, and stays under it', async () => {

@@ -1,7 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import type { Image } from '../../lib/video/image.js';
-import { type MaskSpec, openMask, openVideo, pairFrames, parseBox } from '../../lib/video/index.js';
+import {
+  type MaskSpec,
+  openMask,
+  openVideo,
+  pairFrames,
+  parseBox,
+  parseMoment,
+} from '../../lib/video/index.js';
 import { av, collect, flat, makeClip, makeImage, scratch } from './clips.js';
 
 const at = scratch();
@@ -231,7 +238,9 @@ describe('rejections', () => {
     await expect(openMask(short, video)).rejects.toThrow(failing('ERR_MEDIA', message));
     await mkdir(at('few'));
     await makeImage(at('few/1.png'), [4, 2], 'gray', Array(8).fill(0));
-    await expect(openMask(at('few'), video)).rejects.toThrow(failing('ERR_MEDIA', /got 1$/));
+    await expect(openMask(at('few'), video)).rejects.toThrow(
+      failing('ERR_MEDIA', /got 1 \(--to 0 works/),
+    );
   });
 
   it('too few masks, noticed while reading', async () => {
@@ -268,5 +277,97 @@ describe('rejections', () => {
     await expect(first([at('a.png'), at('b.png')], clip)).rejects.toThrow(
       failing('ERR_ARGUMENT', /at most one path/),
     );
+  });
+});
+
+describe('moments', () => {
+  it('are read from text', () => {
+    expect(parseMoment('90')).toBe(90);
+    expect(parseMoment('12.5s')).toEqual({ seconds: 12.5 });
+    expect(parseMoment('3s')).toEqual({ seconds: 3 });
+    expect(parseMoment('.5')).toEqual({ seconds: 0.5 });
+    expect(parseMoment('1:02')).toEqual({ seconds: 62 });
+    expect(parseMoment('1:00:02.5')).toEqual({ seconds: 3602.5 });
+    for (const text of ['', 'x', '-1', '1:', '1:2:3:4', '5f']) {
+      expect(() => parseMoment(text)).toThrow(failing('ERR_ARGUMENT', /a frame as 90, or a time/));
+    }
+  });
+});
+
+describe('masks of another rate or length', () => {
+  /** A clip whose frame i is white in column i alone. */
+  const columns = (name: string, frames: number, fps: number) =>
+    makeClip(at(name), {
+      width: 64,
+      height: 16,
+      frames,
+      fps,
+      paint: (planes, strides, index) => {
+        const [luma] = planes as [Buffer];
+        planes.forEach((plane, p) => plane.fill(p ? 128 : 16));
+        for (let y = 0; y < 16; y++) luma[y * (strides[0] as number) + index] = 235;
+      },
+    });
+  const video = (frames: number, fps: number) =>
+    makeClip(at(`video-${frames}-${fps}.mkv`), { width: 64, height: 16, frames, fps });
+
+  /** The columns of each mask, as frames are read. */
+  async function paired(mask: string, clip: string, options = {}) {
+    await using frames = await openVideo(clip);
+    await using masks = await openMask(mask, frames, options);
+    const found: number[][] = [];
+    for await (const pair of pairFrames(frames, masks)) {
+      found.push([...pair.mask.data.subarray(0, 64)].flatMap((v, x) => (v ? [x] : [])));
+    }
+    return { found, remarks: masks.remarks };
+  }
+  const from = <T>(length: number, value: (i: number) => T) =>
+    Array.from({ length }, (_, i) => value(i));
+
+  it('go by time: twice as many', async () => {
+    const { found, remarks } = await paired(await columns('fast.mkv', 40, 50), await video(20, 25));
+    expect(found).toEqual(from(20, (i) => [2 * i]));
+    expect(remarks).toEqual([
+      expect.stringMatching(/fast\.mkv has 50 masks a second, .* 25 frames; .* matched by time/),
+    ]);
+  });
+
+  it('go by time: half as many, those of both sides between', async () => {
+    const { found } = await paired(await columns('slow.mkv', 10, 10), await video(20, 20));
+    expect(found).toEqual(
+      from(20, (i) => (i % 2 && i < 19 ? [(i - 1) / 2, (i + 1) / 2] : [Math.floor(i / 2)])),
+    );
+  });
+
+  it('go by number where there are as many, whatever the rates', async () => {
+    const { found, remarks } = await paired(await columns('same.mkv', 20, 50), await video(20, 25));
+    expect(found).toEqual(from(20, (i) => [i]));
+    expect(remarks).toEqual([]);
+  });
+
+  it('are told when some are left', async () => {
+    const { found, remarks } = await paired(await columns('more.mkv', 24, 25), await video(20, 25));
+    expect(found).toEqual(from(20, (i) => [i]));
+    expect(remarks).toEqual([expect.stringMatching(/24 masks for 20 frames; the last 4 are not/)]);
+  });
+
+  it('are refused one frame short, and it is said what to type', async () => {
+    const short = await columns('short.mkv', 19, 25);
+    const clip = await video(20, 25);
+    await expect(paired(short, clip)).rejects.toThrow(
+      failing('ERR_MEDIA', /the 20 frames of .*, got 19 \(--to 18 works on those alone\)/),
+    );
+    const { found } = await paired(short, clip, { to: 18 });
+    expect(found).toEqual(from(20, (i) => (i < 19 ? [i] : [])));
+  });
+
+  it('are refused when they end too early, and it is said what to type', async () => {
+    const short = await columns('early.mkv', 30, 50);
+    const clip = await video(20, 25);
+    await expect(paired(short, clip)).rejects.toThrow(
+      failing('ERR_MEDIA', /last as long as .*, 0\.80 s, got 0\.60 s \(--to 0\.60s works/),
+    );
+    const { found } = await paired(short, clip, { to: { seconds: 0.6 } });
+    expect(found).toEqual(from(20, (i) => (i < 15 ? [2 * i] : [])));
   });
 });
