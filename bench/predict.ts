@@ -176,23 +176,30 @@ function cellsOf(list: readonly emulator.LaunchCounters[], resources: Resources)
 }
 
 /**
- * Microseconds from the start to the end of the longest chain of launches that wait for one
- * another, by the edges of graphs and the order of streams.
+ * The longest chain of launches that wait for one another, by the edges of graphs and the order of
+ * streams: microseconds from its start to its end, and how many launches it has.
  */
-function criticalPath(list: readonly emulator.LaunchCounters[], times: readonly number[]): number {
-  const ends: number[] = [];
-  const pieces: { readonly stream: number; readonly piece: number; end: number }[] = [];
+function criticalPath(
+  list: readonly emulator.LaunchCounters[],
+  times: readonly number[],
+): { readonly time: number; readonly nodes: number } {
+  type End = { readonly time: number; readonly nodes: number };
+  const later = (a: End, b: End) => (b.time > a.time ? b : a);
+  const none: End = { time: 0, nodes: 0 };
+  const ends: End[] = [];
+  const pieces: { readonly stream: number; readonly piece: number; end: End }[] = [];
   for (const [i, { stream, piece, clock, after }] of list.entries()) {
     const over = pieces.filter((it) => (clock[it.stream] ?? 0) >= it.piece);
-    const before = [...over.map((it) => it.end), ...after.map((at) => ends[at] as number)];
-    const end = Math.max(0, ...before) + gap + (times[i] as number);
+    const before = [...over.map((it) => it.end), ...after.map((at) => ends[at] as End)];
+    const { time, nodes } = before.reduce(later, none);
+    const end = { time: time + gap + (times[i] as number), nodes: nodes + 1 };
     ends.push(end);
     const own = pieces.find((it) => it.stream === stream && it.piece === piece);
-    if (own) own.end = Math.max(own.end, end);
+    if (own) own.end = later(own.end, end);
     else pieces.push({ stream, piece, end });
   }
   // However many branches there are, nodes start one by one.
-  return Math.max(...ends, list.length * branchGap);
+  return later(ends.reduce(later, none), { time: list.length * branchGap, nodes: list.length });
 }
 
 /** Counts what body queues, and nothing that was queued before. */
@@ -282,10 +289,11 @@ A frame with previous outputs, ${references} references, ${percent(share)} hole,
   for (const [i, { name }] of cards.entries()) {
     const { bound, estimate } = all.perCard[i] ?? { bound: 0, estimate: 0 };
     const times = launches.map((it) => timeOf(it, cards[i] as Card, resources).estimate);
+    const path = criticalPath(launches, times);
     const show = (time: number) => `${(time / 1e3).toFixed(2)} ms`;
     console.log(
       `  ${name.padEnd(10)} ${show(bound)} at least, ${show(estimate)} estimated; ` +
-        `${show(criticalPath(launches, times))} on the critical path`,
+        `${show(path.time)} on the critical path of ${path.nodes} launches`,
     );
   }
   await judge(device, network, resources);
