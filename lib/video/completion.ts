@@ -346,6 +346,7 @@ export class Completion {
     painted.coverage.dispose();
     // A rejection is heard when its turn to be awaited comes.
     for (const read of [data, coverage]) read.catch(() => {});
+    this.#trackAhead(index, end);
     return { data, coverage };
   }
 
@@ -431,12 +432,7 @@ export class Completion {
     for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
-      const features = this.#network.registrationFeatures(this.#packed(at));
-      const before = this.#tracked.get(at - 1);
-      const step = before && this.#network.track(features, before.features as Registration);
-      this.#tracked.set(at, { features, step });
-      if (!wanted.includes(at)) this.#unload(at);
-      if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
+      this.#register(at, wanted.includes(at));
     }
     for (const at of wanted) {
       const tracked = this.#tracked.get(at) as Tracked;
@@ -444,6 +440,27 @@ export class Completion {
       await turn.over();
       tracked.features = this.#network.pyramid(this.#packed(at));
     }
+  }
+
+  /**
+   * Registers the next frame that later targets reach, so that not all between two far references
+   * come at once.
+   */
+  #trackAhead(target: number, end: number): void {
+    const { referenceStride: stride } = this.#options;
+    const at = Math.max(...this.#tracked.keys()) + 1;
+    const reach = target + lookAhead(stride, this.#plan?.maxReferences as number);
+    if (at < end && at <= reach) this.#register(at, (at - (this.#start as number)) % stride === 0);
+  }
+
+  /** Registers a frame with the one before it; `keep`: it will be wanted. */
+  #register(at: number, keep: boolean): void {
+    const features = this.#network.registrationFeatures(this.#packed(at));
+    const before = this.#tracked.get(at - 1);
+    const step = before && this.#network.track(features, before.features as Registration);
+    this.#tracked.set(at, { features, step });
+    if (!keep) this.#unload(at);
+    if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
 
   /** A frame of which nothing is encoded yet. */
