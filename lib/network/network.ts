@@ -116,6 +116,15 @@ function owner<T extends object>(parts: T): T & Owner {
   return { ...parts, dispose, [Symbol.dispose]: dispose };
 }
 
+/** Of an owner, what programs read. */
+function registrationInputs({ levels, near, matching }: RegistrationFeatures) {
+  return { levels, near, matching };
+}
+
+function packKey(name: string, frame: Tensor, { dilate, scaled, plane }: PackFrameOptions): string {
+  return `${name} ${[...frame.shape, dilate, scaled.h, scaled.w, plane.h, plane.w]}`;
+}
+
 function planeOf({ shape: [, h = 0, w = 0] }: Tensor): Size {
   return { h, w };
 }
@@ -181,24 +190,43 @@ export class Network implements Owner {
    * @param options plane: height and width have to be multiples of 16
    */
   pack(frame: Tensor, mask: Tensor, options: PackFrameOptions): Packed {
-    const { dilate, scaled, plane } = options;
-    const key = `pack ${[...frame.shape, dilate, scaled.h, scaled.w, plane.h, plane.w]}`;
     return owner(
-      this.programs.run(key, { frame, mask }, (it) => packFrame(it.frame, it.mask, options)),
+      this.programs.run(packKey('pack', frame, options), { frame, mask }, (it) =>
+        packFrame(it.frame, it.mask, options),
+      ),
     );
+  }
+
+  /**
+   * Registers a frame with the one before it, as {@link pack}, {@link registrationFeatures} and
+   * {@link track} do, of which nothing else is kept.
+   */
+  register(
+    frame: Tensor,
+    mask: Tensor,
+    options: PackFrameOptions,
+    before: RegistrationFeatures,
+  ): { readonly features: Registration; readonly step: Tensor } {
+    const inputs = { frame, mask, before: registrationInputs(before) };
+    const { step, ...features } = this.programs.run(
+      packKey('register', frame, options),
+      inputs,
+      (it) => {
+        const packed = packFrame(it.frame, it.mask, options);
+        const made = this.#registrationFeatures(packed);
+        return { ...made, step: this.parts.homography.track(made, it.before) };
+      },
+    );
+    return { features: owner(features), step };
   }
 
   /** Computes what {@link track} and {@link refineHomographies} take of a frame. */
   registrationFeatures({ colour, hole, seen, input }: Packed): Registration {
-    const { homography } = this.parts;
     return owner(
       this.programs.run(
         `registrationFeatures ${colour.shape}`,
         { colour, hole, seen, input },
-        (it) => ({
-          matching: homography.encode(it.input, it.seen),
-          ...homography.pyramid(it.colour, it.hole),
-        }),
+        (it) => this.#registrationFeatures(it),
       ),
     );
   }
@@ -213,8 +241,8 @@ export class Network implements Owner {
   }
 
   /**
-   * Computes what is kept of a frame that is completed, or is a reference. Takes `packed` over: the answer
-   * owns what is still of use of it, the rest is freed.
+   * Computes what is kept of a frame that is completed, or is a reference. Takes `packed` over: the
+   * answer owns what is still of use of it, the rest is freed.
    */
   encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
     const parts = this.programs.run(`encode ${colour.shape}`, { colour, hole, input }, (it) => {
@@ -234,12 +262,8 @@ export class Network implements Owner {
 
   /** The homography from a frame to the one before it, refined: [1 3 3]. */
   track(frame: RegistrationFeatures, before: RegistrationFeatures): Tensor {
-    const { levels, near, matching } = frame;
-    const inputs = {
-      frame: { levels, near, matching },
-      before: { levels: before.levels, near: before.near, matching: before.matching },
-    };
-    return this.programs.run(`track ${levels.map((it) => it.shape)}`, inputs, (it) =>
+    const inputs = { frame: registrationInputs(frame), before: registrationInputs(before) };
+    return this.programs.run(`track ${frame.levels.map((it) => it.shape)}`, inputs, (it) =>
       this.parts.homography.track(it.frame, it.before),
     );
   }
@@ -358,6 +382,14 @@ export class Network implements Owner {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #registrationFeatures(packed: Pick<PackedFrame, 'colour' | 'hole' | 'seen' | 'input'>) {
+    const { homography } = this.parts;
+    return {
+      matching: homography.encode(packed.input, packed.seen),
+      ...homography.pyramid(packed.colour, packed.hole),
+    };
   }
 
   #warp(features: Tensor, motion: Tensor): Tensor {

@@ -455,12 +455,28 @@ export class Completion {
 
   /** Registers a frame with the one before it; `keep`: it will be wanted. */
   #register(at: number, keep: boolean): void {
-    const features = this.#network.registrationFeatures(this.#packed(at));
-    const before = this.#tracked.get(at - 1);
-    const step = before && this.#network.track(features, before.features as Registration);
-    this.#tracked.set(at, { features, step });
-    if (!keep) this.#unload(at);
+    const before = this.#tracked.get(at - 1)?.features as Registration | undefined;
+    const held = this.#window.get(at);
+    if (before && held && !keep && !this.#loaded.has(at)) {
+      const { sizes } = this.plan(held);
+      const { frame, mask } = this.#upload(held);
+      this.#tracked.set(at, this.#network.register(frame, mask, sizes, before));
+      frame.dispose();
+      mask.dispose();
+    } else {
+      const features = this.#network.registrationFeatures(this.#packed(at));
+      const step = before && this.#network.track(features, before);
+      this.#tracked.set(at, { features, step });
+      if (!keep) this.#unload(at);
+    }
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
+  }
+
+  #upload({ frame: { data, width, height, channels }, mask }: HeldFrame) {
+    return {
+      frame: this.#device.uploadLater(data, [1, height, width, channels]),
+      mask: this.#device.uploadLater(mask.data, [1, height, width, 1]),
+    };
   }
 
   /** A frame of which nothing is encoded yet. */
@@ -497,10 +513,8 @@ export class Completion {
     if (known) return known;
     const held = from as HeldFrame;
     const { sizes } = this.plan(held);
-    const { data, width, height, channels } = held.frame;
     const loaded = scope((): Loaded => {
-      const frame = this.#device.uploadLater(data, [1, height, width, channels]);
-      const mask = this.#device.uploadLater(held.mask.data, [1, height, width, 1]);
+      const { frame, mask } = this.#upload(held);
       return { frame, packed: this.#network.pack(frame, mask, sizes), encoded: undefined };
     });
     this.#loaded.set(index, loaded);
