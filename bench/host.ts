@@ -1,6 +1,8 @@
 // How long JavaScript's thread is busy with a frame, on a device whose operations do nothing: with
-// programs (lib/program.ts), and queued one by one. `tsx bench/host.ts`, after `npm run build:test`:
-// the device is the emulated GPU, so that bounds are rounded as on a GPU.
+// programs (lib/program.ts), and queued one by one. And what the processor works meanwhile, the
+// copies of the stream's thread included, which tells more where others want the cores, too.
+// `tsx bench/host.ts`, after `npm run build:test`: the device is the emulated GPU, so that bounds are
+// rounded as on a GPU.
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { FramePair } from '../lib/video/image.js';
@@ -49,24 +51,30 @@ async function time(withPrograms: boolean): Promise<void> {
     logger: () => {},
   });
   const times: number[] = [];
-  let reserved = 0;
+  let [reserved, worked] = [0, 0];
   for (let index = 0; index < frames; ++index) {
     await window.pull(index + 81);
     const held = window.get(index);
     if (!held) break;
     if (!withPrograms) network.programs.forget();
+    const before = process.cpuUsage();
     const start = performance.now();
     const queued = await completion.queue(held);
     const taken = performance.now() - start;
+    const { user, system } = process.cpuUsage(before);
     await completed(queued);
     if (index < first) reserved = device.memory().reserved;
-    else times.push(taken);
+    else {
+      times.push(taken);
+      worked += (user + system) / 1000;
+    }
   }
   times.sort((a, b) => a - b);
   const at = (share: number) => (times[Math.floor(times.length * share)] ?? 0).toFixed(3);
   const grown = device.memory().reserved - reserved;
   console.log(
-    `${withPrograms ? 'programs' : 'one by one'}: ms a frame ${at(0.5)} (median), ${at(0.1)} to ${at(0.9)} (10th to 90th percentile); ` +
+    `${withPrograms ? 'programs' : 'one by one'}: ms a frame ${at(0.5)} (median), ${at(0.1)} to ${at(0.9)} (10th to 90th percentile), ` +
+      `${(worked / times.length).toFixed(3)} of processor time (mean); ` +
       `${grown} bytes of device memory taken after frame ${first}`,
   );
   completion.dispose();

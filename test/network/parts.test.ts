@@ -160,6 +160,32 @@ describeBackends('parts of the network', (backend) => {
       ),
     })));
 
+  test('a frame that only leads to others is registered to the same bits', async () => {
+    using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
+    // Queued one by one, recorded, and played.
+    for (let round = 0; round < 3; ++round) {
+      const made = await backend.run(() => {
+        const [before, frame] = encodeShot(network, backend.device, shot) as [Known, Known];
+        const size = { h: shot.h, w: shot.w };
+        const image = backend.device.upload(shot.frames[1] as Uint8Array, [1, size.h, size.w, 3]);
+        const mask = backend.device.upload(shot.masks[1] as Uint8Array, [1, size.h, size.w, 1]);
+        const options = { dilate: 0, scaled: size, plane: size };
+        const { features, step } = network.register(image, mask, options, before);
+        return {
+          step,
+          level: features.levels[0] as Tensor,
+          unit: features.matching.unit,
+          ownStep: network.track(frame, before),
+          ownLevel: frame.levels[0] as Tensor,
+          ownUnit: frame.matching.unit,
+        };
+      });
+      expect(made.step).toEqual(made.ownStep);
+      expect(made.level).toEqual(made.ownLevel);
+      expect(made.unit).toEqual(made.ownUnit);
+    }
+  });
+
   test('homography: refinement', () =>
     expectRecorded(({ parts }, [target, ...references]) => {
       const hole = boundsOf(shot.masks[0] as Uint8Array, shot.w) as Region;
