@@ -88,22 +88,10 @@ const hopper = {
 /**
  * The H200 is the card that ran the kernels; but for the memory it has the H100 SXM's figures (data
  * sheets of both). Of the 989 TFLOP/s `mma` reaches 63 %, the rest is wgmma's (Luo et al., Benchmarking
- * and Dissecting the Nvidia Hopper GPU Architecture, 2024). The last stands for cards of the GTX 1080
- * Ti's class: it, of 6.1, cannot run the kernels, so its successor with nearly the same memory and
- * float rates is taken, the RTX 2080 (Turing white paper).
+ * and Dissecting the Nvidia Hopper GPU Architecture, 2024). Cards with other limits are launched with
+ * other grids and blocks, so that what is counted for these tells nothing of them.
  */
 export const cards: readonly [Card, ...Card[]] = [
   { ...hopper, name: 'H200', memory: 4800 },
   { ...hopper, name: 'H100 SXM', memory: 3350 },
-  {
-    name: 'RTX 2080',
-    architecture: 75,
-    multiprocessors: 46,
-    clock: 1.71,
-    tensor: 40.3,
-    issue: 4,
-    math: 2,
-    memory: 448,
-    cache: 64,
-  },
 ];

@@ -247,8 +247,8 @@ ${head}
 Fitted are three constants: ${start} us to start and end a kernel, ${trip} ns for each of the first ${trips} loads and stores of a warp.
 Before that (no start, one trip of 500 ns, the larger of bound and latency) the geometric mean was 0.31: few of these
 kernels fill the card, most wait for memory. What is still far off is uneven work: the counts are those of all
-warps of a launch, but \`attend\` and \`pool\` give all to the blocks of the hole, \`chain\` all to a few threads, \`join\` most to
-some, and the busiest is waited for. Rows of the decoder are not compared: their grids follow the place of the hole.`);
+warps of a launch, but \`attend\` and \`pool\` give all to the blocks of the hole, \`chain\` all to a few threads, and the busiest
+is waited for. Rows of the decoder are not compared: their grids follow the place of the hole.`);
 }
 
 /** Runs one frame, and every layer, on the emulated GPU and prints what they would take. */
