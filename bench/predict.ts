@@ -256,7 +256,9 @@ export async function predict(size: { readonly h: number; readonly w: number }):
   if (!emulator.available) throw new Error(`expected the emulator, got none: ${emulator.reason}`);
   const resources = await readResources();
   console.error('the emulator runs three frames and every layer: two minutes on two idle cores');
-  emulator.set({ races: false, uninitialised: false, threads: 2, together: 8 });
+  // As many multiprocessors as the first cards have, by which grids are chosen. The eight blocks of a
+  // reference in `refine` share its work only where they run together.
+  emulator.set({ capability: 90, together: 8, races: false, uninitialised: false, threads: 2 });
   using device = Device.create('cuda:0');
   using network = await Network.load(device, defaultWeights);
   const scene = sceneOf(device, network, size);

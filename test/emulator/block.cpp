@@ -90,6 +90,7 @@ void Block::start(uint64_t number) {
 
 bool Block::advance() {
   bool advanced = false;
+  paused = false;
   for (size_t turn : turns_.next()) {
     Warp& w = warps[turn];
     if (w.state != Warp::State::running) continue;

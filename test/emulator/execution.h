@@ -89,6 +89,7 @@ struct Block {
   uint64_t local_size = 0;
   std::vector<memory::Region> regions;  // where each instruction last was
   int arrived[16] = {};                 // threads at barriers that did not wait
+  bool paused = false;                  // a warp did, when it advanced last
   bool partial_barriers = false;        // used by only some warps: no races are looked for
   Counters counters;
 

@@ -77,8 +77,14 @@ class Blocks {
 
   void take_turns(std::vector<Block*>& running) {
     while (!running.empty() && !stopped_) {
-      std::erase_if(running, [](Block* block) { return block->advance(); });
-      if (launch_.settings.threads > 1) std::this_thread::yield();
+      bool paused = false;
+      std::erase_if(running, [&](Block* block) {
+        const bool ended = block->advance();
+        paused |= block->paused;
+        return ended;
+      });
+      // For a block of another thread, perhaps.
+      if (paused && launch_.settings.threads > 1) std::this_thread::yield();
     }
   }
 

@@ -146,7 +146,7 @@ class Runner {
         call(i, mask);
         break;
       case Control::pause:
-        paused_ = true;
+        paused_ = block_.paused = true;
         send(mask, at_ + 1);
         break;
       case Control::trap:
