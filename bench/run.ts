@@ -47,7 +47,6 @@ if (values.predict) {
   process.env.ALIGN_AND_ATTEND_PREBUILD = fileURLToPath(
     new URL('../build/emulator', import.meta.url),
   );
-  process.env.EMULATOR = 'capability=90'; // that of the cards: grids follow the number of processors
   const { predict } = await import('./predict.js');
   await predict({ h: 256, w: 256 });
   process.exit();
