@@ -88,9 +88,9 @@ export class Feed {
   }
 
   /** Where a plane is seen: everywhere but in the hole. 8-bit if asked. */
-  seen(plane: Size, shift = 0, bytes = false): Tensor {
-    const seen = holeOf(plane, shift).map((hole) => 1 - hole);
-    return this.upload(bytes ? seen : Float32Array.from(seen), 1, plane.h, plane.w, 1);
+  visibility(plane: Size, shift = 0, bytes = false): Tensor {
+    const visibility = holeOf(plane, shift).map((hole) => 1 - hole);
+    return this.upload(bytes ? visibility : Float32Array.from(visibility), 1, plane.h, plane.w, 1);
   }
 
   /** One for each reference; the shift moves its hole. */

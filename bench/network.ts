@@ -88,7 +88,8 @@ export function sceneOf(
         const options = { ...it, theta, window };
         const completion = network.complete(options);
         const finished = network.finish(completion, options);
-        return composite(finished.y, completion.covered, it.frame, it.target.seenNative).frame;
+        return composite(finished.y, completion.covered, it.frame, it.target.nativeVisibility)
+          .frame;
       });
     },
   };
@@ -111,7 +112,7 @@ export async function timeNetwork(
   // What the parts hand on.
   const theta = scene.estimateHomographies();
   const coarse = align(target, sources, theta, network.poolScale);
-  const { featuresSeen, featuresHole } = target;
+  const { featuresVisibility, featuresHole } = target;
   const guess = () => {
     const { filled, known } = coarse;
     return pushPull(filled, known, attention.guess(coarse, featuresHole));
@@ -147,17 +148,17 @@ export async function timeNetwork(
       ),
     'blend and composite': () => {
       const { y } = network.finish(completion, { target, previous, window });
-      return composite(y, completion.covered, frame, target.seenNative);
+      return composite(y, completion.covered, frame, target.nativeVisibility);
     },
   };
 
   const sum = async (tensor: Tensor) =>
     Float32Array.from(await tensor.read()).reduce((a, value) => a + value, 0);
   const queries = await sum(coarse.borrowed);
-  const visible = await sum(featuresSeen);
+  const visible = await sum(featuresVisibility);
   console.log(
     `\n${text(size)}, ${sources.length} references, ${percent(share)} hole: ` +
-      `${queries} of ${featuresSeen.size} cells ask (${visible} are seen), ` +
+      `${queries} of ${featuresVisibility.size} cells ask (${visible} are seen), ` +
       `${text(region)} pixels are decoded\n`,
   );
   const row = table(['part', -22], ['ms', 9], ['least ms', 9], ['of all', 7], ['', 16]);

@@ -153,15 +153,15 @@ void masked_correlation(Call& call, const Operations& on) {
   p.c = call.in[0]->dim(3);
   p.scale = call.number("scale");
   p.target = call.input(0);
-  p.target_seen = call.input(1);
+  p.target_visibility = call.input(1);
   if (call.flag("stacked")) {
     for (int i = 0; i < p.r; ++i) {
       p.reference[i] = call.input_from(2, size_t(i) * p.h * p.w * p.c);
-      p.reference_seen[i] = call.input_from(3, size_t(i) * p.h * p.w);
+      p.reference_visibility[i] = call.input_from(3, size_t(i) * p.h * p.w);
     }
   } else {
     references(call, 2, p.r, p.reference);
-    references(call, 2 + p.r, p.r, p.reference_seen);
+    references(call, 2 + p.r, p.r, p.reference_visibility);
   }
   p.output = call.output(0);
   call.push(on.masked_correlation, p);
@@ -205,9 +205,9 @@ void homography_sample(Call& call, const Operations& on) {
   p.c = source.dim(3);
   p.theta = call.input(0);
   references(call, 1, p.r, p.source);
-  references(call, 1 + p.r, p.r, p.source_seen);
+  references(call, 1 + p.r, p.r, p.source_visibility);
   p.output = call.output(0);
-  p.seen = call.output(1);
+  p.visibility = call.output(1);
   call.push(on.homography_sample, p);
 }
 
@@ -282,7 +282,7 @@ void paint_native(Call& call, const Operations& on) {
   p.scale_y = call.number("scaleY");
   p.scale_x = call.number("scaleX");
   p.frame = call.input<uint8_t>(0);
-  p.seen = call.input<uint8_t>(1);
+  p.visibility = call.input<uint8_t>(1);
   p.previous = call.input<uint8_t>(2);
   p.motion = call.input(3);
   p.decoded = call.window(4, "decoded");
@@ -291,7 +291,7 @@ void paint_native(Call& call, const Operations& on) {
   p.distance = call.input(7);
   p.offset = call.input(8);
   references(call, 9, p.r, p.reference);
-  references(call, 9 + p.r, p.r, p.reference_seen);
+  references(call, 9 + p.r, p.r, p.reference_visibility);
   p.output = call.output<uint8_t>(0);
   p.coverage = call.output(1);
   call.push(on.paint_native, p);

@@ -1,8 +1,8 @@
-// Puts the new pixels into the frame: where seen is 0 inside y's window, y clamped to [-1, 1];
+// Puts the new pixels into the frame: where visibility is 0 inside y's window, y clamped to [-1, 1];
 // elsewhere, and in a fourth channel, the frame's own values.
 //
 //   windows: y [h, w, 3]   known [h, w, 1]
-//   frame, output [h, w, c]   seen [h, w]
+//   frame, output [h, w, c]   visibility [h, w]
 //   coverage [2]: hole pixels, and how many of them are known, in y's window
 //
 // A thread makes a pixel. Bound by memory.   Contract: lib/ops/composite.ts
@@ -22,9 +22,9 @@ __device__ void put(float v, float& out) { out = v; }
 __device__ void put(float v, __half& out) { out = stored<__half>(v); }
 __device__ void put(float v, uint8_t& out) { out = uint8_t((v + 1) * 127.5f + .5f); }
 
-__device__ bool hidden(float seen) { return seen == 0; }
-__device__ bool hidden(__half seen) { return value(seen) == 0; }
-__device__ bool hidden(uint8_t seen) { return seen == 0; }
+__device__ bool hidden(float visibility) { return visibility == 0; }
+__device__ bool hidden(__half visibility) { return value(visibility) == 0; }
+__device__ bool hidden(uint8_t visibility) { return visibility == 0; }
 
 __device__ bool inside(const Window& window, int y, int x) {
   return y >= window.y && y < window.y + window.h && x >= window.x && x < window.x + window.w;
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(threads)
     const int y = int(i / p.w), x = int(i % p.w);
     const F* frame = static_cast<const F*>(p.frame) + i * p.c;
     F* output = static_cast<F*>(p.output) + i * p.c;
-    hole = hidden(static_cast<const F*>(p.seen)[i]);
+    hole = hidden(static_cast<const F*>(p.visibility)[i]);
     const bool paint = hole && inside(p.y, y, x);
     const int64_t from = (int64_t(y - p.y.y) * p.y.w + (x - p.y.x)) * 3;
     for (int k = 0; k < p.c; ++k) {

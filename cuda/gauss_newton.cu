@@ -9,7 +9,7 @@
 //             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
 //   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, seen   near [rows, columns]
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, visibility   near [rows, columns]
 //
 // One kernel makes all steps: a few blocks a reference, which share the places and exchange their
 // sums, see Note [members]. The places p are every h / rows-th pixel. Each is read once a step, with
@@ -100,7 +100,7 @@ using Word = unsigned long long;
 struct alignas(128) Exchange {
   unsigned tickets;   // that were taken; and once that is settled, the members, times `settled`
   unsigned finished;  // of the first one: references
-  Word seen[most_parts][slots_of(seen_sums)], sizes[most_parts][slots_of(size_sums)],
+  Word visibility[most_parts][slots_of(seen_sums)], sizes[most_parts][slots_of(size_sums)],
       products[most_parts][slots_of(product_sums)];
 };
 constexpr unsigned settled = 1 << 16;
@@ -293,7 +293,8 @@ struct Residuals {
 
 template <class T>
 __device__ void compare(const GaussNewton& p, const Cut& cut, const Displacement& theta,
-                        const T* level, int i, const Residuals& residuals, int at, float* seen) {
+                        const T* level, int i, const Residuals& residuals, int at,
+                        float* visibility) {
   const Place place = place_at(p, cut, i);
   const Moved moved = move(theta, place.x, place.y);
   float4 r = {};
@@ -313,11 +314,11 @@ __device__ void compare(const GaussNewton& p, const Cut& cut, const Displacement
     }
   }
   residuals.r[at] = r;
-  seen[0] += r.w > 0 ? 1 : 0;
-  seen[1] += r.w;
-  seen[2] += r.w * r.x;
-  seen[3] += r.w * r.y;
-  seen[4] += r.w * r.z;
+  visibility[0] += r.w > 0 ? 1 : 0;
+  visibility[1] += r.w;
+  visibility[2] += r.w * r.x;
+  visibility[3] += r.w * r.y;
+  visibility[4] += r.w * r.z;
 }
 
 __device__ void add_size(const float4& r, const float (&mean)[3], float* sizes) {
@@ -464,12 +465,12 @@ __global__ void __launch_bounds__(threads)
     const Displacement now(last ? anchor : theta);
     for (int part = first_part; part < end_part; ++part) {
       const int begin = cut.first(part), end = cut.end(part);
-      float seen[seen_sums] = {};
+      float visibility[seen_sums] = {};
       for (int i = begin + threadIdx.x; i < end; i += threads)
-        compare(p, cut, now, level, i, residuals, i - first_place, seen);
-      publish(seen, partial, exchange.seen, part, turn);
+        compare(p, cut, now, level, i, residuals, i - first_place, visibility);
+      publish(visibility, partial, exchange.visibility, part, turn);
     }
-    collect(exchange.seen, cut.parts, turn, sums);
+    collect(exchange.visibility, cut.parts, turn, sums);
     const auto seen_sum = [&](int i) { return sums[slot_of(i, seen_sums)]; };
     const float count = fmaxf(seen_sum(1), least_count), covered = seen_sum(0) * overlap;
     const float mean[] = {seen_sum(2) / count, seen_sum(3) / count, seen_sum(4) / count};

@@ -1,9 +1,9 @@
 // Samples references under homographies, zeros outside.
 //
 //   output[r, y, x] = source[r](theta[r] (xn, yn, 1)), bilinear; xn, yn as in Note [corners]
-//   seen[r, y, x]   = 1 where the same sample of source_seen[r] is over 0.99, else 0
+//   visibility[r, y, x]   = 1 where the same sample of source_visibility[r] is over 0.99, else 0
 //
-//   source [h, w, c]   source_seen [h, w]   theta [r, 3, 3]   output [r, h, w, c]   seen [r, h, w]
+//   source [h, w, c]   source_visibility [h, w]   theta [r, 3, 3]   output [r, h, w, c]   visibility [r, h, w]
 //
 // A block makes some cells or pixels: a thread finds where one lies and what is seen of it; then the
 // threads go through their channels, 16 bytes at a time where there are that many, neighbours the
@@ -36,8 +36,8 @@ __global__ void __launch_bounds__(threads) sample(const __grid_constant__ Homogr
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     pixels[threadIdx.x] = tap.pixels;
     weights[threadIdx.x] = tap.weights;
-    const float seen = mix(tap, map<T>(p.source_seen[r]));
-    map<T>(p.seen)[r * all + cell] = stored<T>(seen > whole ? 1.f : 0.f);
+    const float visibility = mix(tap, map<T>(p.source_visibility[r]));
+    map<T>(p.visibility)[r * all + cell] = stored<T>(visibility > whole ? 1.f : 0.f);
   }
   __syncthreads();
   const T* const source = map<T>(p.source[r]);

@@ -1,12 +1,12 @@
 // How far aligned frames are from the target around a place, and by what colour.
 //
-//   both = seen[r] * target_seen     means over cells of 4 x 4 pixels, e and d over the whole map:
+//   both = visibility[r] * target_visibility     means over cells of 4 x 4 pixels, e and d over the whole map:
 //   W = mean of both     E = mean of both * clamp(target - aligned[r], -.3, .3)
 //   offset[r] = (G(E) + .03 e) / (G(W) + .03)     e = sum of E / max(sum of W, 1e-6)
 //   D = mean of both * min(mean over channels of |aligned[r] + offset[r] - target|, .5)
 //   distance[r] = (G(D) + .001 d) / (G(W) + .001)     d = sum of D / max(sum of W, 1e-6)
 //
-//   aligned [r, h, w, 3]   seen [r, h, w]   target [h, w, 3]   target_seen [h, w]
+//   aligned [r, h, w, 3]   visibility [r, h, w]   target [h, w, 3]   target_visibility [h, w]
 //   offset [r, h / 4, w / 4, 3]   distance [r, h / 4, w / 4]
 //   in between, floats: E and W along the rows of G, then offset and G(W) [r, h / 4, w / 4, 4]; D along
 //   the rows [r, h / 4, w / 4]; the sums of each warp
@@ -83,19 +83,21 @@ struct Pixels {
 template <class T>
 struct Pair {
   Pixels<T, 3> aligned, target;
-  Pixels<T, 1> seen, target_seen;
+  Pixels<T, 1> visibility, target_visibility;
 
   // Row `y`, column `x` of the map on, `count` cells.
   __device__ void fetch(const LocalDistance& p, int y, int x, int count, Vector<T, cell>* passed) {
     const int64_t there = int64_t(y) * p.w + x, here = int64_t(blockIdx.z) * p.h * p.w + there;
     aligned.fetch(map<T>(p.aligned) + here * 3, count);
     target.fetch(map<T>(p.target) + there * 3, count);
-    seen.fetch(map<T>(p.seen) + here, count);
-    target_seen.fetch(map<T>(p.target_seen) + there, count);
+    visibility.fetch(map<T>(p.visibility) + here, count);
+    target_visibility.fetch(map<T>(p.target_visibility) + there, count);
     aligned.sort(passed);
     target.sort(passed);
   }
-  __device__ float both(int pixel) const { return seen(pixel, 0) * target_seen(pixel, 0); }
+  __device__ float both(int pixel) const {
+    return visibility(pixel, 0) * target_visibility(pixel, 0);
+  }
 };
 
 __device__ void add(float& sum, float weight, float v) { sum += weight * v; }

@@ -4,7 +4,7 @@
 //   output[r, j, i] = softmax over visible i of  scale <unit reference[r, i], unit target[j]>
 //                     0 where i or j is hidden
 //
-//   target, each reference [cells, c], seen [cells]   output [r, cells, cells]
+//   target, each reference [cells, c], visibility [cells]   output [r, cells, cells]
 //
 // A block makes 16 target cells j of one reference, on tensor cores; its warps share the reference's
 // cells, and meet them twice: for the largest logit and the sum, then to write. Tiles of them are
@@ -94,7 +94,7 @@ struct Softmax {
     raise(other.largest);
     sum += other.sum * exp2f(other.largest - largest);
   }
-  __device__ float factor(bool seen) const { return seen && sum > 0 ? 1 / sum : 0; }
+  __device__ float factor(bool visibility) const { return visibility && sum > 0 ? 1 / sum : 0; }
   // Hidden cells may hold anything, NaN too.
   __device__ float weight(float logit, float factor) const {
     return logit == least || factor == 0 ? 0 : exp2f(logit - largest) * factor;
@@ -104,7 +104,7 @@ struct Softmax {
 // Rows `first` on of a map as a tile of whole rows of C channels, zeros where there are none, and
 // their inverse lengths, negative where hidden. Passes two barriers.
 template <int C>
-__device__ void load_tile(__half* tile, float* inverse, const __half* map, const __half* seen,
+__device__ void load_tile(__half* tile, float* inverse, const __half* map, const __half* visibility,
                           int first, int cells, int c, int height) {
   constexpr int parts = C / 8;
   for (int i = threadIdx.x; i < height * parts; i += threads) {
@@ -133,7 +133,7 @@ __device__ void load_tile(__half* tile, float* inverse, const __half* map, const
 #pragma unroll
       for (int k = 0; k < 8; ++k) square += value(values.at[k]) * value(values.at[k]);
     }
-    const bool visible = first + row < cells && value(seen[first + row]) > .5f;
+    const bool visible = first + row < cells && value(visibility[first + row]) > .5f;
     inverse[row] = visible ? inverse_length(square) : hidden;
   }
   __syncthreads();
@@ -173,17 +173,17 @@ __global__ void __launch_bounds__(threads, 4)
   const int r = blockIdx.y, cells = p.h * p.w, first_row = blockIdx.x * target_tile;
 
   // The target's rows pass through the keys' place into registers.
-  load_tile<C>(tile, inverse, map<__half>(p.target), map<__half>(p.target_seen), first_row, cells,
-               p.c, target_tile);
+  load_tile<C>(tile, inverse, map<__half>(p.target), map<__half>(p.target_visibility), first_row,
+               cells, p.c, target_tile);
   uint32_t a[C / 16][4];
   load_rows<C>(a, tile, 0, lane);
   float factors[2];
-  bool seen[2];
+  bool visibility[2];
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const float length = inverse[lane / 4 + 8 * h];
-    seen[h] = length >= 0;
-    factors[h] = seen[h] ? length * (p.scale * log2_e) : 0;
+    visibility[h] = length >= 0;
+    factors[h] = visibility[h] ? length * (p.scale * log2_e) : 0;
   }
 
   Softmax softmax[2];
@@ -191,8 +191,8 @@ __global__ void __launch_bounds__(threads, 4)
     for (int first = 0; first < cells; first += height) {
       if (!again || cells > height) {
         __syncthreads();
-        load_tile<C>(tile, inverse, map<__half>(p.reference[r]), map<__half>(p.reference_seen[r]),
-                     first, cells, p.c, height);
+        load_tile<C>(tile, inverse, map<__half>(p.reference[r]),
+                     map<__half>(p.reference_visibility[r]), first, cells, p.c, height);
       }
       for (int i = warp * group; i < height && first + i < cells; i += warps * group) {
         float logits[2][8];
@@ -231,7 +231,7 @@ __global__ void __launch_bounds__(threads, 4)
     softmax[h] = {};
 #pragma unroll
     for (int i = 0; i < warps; ++i) softmax[h].merge({largest[i][row], sums[i][row]});
-    factor[h] = softmax[h].factor(seen[h]);
+    factor[h] = softmax[h].factor(visibility[h]);
   }
   meet(true, [&](int i, const float(&logits)[2][8]) {
 #pragma unroll
@@ -263,13 +263,13 @@ __global__ void __launch_bounds__(plain_threads)
   if (j >= cells) return;
   const T* target = map<T>(p.target) + int64_t(j) * p.c;
   const T* reference = map<T>(p.reference[r]);
-  const T* seen = map<T>(p.reference_seen[r]);
+  const T* visibility = map<T>(p.reference_visibility[r]);
   float square = 0;
   for (int k = lane; k < p.c; k += warp_size) square += value(target[k]) * value(target[k]);
   const float to_logit = inverse_length(warp_sum(square)) * (p.scale * log2_e);
 
   const auto logit = [&](int i) {
-    if (!(value(seen[i]) > .5f)) return least;
+    if (!(value(visibility[i]) > .5f)) return least;
     float product = 0, length = 0;
     for (int k = lane; k < p.c; k += warp_size) {
       const float key = value(reference[int64_t(i) * p.c + k]);
@@ -285,7 +285,7 @@ __global__ void __launch_bounds__(plain_threads)
     softmax.raise(high);
     softmax.sum += high == least ? 0 : exp2f(high - softmax.largest);
   }
-  const float factor = softmax.factor(value(map<T>(p.target_seen)[j]) > .5f);
+  const float factor = softmax.factor(value(map<T>(p.target_visibility)[j]) > .5f);
   T* output = map<T>(p.output) + (int64_t(r) * cells + j) * cells;
   for (int first = 0; first < cells; first += warp_size) {
     float own = least;

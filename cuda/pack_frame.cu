@@ -1,12 +1,12 @@
 // An 8-bit frame and its mask to the network's tensors, at the working size.
 //
-//   seen_native = 0 where any mask pixel within `dilate` is not 0, else 1
+//   native_visibility = 0 where any mask pixel within `dilate` is not 0, else 1
 //   colour = mean of the frame over the working pixel, parts of pixels by their share, / 127.5 - 1
-//   hole = 1 where a hole pixel has any share of the working pixel     seen = 1 - hole
-//   network_input = (colour * seen, hole);   the plane beyond the scaled frame repeats its edge
+//   hole = 1 where a hole pixel has any share of the working pixel     visibility = 1 - hole
+//   network_input = (colour * visibility, hole);   the plane beyond the scaled frame repeats its edge
 //
-//   frame [h, w, c]   mask, seen_native [h, w]
-//   colour [plane_h, plane_w, 3]   hole, seen [plane_h, plane_w]
+//   frame [h, w, c]   mask, native_visibility [h, w]
+//   colour [plane_h, plane_w, 3]   hole, visibility [plane_h, plane_w]
 //   network_input [plane_h, plane_w, 4]
 //
 // 1. gather_columns: a thread makes bits of 32 rows of a column of the mask.
@@ -79,12 +79,12 @@ __global__ void __launch_bounds__(threads)
   if (i >= int64_t(p.h) * p.w) return;
   const int x = int(i % p.w);
   const unsigned radius = unsigned(p.dilate) * p.dilate;  // a distance squared fits as well
-  bool seen = true;
+  bool visibility = true;
   for (int k = max(-p.dilate, -x); k <= min(p.dilate, p.w - 1 - x); ++k) {
     const unsigned up = distance[i + k];
-    if (up * up <= radius - unsigned(k) * unsigned(k)) seen = false;
+    if (up * up <= radius - unsigned(k) * unsigned(k)) visibility = false;
   }
-  p.seen_native[i] = seen;
+  p.native_visibility[i] = visibility;
 }
 
 // What of an axis of `in` pixels lies under pixel i of `out`: pixels first to last, the first with
@@ -111,24 +111,24 @@ __global__ void __launch_bounds__(threads) scale(const __grid_constant__ PackFra
   const int x = min(int(i % p.plane_w), p.scaled_w - 1);
   const Span rows(y, p.h, p.scaled_h), columns(x, p.w, p.scaled_w);
   float sums[3] = {};
-  bool seen = true;
+  bool visibility = true;
   for (int v = rows.first; v <= rows.last; ++v) {
     for (int u = columns.first; u <= columns.last; ++u) {
       const int64_t at = int64_t(v) * p.w + u;
       const float weight = rows.weight(v) * columns.weight(u);
 #pragma unroll
       for (int k = 0; k < 3; ++k) sums[k] += weight * float(p.frame[at * p.c + k]);
-      if (p.seen_native[at] == 0) seen = false;
+      if (p.native_visibility[at] == 0) visibility = false;
     }
   }
 #pragma unroll
   for (int k = 0; k < 3; ++k) {
     const float colour = sums[k] / 127.5f - 1;
     map<T>(p.colour)[i * 3 + k] = stored<T>(colour);
-    map<T>(p.network_input)[i * 4 + k] = stored<T>(seen ? colour : 0);
+    map<T>(p.network_input)[i * 4 + k] = stored<T>(visibility ? colour : 0);
   }
-  map<T>(p.hole)[i] = map<T>(p.network_input)[i * 4 + 3] = stored<T>(seen ? 0 : 1);
-  map<T>(p.seen)[i] = stored<T>(seen ? 1 : 0);
+  map<T>(p.hole)[i] = map<T>(p.network_input)[i * 4 + 3] = stored<T>(visibility ? 0 : 1);
+  map<T>(p.visibility)[i] = stored<T>(visibility ? 1 : 0);
 }
 
 }  // namespace

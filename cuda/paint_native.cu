@@ -1,6 +1,6 @@
 // Fills the hole of an 8-bit frame at its own size, see the formula in lib/ops/paint_native.ts.
 //
-//   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
+//   frame, reference, previous, output [h, w, c] bytes   visibility, reference_visibility [h, w] bytes
 //   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
 //   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
 //   coverage [2]: hole pixels, and those of them in bounds that a reference shows
@@ -56,11 +56,11 @@ __global__ void __launch_bounds__(threads)
   int holes = 0;
   const int64_t own = begin + threadIdx.x * copied;
   if (own + copied <= end) {
-    const uint4 seen = *reinterpret_cast<const uint4*>(p.seen + own);
-    holes = zeros(seen.x) + zeros(seen.y) + zeros(seen.z) + zeros(seen.w);
+    const uint4 visibility = *reinterpret_cast<const uint4*>(p.visibility + own);
+    holes = zeros(visibility.x) + zeros(visibility.y) + zeros(visibility.z) + zeros(visibility.w);
   } else {
 #pragma unroll 1
-    for (int64_t i = own; i < end; ++i) holes += p.seen[i] == 0;
+    for (int64_t i = own; i < end; ++i) holes += p.visibility[i] == 0;
   }
   const float sum = warp_sum(float(holes));  // a whole number
   if (threadIdx.x % warp_size == 0 && sum > 0) atomicAdd(&counts[0], unsigned(sum));
@@ -74,7 +74,7 @@ __device__ void pool(const PaintNative& p, const float* theta, int y, int x, con
   for (int r = 0; r < p.r; ++r) {
     const float2 at = place_of(theta + r * 9, p.extent.h, p.extent.w, x, y);
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
-    if (!(mix(tap, p.reference_seen[r]) > whole)) continue;
+    if (!(mix(tap, p.reference_visibility[r]) > whole)) continue;
     const float inside =
         tap.weights.at[0] + tap.weights.at[1] + tap.weights.at[2] + tap.weights.at[3];
     float values[4];
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(threads, blocks)
   const int row = blockIdx.y * tile_h + threadIdx.x / tile_w;
   const int x = p.bounds.x + column, y = p.bounds.y + row;
   const int64_t at = int64_t(y) * p.w + x;
-  const bool hole = column < p.bounds.w && row < p.bounds.h && p.seen[at] == 0;
+  const bool hole = column < p.bounds.w && row < p.bounds.h && p.visibility[at] == 0;
   if (!__syncthreads_or(hole)) return;
 
   for (int i = threadIdx.x; i < p.r * 9; i += threads) theta[i] = p.theta[i];

@@ -1,10 +1,10 @@
 // A frame at one size of the refinement: cells of factor x factor pixels.
 //
-//   colour = B(mean V full) / max(B(mean V), 1e-6)     seen = mean over the cell of V > 0.6
-//   near = 0.01 + G(1 - seen) / G(1)                   V = 1 - hole
+//   colour = B(mean V full) / max(B(mean V), 1e-6)     visibility = mean over the cell of V > 0.6
+//   near = 0.01 + G(1 - visibility) / G(1)                   V = 1 - hole
 //
 //   full [h factor, w factor, 3]   hole [h factor, w factor]
-//   level [h, w, 4]: colour, seen   near [h, w] or none
+//   level [h, w, 4]: colour, visibility   near [h, w] or none
 //
 // B is 1 2 1 over 4, G a Gaussian, both separable with zeros outside. A thread makes a cell:
 // 1. blur_cells: a block takes the means of a tile of cells, colours and V side by side, and blurs all
@@ -43,10 +43,10 @@ __device__ float4 mean_of(const RefinementLevel& p, int x, int y) {
     const int64_t begin = (int64_t(y) * k + v) * p.w * k + x * k;
 #pragma unroll 4
     for (int u = 0; u < k; ++u) {
-      const float seen = 1 - value(map<T>(p.hole)[begin + u]);
+      const float visibility = 1 - value(map<T>(p.hole)[begin + u]);
       const T* colour = map<T>(p.full) + (begin + u) * 3;
       const float4 pixel = make_float4(value(colour[0]), value(colour[1]), value(colour[2]), 1);
-      if (seen > 0) add(sum, seen, pixel);
+      if (visibility > 0) add(sum, visibility, pixel);
     }
   }
   const float area = float(k * k);
@@ -72,10 +72,10 @@ __global__ void __launch_bounds__(tile_w* tile_h)
       add(sum, (dy ? .25f : .5f) * (dx ? .25f : .5f), means[row + dy][column + dx]);
   }
   const float share = fmaxf(sum.w, 1e-6f);
-  const float seen = means[row][column].w > most_seen ? 1 : 0;
+  const float visibility = means[row][column].w > most_seen ? 1 : 0;
   reinterpret_cast<Vector<T, 4>*>(map<T>(p.level))[int64_t(y) * p.w + x] = {
       stored<T>(sum.x / share), stored<T>(sum.y / share), stored<T>(sum.z / share),
-      stored<T>(seen)};
+      stored<T>(visibility)};
 }
 
 // hidden: how much of the row around a cell is.

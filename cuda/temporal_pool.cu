@@ -1,14 +1,14 @@
 // Pools aligned references over time, weighted by how well each matches the target around a pixel,
 // into what the target lacks.
 //
-//   weight[r, p] = softmax over those r with seen[r, p] of -scale * distance[r](p)
+//   weight[r, p] = softmax over those r with visibility[r, p] of -scale * distance[r](p)
 //   pooled[p, c] = sum over r of weight[r, p] * (aligned[r, p, c] + offset[r, c](p))
-//   borrowed[p]  = (1 - target_seen[p]) * (any of seen[r, p])
+//   borrowed[p]  = (1 - target_visibility[p]) * (any of visibility[r, p])
 //   trust[p] = sigmoid(slope * (doubt - sum over r of weight[r, p] * distance[r](p)))
-//   filled = target * target_seen + pooled * borrowed     known = max(target_seen, borrowed * trust)
+//   filled = target * target_visibility + pooled * borrowed     known = max(target_visibility, borrowed * trust)
 //
-//   aligned [r, h, w, c]   seen [r, h, w]   target, filled [h, w, c]
-//   target_seen, borrowed, known [h, w]
+//   aligned [r, h, w, c]   visibility [r, h, w]   target, filled [h, w, c]
+//   target_visibility, borrowed, known [h, w]
 //   distance [r, dh, dw]   offset [r, dh, dw, c]   enlarged bilinearly
 //
 // A thread makes 16 bytes of a cell's channels, or one channel, and goes through the references
@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(threads) pool(const __grid_constant__ Temporal
   const int64_t cell = i / parts;
   if (cell >= cells) return;
   const int channel = int(i - cell * parts) * N;
-  const float own = value(map<T>(p.target_seen)[cell]);
+  const float own = value(map<T>(p.target_visibility)[cell]);
 
   Softmax<N + 1> pooled;  // channels, and the distance
   if (own < 1) {
@@ -43,11 +43,11 @@ __global__ void __launch_bounds__(threads) pool(const __grid_constant__ Temporal
     const Part columns = bilinear_part(x, float(p.distance_w), float(p.w), 0, p.distance_w);
     for (int first = 0; first < p.r; first += at_once) {
       float values[at_once][N + 1];
-      bool seen[at_once];
+      bool visibility[at_once];
 #pragma unroll
       for (int i = 0; i < at_once; ++i) {
         const int r = min(first + i, p.r - 1);
-        seen[i] = first + i < p.r && value(map<T>(p.seen)[r * cells + cell]) > .5f;
+        visibility[i] = first + i < p.r && value(map<T>(p.visibility)[r * cells + cell]) > .5f;
         const auto part = *reinterpret_cast<const Channels*>(map<T>(p.aligned) +
                                                              (r * cells + cell) * p.c + channel);
 #pragma unroll
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(threads) pool(const __grid_constant__ Temporal
       }
 #pragma unroll
       for (int i = 0; i < at_once; ++i)
-        if (seen[i]) pooled.add(-p.scale * values[i][N], values[i]);
+        if (visibility[i]) pooled.add(-p.scale * values[i][N], values[i]);
     }
   }
   const bool any = pooled.total > 0;

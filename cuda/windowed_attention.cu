@@ -3,7 +3,7 @@
 //   output[p] = sum over r, k of softmax(s) (colours[r, k] + offset[r, k]), and 1; else zeros
 //   s = scale <unit x[p], unit keys[r, k]> - |k - p|^2 / (2 sigma^2) - pool distance[r, p]
 //
-//   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], seen [h, w], colours and
+//   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], visibility [h, w], colours and
 //   offset [h, w, 3], distance [h, w]   output [h, w, 4]
 //
 // 1. attend: a block makes the part of one reference in a tile of 4 x 8 cells, on tensor cores. Its
@@ -171,11 +171,11 @@ __global__ void __launch_bounds__(threads, 3)
     const int i = min(first + lane, keys - 1), row = i / wide;
     const int place = row << 8 | (i - row * wide);  // in the window, which is at most 72 wide
     const int64_t key = key_at(place);
-    const bool seen = first + lane < keys && value(map<__half>(p.seen)[key]) > .5f;
-    const uint32_t all_seen = __ballot_sync(everyone, seen);
+    const bool visibility = first + lane < keys && value(map<__half>(p.visibility)[key]) > .5f;
+    const uint32_t all_seen = __ballot_sync(everyone, visibility);
     const int count = __popc(all_seen);
     __syncwarp();  // the last keys are done with
-    if (seen) {
+    if (visibility) {
       shown[warp][__popc(all_seen & ((1u << lane) - 1))] =
           make_float4(colour_of<__half>(p, key, 0), colour_of<__half>(p, key, 1),
                       colour_of<__half>(p, key, 2), __int_as_float(place));
@@ -282,9 +282,10 @@ __global__ void __launch_bounds__(plain_threads)
     const int i = min(first + lane / plain_group, keys - 1);
     const int v = top + i / wide, u = left + i % wide;
     const int64_t key = reference + int64_t(v) * p.w + u;
-    const bool seen = first + lane / plain_group < keys && value(map<T>(p.seen)[key]) > .5f;
+    const bool visibility =
+        first + lane / plain_group < keys && value(map<T>(p.visibility)[key]) > .5f;
     float product = 0, length = 0;
-    for (int k = part * N; seen && k < p.c; k += plain_group * N) {
+    for (int k = part * N; visibility && k < p.c; k += plain_group * N) {
       const auto features = *reinterpret_cast<const Vector<T, N>*>(map<T>(p.keys) + key * p.c + k);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
@@ -298,7 +299,7 @@ __global__ void __launch_bounds__(plain_threads)
       product += __shfl_xor_sync(everyone, product, distance);
       length += __shfl_xor_sync(everyone, length, distance);
     }
-    if (!seen) continue;
+    if (!visibility) continue;
     const float away = float((v - y) * (v - y) + (u - x) * (u - x));
     const float score = product * factor * inverse_length(length) - away * near;
     if (score > highest) {

@@ -14,8 +14,8 @@ export const cases = (feed: Feed): Case[] => {
       bytes: 4 * (work.h * work.w * (3 + 1 + 3) + own.h * own.w * 4),
       prepare: () => {
         const [y, known] = inputs(own);
-        const [frame, seen] = [feed.map(work, 3), feed.seen(work)];
-        return () => composite(y, known, frame, seen);
+        const [frame, visibility] = [feed.map(work, 3), feed.visibility(work)];
+        return () => composite(y, known, frame, visibility);
       },
     },
     {
@@ -23,8 +23,8 @@ export const cases = (feed: Feed): Case[] => {
       bytes: native.h * native.w * (3 + 1 + 3) + 4 * band.h * band.w * 4,
       prepare: () => {
         const [y, known] = inputs(band);
-        const [frame, seen] = [feed.frame(native), feed.seen(native, 0, true)];
-        return () => composite(y, known, frame, seen);
+        const [frame, visibility] = [feed.frame(native), feed.visibility(native, 0, true)];
+        return () => composite(y, known, frame, visibility);
       },
     },
   ];

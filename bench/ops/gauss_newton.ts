@@ -13,11 +13,11 @@ export const cases = (feed: Feed): Case[] => {
       bytes: 4 * places.h * places.w * (Math.min(16 / factor ** 2, 4) * 4 * r + 5),
       prepare: () => {
         const smooth = feed.random.smooth(size.h, size.w, 3);
-        const seen = feed.random.bits(size.h * size.w, 0.88);
+        const visibility = feed.random.bits(size.h * size.w, 0.88);
         const map = feed.upload(
-          Float32Array.from({ length: seen.length * 4 }, (_, i) => {
+          Float32Array.from({ length: visibility.length * 4 }, (_, i) => {
             const pixel = Math.floor(i / 4);
-            return (i % 4 === 3 ? seen[pixel] : smooth[pixel * 3 + (i % 4)]) as number;
+            return (i % 4 === 3 ? visibility[pixel] : smooth[pixel * 3 + (i % 4)]) as number;
           }),
           1,
           size.h,

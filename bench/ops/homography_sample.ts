@@ -8,9 +8,9 @@ export const cases = (feed: Feed): Case[] => {
     bytes: 2 * 4 * references * h * w * (c + 1),
     prepare: () => {
       const sources = feed.each(() => feed.map({ h, w }, c));
-      const seen = feed.each((shift) => feed.seen({ h, w }, shift));
+      const visibility = feed.each((shift) => feed.visibility({ h, w }, shift));
       const theta = feed.homographies();
-      return () => homographySample(sources, seen, theta);
+      return () => homographySample(sources, visibility, theta);
     },
   });
   return [

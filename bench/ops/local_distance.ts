@@ -10,9 +10,15 @@ export const cases = (feed: Feed): Case[] => {
       bytes: 4 * h * w * ((references + 1) * (3 + 1) + (references * (3 + 1)) / 16),
       prepare: () => {
         const aligned = feed.map(work, 3, references);
-        const seen = feed.upload(feed.random.bits(references * h * w, 0.88), references, h, w, 1);
-        const [target, targetSeen] = [feed.map(work, 3), feed.seen(work)];
-        return () => localDistance(aligned, seen, target, targetSeen, 24);
+        const visibility = feed.upload(
+          feed.random.bits(references * h * w, 0.88),
+          references,
+          h,
+          w,
+          1,
+        );
+        const [target, targetVisibility] = [feed.map(work, 3), feed.visibility(work)];
+        return () => localDistance(aligned, visibility, target, targetVisibility, 24);
       },
     },
   ];

@@ -12,10 +12,10 @@ export const cases = (feed: Feed): Case[] => {
       flops: 2 * references * cells * cells * c,
       prepare: () => {
         const size = { h: grid, w: grid };
-        const [target, targetSeen] = [feed.map(size, c), feed.seen(size)];
+        const [target, targetVisibility] = [feed.map(size, c), feed.visibility(size)];
         const maps = feed.each(() => feed.map(size, c));
-        const seen = feed.each((shift) => feed.seen(size, shift));
-        return () => maskedCorrelation(target, targetSeen, maps, seen, 20);
+        const visibility = feed.each((shift) => feed.visibility(size, shift));
+        return () => maskedCorrelation(target, targetVisibility, maps, visibility, 20);
       },
     },
   ];

@@ -5,7 +5,7 @@ import { boundsOf, native, references, share, shrink, text, work } from '../shap
 export const cases = (feed: Feed): Case[] => {
   const frame = (shift = 0) => ({
     frame: feed.frame(native),
-    seen: feed.seen(native, shift, true),
+    visibility: feed.visibility(native, shift, true),
   });
   const own = boundsOf(work);
   const local = shrink(work, 4);

@@ -7,7 +7,7 @@ export const cases = (feed: Feed): Case[] => [
     name: `frame ${text(work)}`,
     bytes: 4 * work.h * work.w * (3 + 1 + 3),
     prepare: () => {
-      const [colour, weight] = [feed.map(work, 3), feed.seen(work)];
+      const [colour, weight] = [feed.map(work, 3), feed.visibility(work)];
       return () => pushPull(colour, weight);
     },
   },

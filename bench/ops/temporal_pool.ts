@@ -10,15 +10,21 @@ export const cases = (feed: Feed): Case[] => {
     bytes: 4 * h * w * (references * (c + 1) * share + (c + 1) + c + 2),
     prepare: () => {
       const aligned = feed.map({ h, w }, c, references);
-      const seen = feed.upload(feed.random.bits(references * h * w, 0.88), references, h, w, 1);
+      const visibility = feed.upload(
+        feed.random.bits(references * h * w, 0.88),
+        references,
+        h,
+        w,
+        1,
+      );
       const inputs = {
         aligned,
-        seen,
+        visibility,
         distance: feed.map(local, 1, references),
         scale: 60,
         ...(offset ? { offset: feed.map(local, c, references) } : {}),
         target: feed.map({ h, w }, c),
-        targetSeen: feed.seen({ h, w }),
+        targetVisibility: feed.visibility({ h, w }),
         doubt: 0.2,
         slope: 30,
       };

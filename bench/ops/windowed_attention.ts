@@ -9,7 +9,7 @@ export const cases = (feed: Feed): Case[] => {
     const size = shrink(frame, 4);
     const cells = size.h * size.w;
     const query = holeOf(size);
-    const seen = new Float32Array(references * cells).fill(1);
+    const visibility = new Float32Array(references * cells).fill(1);
     const queries = query.reduce((sum, hole) => sum + hole, 0);
     return {
       name: `${text(size)} ${c}, ${percent(share)} hole, of ${references}`,
@@ -21,7 +21,7 @@ export const cases = (feed: Feed): Case[] => {
           x: feed.map(size, c),
           query: feed.upload(Float32Array.from(query), 1, size.h, size.w, 1),
           keys: maps(c),
-          seen: feed.upload(seen, references, size.h, size.w, 1),
+          visibility: feed.upload(visibility, references, size.h, size.w, 1),
           colours: maps(3),
           offset: maps(3),
           distance: maps(1),

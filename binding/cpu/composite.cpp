@@ -1,8 +1,8 @@
-// Puts the new pixels into the frame: where seen is 0 inside y's window, y clamped to [-1, 1];
+// Puts the new pixels into the frame: where visibility is 0 inside y's window, y clamped to [-1, 1];
 // elsewhere, and in a fourth channel, the frame's own values.
 //
 //   windows: y [h, w, 3]   known [h, w, 1]
-//   frame, output [h, w, c]   seen [h, w]
+//   frame, output [h, w, c]   visibility [h, w]
 //   coverage [2]: hole pixels, and how many of them are known, in y's window
 //
 // A task makes some rows: a copy, then the hole. Bound by memory.   Contract: lib/ops/composite.ts
@@ -29,17 +29,17 @@ void composite_rows(Context& context, const Composite& p) {
       static_cast<int*>(context.scratch(context.workers(), size_t(p.h) * 2 * sizeof(int)));
   parallel_rows(context, p.h, [&](int y, int) {
     const T* frame = static_cast<const T*>(p.frame) + size_t(y) * p.w * p.c;
-    const T* seen = static_cast<const T*>(p.seen) + size_t(y) * p.w;
+    const T* visibility = static_cast<const T*>(p.visibility) + size_t(y) * p.w;
     T* out = static_cast<T*>(p.output) + size_t(y) * p.w * p.c;
     __builtin_memcpy(out, frame, size_t(p.w) * p.c * sizeof(T));
     int holes = 0, known = 0;
-    for (int x = 0; x < p.w; ++x) holes += seen[x] == 0;
+    for (int x = 0; x < p.w; ++x) holes += visibility[x] == 0;
     if (holes && y >= p.y.y && y < p.y.y + p.y.h) {
       const int begin = p.y.x > 0 ? p.y.x : 0, end = p.y.x + p.y.w < p.w ? p.y.x + p.y.w : p.w;
       const float* from = p.y.data + size_t(y - p.y.y) * p.y.w * 3;
       const float* k = p.known.data + (int64_t(y - p.known.y) * p.known.w - p.known.x);
       for (int x = begin; x < end; ++x) {
-        if (seen[x] != 0) continue;
+        if (visibility[x] != 0) continue;
         for (int i = 0; i < 3; ++i) put(from[(x - p.y.x) * 3 + i], out[x * p.c + i]);
         known += inside(p.known, y, x) && k[x] > .5f;
       }

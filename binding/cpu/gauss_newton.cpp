@@ -9,7 +9,7 @@
 //             J = (gx x, gx y, gx, gy x, gy y, gy, gz x, gz y) / d,   gz = -(gx u + gy v)
 //   kept where the mean by m of min(mean_c |R|, 0.1), and 0.3 more under 5 % overlap, has fallen
 //
-//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, seen   near [rows, columns]
+//   theta, anchor, output [r, 3, 3]   target, reference [h, w, 4]: colour, visibility   near [rows, columns]
 //
 // The places p are every h / rows-th pixel. A task is one reference; a pixel of it is one vector,
 // and one beside the border has neighbours to derive it from, so that no place needs care. J'WJ
@@ -143,7 +143,7 @@ Fit compare(const GaussNewton& p, const Target& target, const float* reference, 
   const int stride = stride_of(p.columns);
   const Axis across(p.w, p.columns), down(p.h, p.rows);
   const Displacement t(theta);
-  double count = 0, seen = 0, totals[3] = {};
+  double count = 0, visibility = 0, totals[3] = {};
   for (int y = 0; y < p.rows; ++y) {
     const size_t row = size_t(y) * stride;
     Vec counts = {}, weights = {}, sums[3] = {};
@@ -169,7 +169,7 @@ Fit compare(const GaussNewton& p, const Target& target, const float* reference, 
         }
       }
     }
-    seen += sum(counts);
+    visibility += sum(counts);
     count += sum(weights);
     for (int c = 0; c < 3; ++c) totals[c] += sum(sums[c]);
   }
@@ -191,8 +191,9 @@ Fit compare(const GaussNewton& p, const Target& target, const float* reference, 
   }
   const double places = double(p.rows) * p.columns;
   fit.size /= count;
-  fit.mismatch = t.finite() ? fit.mismatch / count + (seen * overlap < places ? rare : 0) : worst;
-  fit.enough = seen * overlap > places;
+  fit.mismatch =
+      t.finite() ? fit.mismatch / count + (visibility * overlap < places ? rare : 0) : worst;
+  fit.enough = visibility * overlap > places;
   return fit;
 }
 

@@ -1,12 +1,12 @@
 // How far aligned frames are from the target around a place, and by what colour.
 //
-//   both = seen[r] * target_seen     means over cells of 4 x 4 pixels, e and d over the whole map:
+//   both = visibility[r] * target_visibility     means over cells of 4 x 4 pixels, e and d over the whole map:
 //   W = mean of both     E = mean of both * clamp(target - aligned[r], -.3, .3)
 //   offset[r] = (G(E) + .03 e) / (G(W) + .03)     e = sum of E / max(sum of W, 1e-6)
 //   D = mean of both * min(mean over channels of |aligned[r] + offset[r] - target|, .5)
 //   distance[r] = (G(D) + .001 d) / (G(W) + .001)     d = sum of D / max(sum of W, 1e-6)
 //
-//   aligned [r, h, w, 3]   seen [r, h, w]   target [h, w, 3]   target_seen [h, w]
+//   aligned [r, h, w, 3]   visibility [r, h, w]   target [h, w, 3]   target_visibility [h, w]
 //   offset [r, h / 4, w / 4, 3]   distance [r, h / 4, w / 4]
 //
 // G is a Gaussian window, zeros outside, rows first. E and W are four channels of a map, so that the
@@ -56,16 +56,19 @@ Four spread(Quad v) {
       {Quad{v[0], v[0], v[0], v[1]}, Quad{v[1], v[1], v[2], v[2]}, Quad{v[2], v[3], v[3], v[3]}}};
 }
 
-Quad both(const float* seen, const float* target_seen) { return quad(seen) * quad(target_seen); }
+Quad both(const float* visibility, const float* target_visibility) {
+  return quad(visibility) * quad(target_visibility);
+}
 
 // E and W of a cell.
-Quad colours(const float* aligned, const float* seen, const float* target, const float* target_seen,
-             int w) {
+Quad colours(const float* aligned, const float* visibility, const float* target,
+             const float* target_visibility, int w) {
   const Quad limit = LocalDistance::max_difference - Quad{};
   Four sum = {};
   Quad count = {};
-  for (int y = 0; y < cell; ++y, aligned += w * 3, target += w * 3, seen += w, target_seen += w) {
-    const Quad weight = both(seen, target_seen);
+  for (int y = 0; y < cell;
+       ++y, aligned += w * 3, target += w * 3, visibility += w, target_visibility += w) {
+    const Quad weight = both(visibility, target_visibility);
     const Four a = four(aligned), t = four(target), b = spread(weight);
     count += weight;
     for (int k = 0; k < 3; ++k) {
@@ -80,13 +83,14 @@ Quad colours(const float* aligned, const float* seen, const float* target, const
 }
 
 // D of a cell.
-float size(const float* aligned, const float* seen, const float* target, const float* target_seen,
-           int w, const float* offset) {
+float size(const float* aligned, const float* visibility, const float* target,
+           const float* target_visibility, int w, const float* offset) {
   const Four o = repeated(offset);
   const Quad limit = LocalDistance::max_distance - Quad{};
   Quad sum = {};
-  for (int y = 0; y < cell; ++y, aligned += w * 3, target += w * 3, seen += w, target_seen += w) {
-    const Quad weight = both(seen, target_seen);
+  for (int y = 0; y < cell;
+       ++y, aligned += w * 3, target += w * 3, visibility += w, target_visibility += w) {
+    const Quad weight = both(visibility, target_visibility);
     const Four a = four(aligned), t = four(target);
     Quad d[3];
     for (int k = 0; k < 3; ++k) {
@@ -158,22 +162,22 @@ void local_distance(Context& context, const LocalDistance& p) {
       context.scratch(context.workers(), (all * (4 + 1 + 4) + lanes) * sizeof(float)));
   float *far = near + all * 4, *between = far + all;
 
-  // Calls body(cell, aligned, seen, target, target_seen) at the first pixel of each cell.
+  // Calls body(cell, aligned, visibility, target, target_visibility) at the first pixel of each cell.
   const auto each_cell = [&](auto body) {
     parallel_rows(context, p.r * h, [&](int row, int) {
       const int y = row % h * cell;
       const size_t in = (size_t(row / h) * p.h + y) * p.w, at = size_t(y) * p.w;
       for (int x = 0; x < w; ++x) {
         const size_t i = x * cell;
-        body(size_t(row) * w + x, p.aligned + (in + i) * 3, p.seen + in + i,
-             p.target + (at + i) * 3, p.target_seen + at + i);
+        body(size_t(row) * w + x, p.aligned + (in + i) * 3, p.visibility + in + i,
+             p.target + (at + i) * 3, p.target_visibility + at + i);
       }
     });
   };
 
-  each_cell([&](size_t i, const float* aligned, const float* seen, const float* target,
-                const float* target_seen) {
-    const Quad sums = colours(aligned, seen, target, target_seen, p.w);
+  each_cell([&](size_t i, const float* aligned, const float* visibility, const float* target,
+                const float* target_visibility) {
+    const Quad sums = colours(aligned, visibility, target, target_visibility, p.w);
     __builtin_memcpy(near + i * 4, &sums, sizeof sums);
   });
   double mean[max_references][4];
@@ -193,9 +197,9 @@ void local_distance(Context& context, const LocalDistance& p) {
       store_rgb(p.offset + i * 3, (v + more) / (v[3] + prior));
     }
   });
-  each_cell([&](size_t i, const float* aligned, const float* seen, const float* target,
-                const float* target_seen) {
-    far[i] = size(aligned, seen, target, target_seen, p.w, p.offset + i * 3);
+  each_cell([&](size_t i, const float* aligned, const float* visibility, const float* target,
+                const float* target_visibility) {
+    far[i] = size(aligned, visibility, target, target_visibility, p.w, p.offset + i * 3);
   });
   double sum[max_references];
   parallel(context, p.r, [&](int r, int) { add(far + size_t(r) * cells, cells, 1, &sum[r]); });

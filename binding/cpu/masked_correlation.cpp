@@ -13,14 +13,14 @@ namespace aa::cpu::AA_ISA {
 namespace {
 
 // output = softmax of the row where seen. The row has room for whole vectors.
-void softmax(const float* row, const float* seen, int count, float* output) {
+void softmax(const float* row, const float* visibility, int count, float* output) {
   float largest = -3e38f;
   for (int i = 0; i < count; i++)
-    if (seen[i] > .5f && row[i] > largest) largest = row[i];
+    if (visibility[i] > .5f && row[i] > largest) largest = row[i];
   Vec sums{};
   for (int i = 0; i < count; i += lanes) {
     const Vec e = exp_upto_88(load(row + i) - largest);
-    const Vec seen_e = load_part(seen + i, count - i) > .5f ? e : Vec{};
+    const Vec seen_e = load_part(visibility + i, count - i) > .5f ? e : Vec{};
     sums += seen_e;
     store_part(output + i, seen_e, count - i);
   }
@@ -64,8 +64,8 @@ void masked_correlation(Context& context, const MaskedCorrelation& p) {
       multiply(rows, count, &run, 1, keys, p.c, cells, scores, columns);
       for (int m = 0; m < count; m++) {
         float* output = p.output + ((long)r * cells + j + m) * cells;
-        if (p.target_seen[j + m] > .5f)
-          softmax(scores + (long)m * columns, p.reference_seen[r], cells, output);
+        if (p.target_visibility[j + m] > .5f)
+          softmax(scores + (long)m * columns, p.reference_visibility[r], cells, output);
         else
           __builtin_memset(output, 0, cells * sizeof(float));
       }

@@ -1,12 +1,12 @@
 // An 8-bit frame and its mask to the network's tensors, at the working size.
 //
-//   seen_native = 0 where any mask pixel within `dilate` is not 0, else 1
+//   native_visibility = 0 where any mask pixel within `dilate` is not 0, else 1
 //   colour = mean of the frame over the working pixel, parts of pixels by their share, / 127.5 - 1
-//   hole = 1 where a hole pixel has any share of the working pixel     seen = 1 - hole
-//   network_input = (colour * seen, hole);   the plane beyond the scaled frame repeats its edge
+//   hole = 1 where a hole pixel has any share of the working pixel     visibility = 1 - hole
+//   network_input = (colour * visibility, hole);   the plane beyond the scaled frame repeats its edge
 //
-//   frame [h, w, c]   mask, seen_native [h, w]
-//   colour [plane_h, plane_w, 3]   hole, seen [plane_h, plane_w]
+//   frame [h, w, c]   mask, native_visibility [h, w]
+//   colour [plane_h, plane_w, 3]   hole, visibility [plane_h, plane_w]
 //   network_input [plane_h, plane_w, 4]
 //
 // Dilation: each pixel's distance to the hole along its column, by two sweeps over stripes of
@@ -46,7 +46,8 @@ void column_distances(const PackFrame& p, int begin, uint16_t far, uint16_t* dis
 
 // reach[k]: the distance along the column up to which a pixel k columns away is inside the disc.
 // padded: distances of the row with `dilate` far ones on both sides.
-void seen_row(const uint16_t* padded, const uint16_t* reach, int dilate, int w, uint8_t* seen) {
+void seen_row(const uint16_t* padded, const uint16_t* reach, int dilate, int w,
+              uint8_t* visibility) {
   for (int begin = 0; begin < w; begin += stripe) {
     const int n = w - begin < stripe ? w - begin : stripe;
     uint16_t nearest = 65535, hole[stripe] = {};
@@ -59,7 +60,7 @@ void seen_row(const uint16_t* padded, const uint16_t* reach, int dilate, int w, 
         for (int x = 0; x < n; ++x) hole[x] |= from[x] <= limit;
       }
     }
-    for (int x = 0; x < n; ++x) seen[begin + x] = 1 - uint8_t(hole[x]);
+    for (int x = 0; x < n; ++x) visibility[begin + x] = 1 - uint8_t(hole[x]);
   }
 }
 
@@ -81,7 +82,7 @@ void dilate_mask(Context& context, const PackFrame& p) {
         static_cast<uint16_t*>(context.scratch(worker, (size_t(p.w) + 2 * dilate) * 2));
     for (int x = 0; x < dilate; ++x) padded[x] = padded[p.w + dilate + x] = far;
     __builtin_memcpy(padded + dilate, distance + size_t(y) * p.w, size_t(p.w) * 2);
-    seen_row(padded, reach, dilate, p.w, p.seen_native + size_t(y) * p.w);
+    seen_row(padded, reach, dilate, p.w, p.native_visibility + size_t(y) * p.w);
   });
 }
 
@@ -101,34 +102,35 @@ Span span(int i, int in, int out) {
 }
 
 // One row of the scaled frame and of what lies beyond it to the right.
-void plane_row(const PackFrame& p, const Span* columns, int y, float* sums, uint8_t* seen) {
+void plane_row(const PackFrame& p, const Span* columns, int y, float* sums, uint8_t* visibility) {
   const Span rows = span(y, p.h, p.scaled_h);
   const float middle_h = float(p.scaled_h) / float(p.h), middle_w = float(p.scaled_w) / float(p.w);
   const int values = p.w * p.c;
   for (int k = rows.first; k <= rows.last; ++k) {
-    const uint8_t *from = p.frame + size_t(k) * values, *visible = p.seen_native + size_t(k) * p.w;
+    const uint8_t *from = p.frame + size_t(k) * values,
+                  *visible = p.native_visibility + size_t(k) * p.w;
     const float weight = k == rows.first ? rows.head : k == rows.last ? rows.tail : middle_h;
     if (k == rows.first) {
       for (int i = 0; i < values; ++i) sums[i] = weight * float(from[i]);
-      __builtin_memcpy(seen, visible, p.w);
+      __builtin_memcpy(visibility, visible, p.w);
     } else {
       for (int i = 0; i < values; ++i) sums[i] += weight * float(from[i]);
-      for (int x = 0; x < p.w; ++x) seen[x] &= visible[x];
+      for (int x = 0; x < p.w; ++x) visibility[x] &= visible[x];
     }
   }
   sums[values] = 0;
   float *colour = p.colour + size_t(y) * p.plane_w * 3, *hole = p.hole + size_t(y) * p.plane_w;
-  float *visible = p.seen + size_t(y) * p.plane_w,
+  float *visible = p.visibility + size_t(y) * p.plane_w,
         *input = p.network_input + size_t(y) * p.plane_w * 4;
   for (int x = 0; x < p.plane_w; ++x) {
     const Span s = columns[x < p.scaled_w ? x : p.scaled_w - 1];
     const float* from = sums + size_t(s.first) * p.c;
     Quad sum = quad(from) * s.head;
-    uint8_t see = seen[s.first] & seen[s.last];
+    uint8_t see = visibility[s.first] & visibility[s.last];
     for (int k = s.first + 1; k < s.last; ++k) {
       from += p.c;
       sum += quad(from) * middle_w;
-      see &= seen[k];
+      see &= visibility[k];
     }
     sum += quad(sums + size_t(s.last) * p.c) * s.tail;
     const Quad rgb = sum / 127.5f - 1;
@@ -157,7 +159,7 @@ void pack_frame(Context& context, const PackFrame& p) {
     const size_t to = size_t(y) * p.plane_w;
     __builtin_memcpy(p.colour + to * 3, p.colour + last * 3, bytes * 3);
     __builtin_memcpy(p.hole + to, p.hole + last, bytes);
-    __builtin_memcpy(p.seen + to, p.seen + last, bytes);
+    __builtin_memcpy(p.visibility + to, p.visibility + last, bytes);
     __builtin_memcpy(p.network_input + to * 4, p.network_input + last * 4, bytes * 4);
   }
 }

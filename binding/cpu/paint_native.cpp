@@ -1,6 +1,6 @@
 // Fills the hole of an 8-bit frame at its own size, see the formula in lib/ops/paint_native.ts.
 //
-//   frame, reference, previous, output [h, w, c] bytes   seen, reference_seen [h, w] bytes
+//   frame, reference, previous, output [h, w, c] bytes   visibility, reference_visibility [h, w] bytes
 //   theta [r, 3, 3]   distance [r, mh, mw]   offset [r, mh, mw, 3]   motion [mh, mw, 3]
 //   coarse [plane.h, plane.w, 3]   window: decoded [h, w, 4]
 //   coverage [2]: hole pixels, and those of them in bounds that a reference shows
@@ -53,7 +53,8 @@ struct Pooled {
 template <int C>
 bool sample_pixel(const PaintNative& p, int r, float x, float y, Quad& colour) {
   Tap tap;
-  if (!tap_zeros(x, y, p.h, p.w, tap) || !(mix(tap, p.reference_seen[r]) > whole)) return false;
+  if (!tap_zeros(x, y, p.h, p.w, tap) || !(mix(tap, p.reference_visibility[r]) > whole))
+    return false;
   const float inside = tap.weight[0] + tap.weight[1] + tap.weight[2] + tap.weight[3];
   for (int k = 0; k < 3; ++k) colour[k] = mix(tap, p.reference[r], C, k) * (1 / 127.5f) - inside;
   return true;
@@ -79,7 +80,7 @@ void pool(const PaintNative& p, const Projective* projections, const Enlarged& e
       const int i = hole.i[j];
       Quad colour = {};
       if (fast) {
-        if (!seen_at(taps, i, p.reference_seen[r], p.w)) continue;
+        if (!seen_at(taps, i, p.reference_visibility[r], p.w)) continue;
         colour = rgb(mix_quad<C>(taps, i, p.reference[r], p.w), p.reference[r]);
         colour[3] = 0;
       } else if (!sample_pixel<C>(p, r, x[i], y[i], colour)) {
@@ -92,10 +93,10 @@ void pool(const PaintNative& p, const Projective* projections, const Enlarged& e
   }
   for (int i = 0; i < block; i += lanes) {
     const Vec largest = load(best + i);
-    const IVec seen = largest > none;
+    const IVec visibility = largest > none;
     Vec sum = {};
     for (int r = 0; r < p.r; ++r) {
-      const Vec over = load(weight[r] + i) - (seen ? largest : Vec{});
+      const Vec over = load(weight[r] + i) - (visibility ? largest : Vec{});
       const Vec own = over < -87.f ? Vec{} : exp_upto_88(over);
       store(weight[r] + i, own);
       sum += own;
@@ -159,7 +160,7 @@ void put(Quad v, uint8_t* out) {
 template <int C>
 int paint_row(const PaintNative& p, const Projective* projections, const Enlarged& enlarged,
               int y) {
-  const uint8_t* seen = p.seen + size_t(y) * p.w + p.bounds.x;
+  const uint8_t* visibility = p.visibility + size_t(y) * p.w + p.bounds.x;
   uint8_t* out = p.output + (size_t(y) * p.w + p.bounds.x) * C;
   const int n = p.bounds.w, coarse_w = int(p.plane.w);
   const Part rows = bilinear_part(y, float(p.local_h), p.extent.h, 0, p.local_h);
@@ -181,7 +182,7 @@ int paint_row(const PaintNative& p, const Projective* projections, const Enlarge
     Hole hole = {y, p.bounds.x + begin, n - begin < block ? n - begin : block, 0, {}};
     for (int i = 0; i < hole.n; ++i) {
       hole.i[hole.count] = i;
-      hole.count += seen[begin + i] == 0;
+      hole.count += visibility[begin + i] == 0;
     }
     if (hole.count == 0) continue;
     const Part* columns = enlarged.local_columns + begin;
@@ -226,11 +227,11 @@ void paint(Context& context, const PaintNative& p) {
     local[i] = bilinear_part(x, float(p.local_w), p.extent.w, 0, p.local_w);
   }
   parallel_rows(context, p.h, [&](int y, int worker) {
-    const uint8_t* seen = p.seen + size_t(y) * p.w;
+    const uint8_t* visibility = p.visibility + size_t(y) * p.w;
     __builtin_memcpy(p.output + size_t(y) * p.w * C, p.frame + size_t(y) * p.w * C,
                      size_t(p.w) * C);
     int holes = 0;
-    for (int x = 0; x < p.w; ++x) holes += seen[x] == 0;
+    for (int x = 0; x < p.w; ++x) holes += visibility[x] == 0;
     counts[y * 2] = holes;
     counts[y * 2 + 1] = 0;
     if (holes == 0 || y < p.bounds.y || y >= p.bounds.y + p.bounds.h) return;

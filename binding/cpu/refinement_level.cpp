@@ -1,10 +1,10 @@
 // A frame at one size of the refinement: cells of factor x factor pixels.
 //
-//   colour = B(mean V full) / max(B(mean V), 1e-6)     seen = mean over the cell of V > 0.6
-//   near = 0.01 + G(1 - seen) / G(1)                   V = 1 - hole
+//   colour = B(mean V full) / max(B(mean V), 1e-6)     visibility = mean over the cell of V > 0.6
+//   near = 0.01 + G(1 - visibility) / G(1)                   V = 1 - hole
 //
 //   full [h factor, w factor, 3]   hole [h factor, w factor]
-//   level [h, w, 4]: colour, seen   near [h, w] or none
+//   level [h, w, 4]: colour, visibility   near [h, w] or none
 //
 // B is 1 2 1 over 4, G a Gaussian, both separable with zeros outside. First a task makes some rows
 // of cells, blurred along the row; then some rows blurred along the columns. The colour and V of a
@@ -45,11 +45,11 @@ void mean_row(const RefinementLevel& p, int y, float* means) {
     for (int v = 0; v < k; ++v) {
       const size_t begin = (size_t(y) * k + v) * wide + size_t(x) * k;
       for (size_t i = begin; i < begin + k; ++i) {
-        const float seen = 1 - p.hole[i], *from = p.full + i * 3;
-        if (!(seen > 0)) continue;
+        const float visibility = 1 - p.hole[i], *from = p.full + i * 3;
+        if (!(visibility > 0)) continue;
         // Three channels are read as four: not at the last pixel.
         const Quad colour = i < last ? quad(from) : Quad{from[0], from[1], from[2], 0};
-        sum += seen * Quad{colour[0], colour[1], colour[2], 1};
+        sum += visibility * Quad{colour[0], colour[1], colour[2], 1};
       }
     }
     p.level[(size_t(y) * p.w + x) * 4 + 3] = sum[3] > most_seen * area;

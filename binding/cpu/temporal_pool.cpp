@@ -1,14 +1,14 @@
 // Pools aligned references over time, weighted by how well each matches the target around a pixel,
 // into what the target lacks.
 //
-//   weight[r, p] = softmax over those r with seen[r, p] of -scale * distance[r](p)
+//   weight[r, p] = softmax over those r with visibility[r, p] of -scale * distance[r](p)
 //   pooled[p, c] = sum over r of weight[r, p] * (aligned[r, p, c] + offset[r, c](p))
-//   borrowed[p]  = (1 - target_seen[p]) * (any of seen[r, p])
+//   borrowed[p]  = (1 - target_visibility[p]) * (any of visibility[r, p])
 //   trust[p] = sigmoid(slope * (doubt - sum over r of weight[r, p] * distance[r](p)))
-//   filled = target * target_seen + pooled * borrowed     known = max(target_seen, borrowed * trust)
+//   filled = target * target_visibility + pooled * borrowed     known = max(target_visibility, borrowed * trust)
 //
-//   aligned [r, h, w, c]   seen [r, h, w]   target, filled [h, w, c]
-//   target_seen, borrowed, known [h, w]
+//   aligned [r, h, w, c]   visibility [r, h, w]   target, filled [h, w, c]
+//   target_visibility, borrowed, known [h, w]
 //   distance [r, dh, dw]   offset [r, dh, dw, c]   enlarged bilinearly
 //
 // A task makes some rows: of distance and offset two rows are mixed into one, where something of the
@@ -59,11 +59,11 @@ void weigh(const TemporalPool& p, const Row& row, int y, int x, int n, Weights& 
   for (float& it : best) it = -__builtin_inff();
   out.count = 0;
   for (int r = 0; r < p.r; ++r) {
-    const float* seen = p.seen + r * cells + cell;
+    const float* visibility = p.visibility + r * cells + cell;
     float end[block] = {};
     if (n < block) {
-      for (int i = 0; i < n; ++i) end[i] = seen[i];
-      seen = end;
+      for (int i = 0; i < n; ++i) end[i] = visibility[i];
+      visibility = end;
     }
     float *own = distance[out.count], *logit = out.weight[out.count];
     for (int i = 0; i < block; ++i) {
@@ -73,7 +73,7 @@ void weigh(const TemporalPool& p, const Row& row, int y, int x, int n, Weights& 
     }
     IVec seers = {};
     for (int i = 0; i < block; i += lanes) {
-      const IVec sees = load(seen + i) > .5f;
+      const IVec sees = load(visibility + i) > .5f;
       const Vec v = sees ? -p.scale * load(own + i) : none, before = load(best + i);
       store(logit + i, v);
       store(best + i, v > before ? v : before);
@@ -85,18 +85,18 @@ void weigh(const TemporalPool& p, const Row& row, int y, int x, int n, Weights& 
   }
   for (int i = 0; i < block; i += lanes) {
     const Vec largest = load(best + i);
-    const IVec seen = largest > none;
+    const IVec visibility = largest > none;
     Vec sum = {}, mean = {};
     for (int k = 0; k < out.count; ++k) {
-      const Vec over = load(out.weight[k] + i) - (seen ? largest : Vec{});
+      const Vec over = load(out.weight[k] + i) - (visibility ? largest : Vec{});
       const Vec weight = over < -87.f ? Vec{} : exp_upto_88(over);
       store(out.weight[k] + i, weight);
       sum += weight;
       mean += weight * load(distance[k] + i);
     }
-    const Vec inverse = 1 / (seen ? sum : splat(1));
+    const Vec inverse = 1 / (visibility ? sum : splat(1));
     for (int k = 0; k < out.count; ++k) store(out.weight[k] + i, load(out.weight[k] + i) * inverse);
-    store(out.any + i, seen ? splat(1) : Vec{});
+    store(out.any + i, visibility ? splat(1) : Vec{});
     store(out.trust + i, sigmoid(p.slope * (p.doubt - mean * inverse)));
   }
 }
@@ -147,7 +147,7 @@ void temporal_pool(Context& context, const TemporalPool& p) {
     for (int begin = 0; begin < p.w; begin += block) {
       const int n = p.w - begin < block ? p.w - begin : block;
       const size_t cell = size_t(y) * p.w + begin;
-      const float* own = p.target_seen + cell;
+      const float* own = p.target_visibility + cell;
       int hidden = 0;
       for (int i = 0; i < n; ++i) hidden += own[i] < 1;
       if (hidden && !row.distance) {

@@ -4,7 +4,7 @@
 //   output[p] = sum over r, k of softmax(s) (colours[r, k] + offset[r, k]), and 1; else zeros
 //   s = scale <unit x[p], unit keys[r, k]> - |k - p|^2 / (2 sigma^2) - pool distance[r, p]
 //
-//   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], seen [h, w], colours and
+//   x [h, w, c]   query [h, w]   of r references: keys [h, w, c], visibility [h, w], colours and
 //   offset [h, w, 3], distance [h, w]   output [h, w, 4]
 //
 // A task makes some rows, a row one reference after the other with a running maximum, so that the
@@ -54,7 +54,7 @@ int score(const WindowedAttention& p, const float* inverse, int r, int y, int x,
   for (int v = max(y - p.reach, 0); v <= min(y + p.reach, p.h - 1); v++) {
     for (int u = max(x - p.reach, 0); u <= min(x + p.reach, p.w - 1); u++) {
       const int key = r * cells + v * p.w + u;
-      if (!(p.seen[key] > .5f)) continue;
+      if (!(p.visibility[key] > .5f)) continue;
       const float away = float((v - y) * (v - y) + (u - x) * (u - x));
       work.keys[count] = key;
       work.scores[count++] =

@@ -77,10 +77,10 @@ class Workers {
     }
   }
   void work(int worker) {
-    for (unsigned seen = 0;;) {
-      spin([&] { return job_ != seen; });
-      job_.wait(seen);
-      seen = job_;
+    for (unsigned visibility = 0;;) {
+      spin([&] { return job_ != visibility; });
+      job_.wait(visibility);
+      visibility = job_;
       if (stopping_) return;
       take(worker);
       if (--busy_ == 0) busy_.notify_one();

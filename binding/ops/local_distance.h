@@ -5,13 +5,13 @@ namespace aa {
 // Contract: lib/ops/local_distance.ts
 struct LocalDistance {
   int r, h, w;
-  float sigma;               // of the window, in pixels
-  const float* aligned;      // [r, h, w, 3]
-  const float* seen;         // [r, h, w]
-  const float* target;       // [h, w, 3]
-  const float* target_seen;  // [h, w]
-  float* distance;           // [r, h / 4, w / 4]
-  float* offset;             // [r, h / 4, w / 4, 3]
+  float sigma;                     // of the window, in pixels
+  const float* aligned;            // [r, h, w, 3]
+  const float* visibility;         // [r, h, w]
+  const float* target;             // [h, w, 3]
+  const float* target_visibility;  // [h, w]
+  float* distance;                 // [r, h / 4, w / 4]
+  float* offset;                   // [r, h / 4, w / 4, 3]
 
   static constexpr int cell = 4;
   static constexpr int max_radius = 160;  // of the window, in cells: floor(2.5 * 256 / cell + .5)

@@ -8,11 +8,11 @@ namespace aa {
 struct MaskedCorrelation {
   int r, h, w, c;
   float scale;
-  const float* target;                          // [h, w, c]
-  const float* target_seen;                     // [h, w]
-  const float* reference[max_references];       // each [h, w, c]
-  const float* reference_seen[max_references];  // each [h, w]
-  float* output;                                // [r, h, w, h * w], channel i row major
+  const float* target;                                // [h, w, c]
+  const float* target_visibility;                     // [h, w]
+  const float* reference[max_references];             // each [h, w, c]
+  const float* reference_visibility[max_references];  // each [h, w]
+  float* output;                                      // [r, h, w, h * w], channel i row major
 };
 
 }  // namespace aa

@@ -15,9 +15,9 @@ struct PackFrame {
   const uint8_t* mask;   // [h, w], any non-zero is hole
   float* colour;         // [plane_h, plane_w, 3] in [-1, 1]
   float* hole;           // [plane_h, plane_w, 1] 1 in the hole (where any source pixel under it is)
-  float* seen;           // [plane_h, plane_w, 1] 1 - hole
-  float* network_input;  // [plane_h, plane_w, 4] colour * seen, hole
-  uint8_t* seen_native;  // [h, w, 1] 0 in the dilated hole, 1 elsewhere
+  float* visibility;     // [plane_h, plane_w, 1] 1 - hole
+  float* network_input;  // [plane_h, plane_w, 4] colour * visibility, hole
+  uint8_t* native_visibility;  // [h, w, 1] 0 in the dilated hole, 1 elsewhere
 };
 
 }  // namespace aa

@@ -9,11 +9,11 @@ export interface AlignmentInput {
   /** [1 h w 3] in [-1, 1]. */
   readonly colour: Tensor;
   /** [1 h w 1]: 0 in the hole, 1 elsewhere. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
   /** [1 h/4 w/4 c] */
   readonly features: Tensor;
   /** [1 h/4 w/4 1]: 1 where less than 1 % of the cell is hole, else 0. */
-  readonly featuresSeen: Tensor;
+  readonly featuresVisibility: Tensor;
   /** [1 h/4 w/4 3] mean colours of the cells. */
   readonly cellColours: Tensor;
 }
@@ -23,7 +23,7 @@ export interface AlignedReferences {
   /** [r h/4 w/4 c] */
   readonly features: Tensor;
   /** [r h/4 w/4 1] where there are features and colours. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
   /** [r h/4 w/4 3] mean colours of the cells. */
   readonly colours: Tensor;
 }
@@ -75,47 +75,47 @@ export function align(
   return scope(() => {
     const frames = homographySample(
       references.map((it) => it.colour),
-      references.map((it) => it.seen),
+      references.map((it) => it.visibility),
       theta,
     );
     const { distance, offset } = localDistance(
       frames.output,
-      frames.seen,
+      frames.visibility,
       target.colour,
-      target.seen,
+      target.visibility,
       localSigma,
     );
     const pixels = temporalPool({
       aligned: frames.output,
-      seen: frames.seen,
+      visibility: frames.visibility,
       distance,
       scale,
       offset,
       target: target.colour,
-      targetSeen: target.seen,
+      targetVisibility: target.visibility,
       ...trust,
     });
     // Large tensors: gone before the largest ones are made.
     frames.output.dispose();
 
-    const seen = references.map((it) => it.featuresSeen);
-    const sample = (maps: readonly Tensor[]) => homographySample(maps, seen, theta);
+    const visibility = references.map((it) => it.featuresVisibility);
+    const sample = (maps: readonly Tensor[]) => homographySample(maps, visibility, theta);
     const features = sample(references.map((it) => it.features));
     const colours = sample(references.map((it) => it.cellColours)).output;
     const cells = temporalPool({
       aligned: features.output,
-      seen: features.seen,
+      visibility: features.visibility,
       distance,
       scale,
       target: target.features,
-      targetSeen: target.featuresSeen,
+      targetVisibility: target.featuresVisibility,
     });
     return {
       distance,
       offset,
       features: cells.filled,
       borrowed: cells.borrowed,
-      aligned: { features: features.output, seen: features.seen, colours },
+      aligned: { features: features.output, visibility: features.visibility, colours },
       filled: pixels.filled,
       known: pixels.known,
       covered: pixels.borrowed,

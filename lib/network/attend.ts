@@ -44,7 +44,7 @@ export class Attention {
       x: features,
       query: featuresHole,
       keys: aligned.features,
-      seen: aligned.seen,
+      visibility: aligned.visibility,
       colours: aligned.colours,
       offset,
       distance,

@@ -85,12 +85,12 @@ export class Homography {
    * The frame resized to a square, and what is matched of it.
    *
    * @param input [1 h w 4] colour times seen, and hole
-   * @param seen [1 h w 1]
+   * @param visibility [1 h w 1]
    */
-  encode(input: Tensor, seen: Tensor): MatchingInput {
+  encode(input: Tensor, visibility: Tensor): MatchingInput {
     const { size } = this.#config;
     return scope(() => {
-      const [square, squareVisibility] = [input, seen].map((x) =>
+      const [square, squareVisibility] = [input, visibility].map((x) =>
         resize(x, { h: size, w: size, mode: 'bilinear' }),
       ) as [Tensor, Tensor];
       return { square, squareVisibility, ...this.#features(square, squareVisibility) };

@@ -35,9 +35,9 @@ export type Registration = RegistrationFeatures & Owner;
 
 /** Everything that is kept of a frame that is completed, or is a reference. Owns its tensors. */
 export interface Encoded extends AlignmentInput, Owner {
-  /** As {@link PackedFrame.seenNative}. */
-  readonly seenNative: Tensor;
-  /** [1 h/4 w/4 1]: 1 - featuresSeen. */
+  /** As {@link PackedFrame.nativeVisibility}. */
+  readonly nativeVisibility: Tensor;
+  /** [1 h/4 w/4 1]: 1 - featuresVisibility. */
   readonly featuresHole: Tensor;
 }
 
@@ -221,11 +221,11 @@ export class Network implements Owner {
   }
 
   /** Computes what {@link track} and {@link refineHomographies} take of a frame. */
-  registrationFeatures({ colour, hole, seen, input }: Packed): Registration {
+  registrationFeatures({ colour, hole, visibility, input }: Packed): Registration {
     return owner(
       this.programs.run(
         `registrationFeatures ${colour.shape}`,
-        { colour, hole, seen, input },
+        { colour, hole, visibility, input },
         (it) => this.#registrationFeatures(it),
       ),
     );
@@ -244,20 +244,20 @@ export class Network implements Owner {
    * Computes what is kept of a frame that is completed, or is a reference. Takes `packed` over: the
    * answer owns what is still of use of it, the rest is freed.
    */
-  encode({ colour, hole, seen, input, seenNative }: Packed): Encoded {
+  encode({ colour, hole, visibility, input, nativeVisibility }: Packed): Encoded {
     const parts = this.programs.run(`encode ${colour.shape}`, { colour, hole, input }, (it) => {
       const features = this.parts.encoder.encode([it.input]);
       const quarter = { ...planeOf(features), mode: 'area' } as const;
       return {
         features,
-        featuresSeen: resize(it.hole, { ...quarter, below: 0.01 }),
+        featuresVisibility: resize(it.hole, { ...quarter, below: 0.01 }),
         featuresHole: resize(it.hole, { ...quarter, atLeast: 0.01 }),
         cellColours: resize(it.colour, quarter),
       };
     });
     input.dispose();
     hole.dispose();
-    return owner({ colour, seen, seenNative, ...parts });
+    return owner({ colour, visibility, nativeVisibility, ...parts });
   }
 
   /** The homography from a frame to the one before it, refined: [1 3 3]. */
@@ -369,7 +369,7 @@ export class Network implements Owner {
       const result = { tensor, y, x };
       return owner({
         y: result,
-        frame: composite(result, covered, target.colour, target.seen).frame,
+        frame: composite(result, covered, target.colour, target.visibility).frame,
       });
     });
   }
@@ -384,10 +384,10 @@ export class Network implements Owner {
     this.dispose();
   }
 
-  #registrationFeatures(packed: Pick<PackedFrame, 'colour' | 'hole' | 'seen' | 'input'>) {
+  #registrationFeatures(packed: Pick<PackedFrame, 'colour' | 'hole' | 'visibility' | 'input'>) {
     const { homography } = this.parts;
     return {
-      matching: homography.encode(packed.input, packed.seen),
+      matching: homography.encode(packed.input, packed.visibility),
       ...homography.pyramid(packed.colour, packed.hole),
     };
   }

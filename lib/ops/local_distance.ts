@@ -13,7 +13,7 @@ export interface LocalDistance {
 
 /**
  * How far each aligned frame is from the target around a place, and by what colour, told from where
- * both are seen and carried into the hole. With B[r, p] = seen[r, p] targetSeen[p], and means over
+ * both are seen and carried into the hole. With B[r, p] = visibility[r, p] targetVisibility[p], and means over
  * cells of 4 x 4 pixels:
  *
  *   W[r] = mean B,   E[r] = mean B min(max(target - aligned[r], -0.3), 0.3)
@@ -28,17 +28,17 @@ export interface LocalDistance {
  * Source: ours; the similarity D of paper 3.1.2, made local.
  *
  * @param aligned [r h w 3], h and w multiples of 4
- * @param seen [r h w 1], 0 or 1
+ * @param visibility [r h w 1], 0 or 1
  * @param target [1 h w 3]
- * @param targetSeen [1 h w 1], 0 or 1
+ * @param targetVisibility [1 h w 1], 0 or 1
  * @param sigma in pixels, 1 to 256
  * @throws InpaintError ERR_SHAPE, ERR_DTYPE, ERR_ARGUMENT, ERR_DISPOSED
  */
 export function localDistance(
   aligned: Tensor,
-  seen: Tensor,
+  visibility: Tensor,
   target: Tensor,
-  targetSeen: Tensor,
+  targetVisibility: Tensor,
   sigma: number,
 ): LocalDistance {
   const op = 'localDistance';
@@ -51,11 +51,11 @@ export function localDistance(
       `expected h and w to be multiples of 4, got ${h} and ${w}`,
     );
   }
-  expectShape(op, 'seen', seen, 'r h w 1', { r, h, w });
+  expectShape(op, 'visibility', visibility, 'r h w 1', { r, h, w });
   expectShape(op, 'target', target, '1 h w 3', { h, w });
-  expectShape(op, 'targetSeen', targetSeen, '1 h w 1', { h, w });
+  expectShape(op, 'targetVisibility', targetVisibility, '1 h w 1', { h, w });
   expectNumber(op, 'sigma', sigma, 1, 256);
-  const inputs = [aligned, seen, target, targetSeen];
+  const inputs = [aligned, visibility, target, targetVisibility];
   expectSameDevice(op, inputs);
   const [distance, offset] = enqueue(
     'local_distance',

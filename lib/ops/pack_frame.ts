@@ -23,11 +23,11 @@ export interface PackedFrame {
   /** [1 h w 1]: 1 in the hole, 0 elsewhere. */
   readonly hole: Tensor;
   /** [1 h w 1]: 1 - hole. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
   /** [1 h w 4]: colour times seen, then hole. */
   readonly input: Tensor;
   /** [1 H W 1] uint8 of the frame as given: 0 in the dilated hole, 1 elsewhere. */
-  readonly seenNative: Tensor;
+  readonly nativeVisibility: Tensor;
 }
 
 /**
@@ -62,11 +62,11 @@ export function packFrame(frame: Tensor, mask: Tensor, options: PackFrameOptions
   expectInteger(op, 'plane.h', plane.h, scaled.h, maxSide);
   expectInteger(op, 'plane.w', plane.w, scaled.w, maxSide);
   const map = (channels: number) => ({ shape: [1, plane.h, plane.w, channels] });
-  const [colour, hole, seen, input, seenNative] = enqueue(
+  const [colour, hole, visibility, input, nativeVisibility] = enqueue(
     'pack_frame',
     [frame, mask],
     [map(3), map(1), map(1), map(4), { shape: [1, h, w, 1], dtype: 'u8' }],
     { dilate, scaledH: scaled.h, scaledW: scaled.w, planeH: plane.h, planeW: plane.w },
   ) as [Tensor, Tensor, Tensor, Tensor, Tensor];
-  return { colour, hole, seen, input, seenNative };
+  return { colour, hole, visibility, input, nativeVisibility };
 }

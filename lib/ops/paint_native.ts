@@ -18,7 +18,7 @@ export interface NativeFrame {
   /** uint8 [1 h w 3] or [1 h w 4]. */
   readonly frame: Tensor;
   /** uint8 [1 h w 1]: 1 where it is seen, 0 in its hole. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
 }
 
 /** What {@link paintNative} reads. */
@@ -64,7 +64,7 @@ export interface PaintNativeInputs {
  * all that the network made is enlarged from the working size. For each pixel p of the hole, inside
  * the bounds:
  *
- *   A[r], V[r] = reference r and its `seen`, sampled under theta[r] (see homographySample)
+ *   A[r], V[r] = reference r and its `visibility`, sampled under theta[r] (see homographySample)
  *   D[r], O[r], F, (RGB, g), (dx, dy, logit) = distance, offset, coarse, decoded and motion,
  *     enlarged to what the working plane spans (see resize, bilinear)
  *   S[r] = softmax over r with V[r] of (-scale D[r])
@@ -98,13 +98,13 @@ export function paintNative(from: PaintNativeInputs): Composited {
     );
   }
   const own = { h, w, c };
-  expectShape(op, 'target.seen', target.seen, '1 h w 1', own, 'u8');
+  expectShape(op, 'target.visibility', target.visibility, '1 h w 1', own, 'u8');
   expectCount(op, 'references', references, 1, maxReferences);
   references.forEach((reference, i) => {
     const name = `references[${i}]`;
     expectObject(op, name, reference);
     expectShape(op, `${name}.frame`, reference.frame, '1 h w c', own, 'u8');
-    expectShape(op, `${name}.seen`, reference.seen, '1 h w 1', own, 'u8');
+    expectShape(op, `${name}.visibility`, reference.visibility, '1 h w 1', own, 'u8');
   });
   const r = references.length;
   expectShape(op, 'theta', theta, 'r 3 3', { r });
@@ -141,7 +141,7 @@ export function paintNative(from: PaintNativeInputs): Composited {
   const { plane, extent } = from;
   const inputs = [
     target.frame,
-    target.seen,
+    target.visibility,
     previous,
     motion,
     decoded.tensor,
@@ -150,7 +150,7 @@ export function paintNative(from: PaintNativeInputs): Composited {
     distance,
     offset,
     ...references.map(({ frame }) => frame),
-    ...references.map(({ seen }) => seen),
+    ...references.map(({ visibility }) => visibility),
   ];
   expectSameDevice(op, inputs);
   const [frame, coverage] = enqueue(

@@ -15,10 +15,10 @@ export interface RefinementLevel {
  * Makes what {@link gaussNewton} reads of a frame: cells of `factor` x `factor` pixels. With
  * V = 1 - hole and a mean taken over a cell:
  *
- *   level = (colour, seen)
+ *   level = (colour, visibility)
  *   colour = B(mean of V colour) / max(B(mean V), 1e-6)
- *   seen = 1 where mean V > 0.6, else 0
- *   near = 0.01 + G(1 - seen) / G(1),   only with sigma
+ *   visibility = 1 where mean V > 0.6, else 0
+ *   near = 0.01 + G(1 - visibility) / G(1),   only with sigma
  *
  * B blurs by 1 2 1 over 4 in both directions, G by exp(-i^2 / (2 s^2)), s = sigma / factor, up to
  * int(2.5 s + 0.5) cells away; beyond the border both find zeros, so neither it nor the hole brings

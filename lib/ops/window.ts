@@ -130,7 +130,7 @@ export function expectList<P extends string>(
 }
 
 /** @internal Checks the visibility of `count` maps. */
-export function expectSeen(
+export function expectVisibility(
   op: string,
   name: string,
   list: readonly Tensor[],

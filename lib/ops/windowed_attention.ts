@@ -23,7 +23,7 @@ export interface WindowedAttentionOptions {
   /** [r h w c] features of 1 to 64 references, aligned with the target. */
   readonly keys: Tensor;
   /** [r h w 1]: above 0.5 where a reference shows something. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
   /** [r h w 3] what they show. */
   readonly colours: Tensor;
   /** [r h w 3] what is added to it. */
@@ -60,13 +60,14 @@ export interface WindowedAttentionOptions {
 export function windowedAttention(options: WindowedAttentionOptions): Tensor {
   const op = 'windowedAttention';
   expectObject(op, 'options', options);
-  const { x, query, keys, seen, colours, offset, distance, scale, pool, sigma, reach } = options;
+  const { x, query, keys, visibility, colours, offset, distance, scale, pool, sigma, reach } =
+    options;
   const { h, w, c } = expectShape(op, 'x', x, '1 h w c');
   expectShape(op, 'query', query, '1 h w 1', { h, w });
   expectInteger(op, 'the channels of x', c, 1, maxChannels);
   const { r } = expectShape(op, 'keys', keys, 'r h w c', { h, w, c });
   expectInteger(op, 'the count of references', r, 1, maxReferences);
-  expectShape(op, 'seen', seen, 'r h w 1', { r, h, w });
+  expectShape(op, 'visibility', visibility, 'r h w 1', { r, h, w });
   expectShape(op, 'colours', colours, 'r h w 3', { r, h, w });
   expectShape(op, 'offset', offset, 'r h w 3', { r, h, w });
   expectShape(op, 'distance', distance, 'r h w 1', { r, h, w });
@@ -74,7 +75,7 @@ export function windowedAttention(options: WindowedAttentionOptions): Tensor {
   expectNumber(op, 'pool', pool, 0, 1e6);
   expectNumber(op, 'sigma', sigma, 1e-3, 1e3);
   expectInteger(op, 'reach', reach, 0, maxReach);
-  const inputs = [x, query, keys, seen, colours, offset, distance];
+  const inputs = [x, query, keys, visibility, colours, offset, distance];
   expectSameDevice(op, inputs);
   const shape = [1, h, w, 4];
   const parameters = { scale, pool, sigma, reach };

@@ -400,10 +400,13 @@ export class Completion {
     const same = scaled.h === native.h && scaled.w === native.w;
     const sources = inputs.references.length ? inputs.references : [inputs.target];
     const { frame, coverage } = same
-      ? composite(finished.y, completion.covered, own, encoded.seenNative)
+      ? composite(finished.y, completion.covered, own, encoded.nativeVisibility)
       : paintNative({
-          target: { frame: own, seen: encoded.seenNative },
-          references: sources.map((it) => ({ frame: it.frame, seen: it.encoded.seenNative })),
+          target: { frame: own, visibility: encoded.nativeVisibility },
+          references: sources.map((it) => ({
+            frame: it.frame,
+            visibility: it.encoded.nativeVisibility,
+          })),
           theta,
           distance: completion.distance,
           offset: completion.offset,

@@ -118,9 +118,9 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
     [32, 64, 3, 0.65, 16],
   ])('of sampling: %i x %i, %i channels', async (h, w, c, least, bytes) => {
     const sources = each(4, () => map(1, h, w, c));
-    const seen = each(4, () => bits(h, w));
+    const visibility = each(4, () => bits(h, w));
     const theta = device.upload(random.homographies(4, 0.02), [4, 3, 3]);
-    const launches = await count(['sample'], () => homographySample(sources, seen, theta));
+    const launches = await count(['sample'], () => homographySample(sources, visibility, theta));
     expect(useful(launches)).toBeGreaterThan(least);
     expect(sum(launches, 'loadBytes') / sum(launches, 'memory')).toBeGreaterThan(bytes);
   });
@@ -144,10 +144,10 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
   // Rows are read as they lie, and handed out through shared memory.
   it('of the local distance', async () => {
     const [aligned, target] = [map(4, 32, 256, 3), map(1, 32, 256, 3)];
-    const seen = (n: number) => device.upload(random.bits(n * 32 * 256, 1), [n, 32, 256, 1]);
+    const visibility = (n: number) => device.upload(random.bits(n * 32 * 256, 1), [n, 32, 256, 1]);
     const launches = await count(
       ['add_colours', 'add_sizes'],
-      () => localDistance(aligned, seen(4), target, seen(1), 24).distance,
+      () => localDistance(aligned, visibility(4), target, visibility(1), 24).distance,
     );
     for (const launch of launches) {
       expect(useful([launch]), launch.kernel).toBeGreaterThan(0.95);
@@ -167,10 +167,10 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
       query: bits(h, w),
     };
     const [keys, colours, offset] = [map(r, h, w, c), map(r, h, w, 3), map(r, h, w, 3)];
-    const seen = device.upload(random.bits(r * h * w, 1), [r, h, w, 1]);
+    const visibility = device.upload(random.bits(r * h * w, 1), [r, h, w, 1]);
     const distance = map(r, h, w, 1);
     const launches = await count(['attend'], () =>
-      windowedAttention({ ...options, keys, seen, colours, offset, distance }),
+      windowedAttention({ ...options, keys, visibility, colours, offset, distance }),
     );
     expect(useful(launches)).toBeGreaterThan(0.85);
     expect(conflicts(launches)).toBe(0);
@@ -180,10 +180,10 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
   // barriers of all exchanges, so together they pass more.
   it('of refinement, by one block or by several', async () => {
     const [h, w, steps] = [64, 64, 2];
-    const seen = random.bits(h * w, 0.9);
+    const visibility = random.bits(h * w, 0.9);
     const smooth = random.smooth(h, w, 3);
     const plane = Float32Array.from({ length: h * w * 4 }, (_, i) =>
-      i % 4 === 3 ? seen[(i - 3) / 4]! : smooth[Math.floor(i / 4) * 3 + (i % 4)]!,
+      i % 4 === 3 ? visibility[(i - 3) / 4]! : smooth[Math.floor(i / 4) * 3 + (i % 4)]!,
     );
     const target = device.upload(plane, [1, h, w, 4]);
     const near = device.upload(random.values(h * w, 0.01, 1), [1, h, w, 1]);
@@ -213,11 +213,11 @@ describe.skipIf(!available)(available ? 'traffic' : `traffic: ${reason}`, () => 
   });
 
   it('of correlation', async () => {
-    const [target, seen] = [map(1, 16, 16, 64), bits(16, 16)];
+    const [target, visibility] = [map(1, 16, 16, 64), bits(16, 16)];
     const references = each(4, () => map(1, 16, 16, 64));
     const masks = each(4, () => bits(16, 16));
     const launches = await count(['correlate'], () =>
-      maskedCorrelation(target, seen, references, masks, 20),
+      maskedCorrelation(target, visibility, references, masks, 20),
     );
     expect(useful(launches)).toBeGreaterThan(0.95);
     expect(conflicts(launches)).toBe(0);

@@ -85,7 +85,7 @@ describeBackends('parts of the network', (backend) => {
   /** What the reference made of a frame for the matching. */
   const matching = (index: number) => ({
     unit: recorded('homography.unit', index),
-    visibility: recorded('homography.seen', index),
+    visibility: recorded('homography.visibility', index),
     square: recorded('homography.square', index),
     squareVisibility: recorded('homography.shown', index),
   });
@@ -103,7 +103,7 @@ describeBackends('parts of the network', (backend) => {
   const withFeatures = (frame: Known, index: number): Known => ({
     ...frame,
     features: recorded('inpainter.features', index),
-    featuresSeen: recorded('inpainter.seen', index),
+    featuresVisibility: recorded('inpainter.visibility', index),
   });
 
   test('homography: encoder', () =>
@@ -113,7 +113,7 @@ describeBackends('parts of the network', (backend) => {
         encoded.map(({ matching }) => matching.unit),
       ),
       ...byFrame(
-        'homography.seen',
+        'homography.visibility',
         encoded.map(({ matching }) => matching.visibility),
       ),
       ...byFrame(
@@ -201,18 +201,20 @@ describeBackends('parts of the network', (backend) => {
         encoded.map(({ features }) => features),
       ),
       ...byFrame(
-        'inpainter.seen',
-        encoded.map(({ featuresSeen }) => featuresSeen),
+        'inpainter.visibility',
+        encoded.map(({ featuresVisibility }) => featuresVisibility),
       ),
     })));
 
   test('inpainter: what is hidden is what is not seen', async () => {
     using network = await Network.load(backend.device, fixturePath('narrow.safetensors'));
-    const { seen, featuresHole } = await backend.run(() => {
-      const [{ featuresSeen, featuresHole }] = encodeShot(network, backend.device, shot) as [Known];
-      return { seen: featuresSeen, featuresHole };
+    const { visibility, featuresHole } = await backend.run(() => {
+      const [{ featuresVisibility, featuresHole }] = encodeShot(network, backend.device, shot) as [
+        Known,
+      ];
+      return { visibility: featuresVisibility, featuresHole };
     });
-    expect(featuresHole).toEqual(seen.map((value) => 1 - value));
+    expect(featuresHole).toEqual(visibility.map((value) => 1 - value));
   });
 
   test('align', () =>
@@ -238,7 +240,7 @@ describeBackends('parts of the network', (backend) => {
     expectRecorded(({ parts }, [target]) => {
       const aligned = {
         features: recorded('aligned.features'),
-        seen: recorded('aligned.seen'),
+        visibility: recorded('aligned.visibility'),
         colours: recorded('aligned.colours'),
       };
       const [filled, known] = [recorded('align.filled'), recorded('align.known')];

@@ -17,14 +17,20 @@ describeBackends('composite', (backend) => {
     h: number,
     w: number,
     c: number,
-    seen: Float32Array,
+    visibility: Float32Array,
   ) =>
     backend.run(() =>
       composite(
         backend.map(p.y),
         backend.map(p.known),
         backend.upload(frame, 1, h, w, c),
-        backend.upload(frame instanceof Uint8Array ? Uint8Array.from(seen) : seen, 1, h, w, 1),
+        backend.upload(
+          frame instanceof Uint8Array ? Uint8Array.from(visibility) : visibility,
+          1,
+          h,
+          w,
+          1,
+        ),
       ),
     );
   const check = async (
@@ -32,13 +38,13 @@ describeBackends('composite', (backend) => {
     h: number,
     w: number,
     c: number,
-    seen = random.bits(h * w),
+    visibility = random.bits(h * w),
   ) => {
     for (const frame of [random.bytes(h * w * c), random.values(h * w * c)]) {
       const bytes = frame instanceof Uint8Array;
-      const out = await run(p, frame, h, w, c, seen);
+      const out = await run(p, frame, h, w, c, visibility);
       const made = (round: (x: number) => number) =>
-        reference(p.y, p.known, frame, seen, w, c, bytes, round);
+        reference(p.y, p.known, frame, visibility, w, c, bytes, round);
       expectSame(out.coverage, made((x) => x).coverage);
       if (bytes) expectSteps(out.frame, (round) => made(round).frame, Math.round);
       else expectSame(out.frame, made((x) => x).frame);
@@ -66,9 +72,9 @@ describeBackends('composite', (backend) => {
 
   it('leaves what is seen, and alpha, bit for bit', async () => {
     const frame = random.bytes(9 * 11 * 4);
-    const seen = random.bits(99);
-    const out = await run(windows(9, 11), frame, 9, 11, 4, seen);
-    const kept = (_: number, i: number) => i % 4 === 3 || seen[Math.floor(i / 4)] === 1;
+    const visibility = random.bits(99);
+    const out = await run(windows(9, 11), frame, 9, 11, 4, visibility);
+    const kept = (_: number, i: number) => i % 4 === 3 || visibility[Math.floor(i / 4)] === 1;
     expectSame(out.frame.filter(kept), [...frame].filter(kept));
     const odd = Float32Array.of(Number.NaN, -0, 5);
     expectSame((await run(windows(1, 1), odd, 1, 1, 3, Float32Array.of(1))).frame, odd);
@@ -119,7 +125,7 @@ describeBackends('composite', (backend) => {
     rejects(
       () => composite(map(3), map(1), image(3), map(1)),
       'ERR_DTYPE',
-      'seen to be u8, got f32',
+      'visibility to be u8, got f32',
     );
     rejects(
       () => composite(map(3), map(1), image(2), image(1)),

@@ -13,17 +13,17 @@ interface Case {
   readonly robust: number;
   readonly theta: Float32Array;
   readonly target: Float32Array;
-  readonly targetSeen: Float32Array;
+  readonly targetVisibility: Float32Array;
   readonly near: Float32Array;
   readonly references: Float32Array[];
-  readonly seen: Float32Array[];
+  readonly visibility: Float32Array[];
   readonly anchor?: { theta: Float32Array; box: Region; within: number };
 }
 
-/** Colours [h w 3] and what is seen [h w], side by side. */
-const level = (colour: Float32Array, seen: Float32Array) =>
-  Float32Array.from({ length: seen.length * 4 }, (_, i) =>
-    i % 4 === 3 ? seen[(i - 3) / 4]! : colour[Math.floor(i / 4) * 3 + (i % 4)]!,
+/** Colours [h w 3] and what is visibility [h w], side by side. */
+const level = (colour: Float32Array, visibility: Float32Array) =>
+  Float32Array.from({ length: visibility.length * 4 }, (_, i) =>
+    i % 4 === 3 ? visibility[(i - 3) / 4]! : colour[Math.floor(i / 4) * 3 + (i % 4)]!,
   );
 
 describeBackends('gaussNewton', (backend) => {
@@ -31,14 +31,14 @@ describeBackends('gaussNewton', (backend) => {
   const run = (p: Case, steps: number, best = false) => {
     const { h, w, apart, robust, anchor } = p;
     const r = p.references.length;
-    const map = (colour: Float32Array, seen: Float32Array) =>
-      backend.upload(level(colour, seen), 1, h, w, 4);
+    const map = (colour: Float32Array, visibility: Float32Array) =>
+      backend.upload(level(colour, visibility), 1, h, w, 4);
     return backend.run(() =>
       gaussNewton({
         theta: backend.upload(p.theta, r, 3, 3),
-        target: map(p.target, p.targetSeen),
+        target: map(p.target, p.targetVisibility),
         near: backend.upload(p.near, 1, h / apart, w / apart, 1),
-        references: p.references.map((data, i) => map(data, p.seen[i]!)),
+        references: p.references.map((data, i) => map(data, p.visibility[i]!)),
         steps,
         robust,
         anchor: anchor && { ...anchor, theta: backend.upload(anchor.theta, r, 3, 3) },
@@ -50,8 +50,8 @@ describeBackends('gaussNewton', (backend) => {
   const refined = (p: Case, r: number, steps: number, round: (x: number) => number) =>
     reference(
       of(p.theta, r),
-      level(p.target, p.targetSeen),
-      level(p.references[r]!, p.seen[r]!),
+      level(p.target, p.targetVisibility),
+      level(p.references[r]!, p.visibility[r]!),
       p.near,
       {
         ...p,
@@ -115,11 +115,11 @@ describeBackends('gaussNewton', (backend) => {
       theta: Float32Array.from({ length: 9 * r }, (_, i) =>
         i % 9 === 8 ? 1 : truth[i % 9]! + random.values(1, -0.02, 0.02)[0]!,
       ),
-      targetSeen: random.bits(h * w, chance),
+      targetVisibility: random.bits(h * w, chance),
       references: Array.from({ length: r }, () =>
         image.map((v) => toHalf(v + random.values(1, -0.02, 0.02)[0]!)),
       ),
-      seen: Array.from({ length: r }, () => random.bits(h * w, chance)),
+      visibility: Array.from({ length: r }, () => random.bits(h * w, chance)),
     };
   };
   const miss = (p: { truth: Float32Array }, theta: Float32Array) =>
@@ -166,7 +166,7 @@ describeBackends('gaussNewton', (backend) => {
     const inner = (i: number) => i % 36 > 0 && i % 36 < 35 && i >= 36 && i < 39 * 36;
     const ring = Float32Array.from({ length: 40 * 36 }, (_, i) => (inner(i) ? 1 : 0));
     const out = await run(p, 3);
-    expectSame(await run({ ...p, seen: [ring] }, 3), out);
+    expectSame(await run({ ...p, visibility: [ring] }, 3), out);
   });
 
   it.each([
@@ -202,8 +202,8 @@ describeBackends('gaussNewton', (backend) => {
     expect(miss(p, out)).toBeLessThan(0.005);
     const gone = p.target.map((v, i) => (Math.floor(i / 3) % 48 < 24 ? v : Number.NaN));
     expectSame(
-      await run({ ...p, target: gone, targetSeen: near }, 6),
-      await run({ ...p, targetSeen: near }, 6),
+      await run({ ...p, target: gone, targetVisibility: near }, 6),
+      await run({ ...p, targetVisibility: near }, 6),
     );
     check(await run({ ...half, near: far }, 2), { ...half, near: far }, 2);
   });
@@ -239,9 +239,9 @@ describeBackends('gaussNewton', (backend) => {
   it('gives theta back where everything is hidden or too little overlaps', async () => {
     const p = make(2, 16, 16);
     const hidden = new Float32Array(256);
-    expectSame(await run({ ...p, targetSeen: hidden }, 3), p.theta);
+    expectSame(await run({ ...p, targetVisibility: hidden }, 3), p.theta);
     expectSame(await run({ ...p, near: hidden }, 3), p.theta);
-    expectSame(await run({ ...p, seen: [hidden, hidden] }, 3), p.theta);
+    expectSame(await run({ ...p, visibility: [hidden, hidden] }, 3), p.theta);
     const away = p.theta.map((v, i) => (i % 9 === 2 || i % 9 === 5 ? v + 1.95 : v));
     expectSame(await run({ ...p, theta: away }, 3), away);
   });
@@ -258,12 +258,12 @@ describeBackends('gaussNewton', (backend) => {
       ...p,
       theta: theta.subarray(27),
       references: p.references.slice(3),
-      seen: p.seen.slice(3),
+      visibility: p.visibility.slice(3),
     };
     check(out.subarray(27), last, 3);
     expectSame(await run({ ...p, theta }, 3, true), out.subarray(27));
     // And where all are hidden, one that is finite.
-    const hidden = { ...p, theta, targetSeen: new Float32Array(1024) };
+    const hidden = { ...p, theta, targetVisibility: new Float32Array(1024) };
     expectSame(await run(hidden, 3, true), theta.subarray(27));
   });
 

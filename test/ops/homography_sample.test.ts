@@ -9,13 +9,13 @@ const step = (value: number) => (value > 0.99 ? 1 : 0);
 
 describeBackends('homographySample', (backend) => {
   const random = new Random(10);
-  type Made = { data: Float32Array; seen: Float32Array };
+  type Made = { data: Float32Array; visibility: Float32Array };
 
   const run = (sources: Made[], theta: Float32Array, { h, w, c }: Sides) =>
     backend.run(() =>
       homographySample(
         sources.map(({ data }) => backend.upload(data, 1, h, w, c)),
-        sources.map(({ seen }) => backend.upload(seen, 1, h, w, 1)),
+        sources.map(({ visibility }) => backend.upload(visibility, 1, h, w, 1)),
         backend.upload(theta, sources.length, 3, 3),
       ),
     );
@@ -23,13 +23,13 @@ describeBackends('homographySample', (backend) => {
   const check = async (sources: Made[], theta: Float32Array, sides: Sides, factor = 4) => {
     const out = await run(sources, theta, sides);
     const pixels = sides.h * sides.w;
-    sources.forEach(({ data, seen }, r) => {
+    sources.forEach(({ data, visibility }, r) => {
       const one = theta.subarray(9 * r, 9 * r + 9);
       const part = out.output.subarray(r * pixels * sides.c, (r + 1) * pixels * sides.c);
       expectClose(part, (round) => reference(data, one, sides, round), factor);
       expectSteps(
-        out.seen.subarray(r * pixels, (r + 1) * pixels),
-        (round) => reference(seen, one, { ...sides, c: 1 }, round),
+        out.visibility.subarray(r * pixels, (r + 1) * pixels),
+        (round) => reference(visibility, one, { ...sides, c: 1 }, round),
         step,
       );
     });
@@ -39,7 +39,7 @@ describeBackends('homographySample', (backend) => {
   const made = (r: number, { h, w, c }: Sides): Made[] =>
     Array.from({ length: r }, () => ({
       data: random.values(h * w * c),
-      seen: random.bits(h * w, 0.9),
+      visibility: random.bits(h * w, 0.9),
     }));
 
   it.each([
@@ -66,8 +66,8 @@ describeBackends('homographySample', (backend) => {
     const sides = { h: 19, w: 21, c: 3 };
     const theta = Float32Array.of(0.05, 0.01, 0.02, 0.01, 0.04, 0.03, 1.25, 0.5, 0.75);
     // A place is the pixel's own and what it moves by, which here is many times as much.
-    const { seen } = await check(made(1, sides), theta, sides, 16);
-    expect(seen).toContain(1);
+    const { visibility } = await check(made(1, sides), theta, sides, 16);
+    expect(visibility).toContain(1);
   });
 
   it('returns its input under the identity', async () => {
@@ -76,7 +76,7 @@ describeBackends('homographySample', (backend) => {
       const [source] = made(1, sides);
       const out = await run([source!], random.homographies(1, 0), sides);
       expectSame(out.output, source!.data);
-      expectSame(out.seen, source!.seen);
+      expectSame(out.visibility, source!.visibility);
     }
   });
 
@@ -84,12 +84,12 @@ describeBackends('homographySample', (backend) => {
     const sides = { h: 4, w: 5, c: 1 };
     const data = Float32Array.from({ length: 20 }, (_, i) => i + 1);
     const theta = Float32Array.of(1, 0, 2 / 5, 0, 1, -2 / 4, 0, 0, 1); // one right, one up
-    const source = { data, seen: new Float32Array(20).fill(1) };
-    const { output, seen } = await run([source], theta, sides);
+    const source = { data, visibility: new Float32Array(20).fill(1) };
+    const { output, visibility } = await run([source], theta, sides);
     const inside = (i: number) => i >= 5 && i % 5 < 4;
     expectClose(output, () => data.map((_, i) => (inside(i) ? i - 5 + 2 : 0)), 8);
     expectSame(
-      seen,
+      visibility,
       data.map((_, i) => (inside(i) ? 1 : 0)),
     );
   });
@@ -104,7 +104,7 @@ describeBackends('homographySample', (backend) => {
         const out = await run(made(3, sides), theta, sides);
         expect(out.output.every((v) => Number.isFinite(v))).toBe(true);
         expectSame(out.output.subarray(30 * c, 60 * c), new Float32Array(30 * c));
-        expectSame(out.seen.subarray(30, 60), new Float32Array(30));
+        expectSame(out.visibility.subarray(30, 60), new Float32Array(30));
       }
     },
   );
@@ -115,15 +115,15 @@ describeBackends('homographySample', (backend) => {
     theta[8] = Number.NaN;
     const out = await run(made(1, sides), theta, sides);
     expectSame(out.output, new Float32Array(90));
-    expectSame(out.seen, new Float32Array(30));
+    expectSame(out.visibility, new Float32Array(30));
   });
 
   it('sees nothing where all is hidden', async () => {
     const sides = { h: 6, w: 7, c: 2 };
     const [source] = made(1, sides);
-    source!.seen.fill(0);
+    source!.visibility.fill(0);
     const out = await check([source!], random.homographies(1, 0.1), sides);
-    expectSame(out.seen, new Float32Array(42));
+    expectSame(out.visibility, new Float32Array(42));
   });
 
   it('rejects what it cannot take', () => {
@@ -158,7 +158,7 @@ describeBackends('homographySample', (backend) => {
     rejects(
       () => homographySample([map(3)], new Array(1), theta()),
       'ERR_ARGUMENT',
-      'seen[0] to be a Tensor, got undefined',
+      'visibility[0] to be a Tensor, got undefined',
     );
   });
 });

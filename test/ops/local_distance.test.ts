@@ -13,18 +13,18 @@ describeBackends('localDistance', (backend) => {
     w,
     sigma,
     aligned: random.values(r * h * w * 3),
-    seen: random.bits(r * h * w, chance),
+    visibility: random.bits(r * h * w, chance),
     target: random.values(h * w * 3),
-    targetSeen: random.bits(h * w, chance),
+    targetVisibility: random.bits(h * w, chance),
   });
   type Case = ReturnType<typeof make>;
-  const run = ({ r, h, w, sigma, aligned, seen, target, targetSeen }: Case) =>
+  const run = ({ r, h, w, sigma, aligned, visibility, target, targetVisibility }: Case) =>
     backend.run(() =>
       localDistance(
         backend.upload(aligned, r, h, w, 3),
-        backend.upload(seen, r, h, w, 1),
+        backend.upload(visibility, r, h, w, 1),
         backend.upload(target, 1, h, w, 3),
-        backend.upload(targetSeen, 1, h, w, 1),
+        backend.upload(targetVisibility, 1, h, w, 1),
         sigma,
       ),
     );
@@ -33,8 +33,8 @@ describeBackends('localDistance', (backend) => {
     const [pixels, cells] = [p.h * p.w, (p.h * p.w) / 16];
     for (let r = 0; r < p.r; r++) {
       const aligned = p.aligned.subarray(r * pixels * 3, (r + 1) * pixels * 3);
-      const seen = p.seen.subarray(r * pixels, (r + 1) * pixels);
-      const one = (round: (x: number) => number) => reference({ ...p, aligned, seen }, round);
+      const visibility = p.visibility.subarray(r * pixels, (r + 1) * pixels);
+      const one = (round: (x: number) => number) => reference({ ...p, aligned, visibility }, round);
       // The offsets' error comes in from channels up to 0.3.
       expectClose([...offset.subarray(r * cells * 3, (r + 1) * cells * 3), 0.3], (round) => [
         ...one(round).offset,
@@ -65,8 +65,8 @@ describeBackends('localDistance', (backend) => {
 
   it('matches the reference where holes are larger than the window', async () => {
     const p = make(2, 48, 64, 4, 1);
-    p.targetSeen.fill(0, 8 * 64, 40 * 64);
-    p.seen.fill(0, 0, 44 * 64);
+    p.targetVisibility.fill(0, 8 * 64, 40 * 64);
+    p.visibility.fill(0, 0, 44 * 64);
     await check(p);
   });
 
@@ -103,7 +103,7 @@ describeBackends('localDistance', (backend) => {
 
   it('gives 0 where no pixel is seen in both', async () => {
     const p = make(2, 8, 20, 9);
-    p.targetSeen.fill(0);
+    p.targetVisibility.fill(0);
     const { distance, offset } = await check(p);
     expectAll(distance, 0);
     expectAll(offset, 0);
@@ -112,12 +112,12 @@ describeBackends('localDistance', (backend) => {
   it('ignores what is hidden', async () => {
     const p = make(2, 20, 24, 6, 0.5);
     const before = await run(p);
-    const spoil = (map: Float32Array, seen: Float32Array) =>
-      seen.forEach((it, i) => {
+    const spoil = (map: Float32Array, visibility: Float32Array) =>
+      visibility.forEach((it, i) => {
         if (!it) map.fill(Number.NaN, i * 3, i * 3 + 3);
       });
-    spoil(p.aligned, p.seen);
-    spoil(p.target, p.targetSeen);
+    spoil(p.aligned, p.visibility);
+    spoil(p.target, p.targetVisibility);
     expect(await run(p)).toEqual(before);
   });
 
@@ -134,7 +134,7 @@ describeBackends('localDistance', (backend) => {
     rejects(
       () => localDistance(map(2, 3), map(1, 1), map(1, 3), map(1, 1), 24),
       'ERR_SHAPE',
-      'seen to have shape [r=2, h=8, w=12, 1], got [1, 8, 12, 1]',
+      'visibility to have shape [r=2, h=8, w=12, 1], got [1, 8, 12, 1]',
     );
     rejects(
       () => localDistance(map(2, 3), map(2, 1), map(1, 4), map(1, 1), 24),

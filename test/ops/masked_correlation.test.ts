@@ -10,23 +10,25 @@ describeBackends('maskedCorrelation', (backend) => {
 
   /** Target and references, visible with the given chance. */
   const make = (r: number, h: number, w: number, c: number, chance = 0.7) => {
-    const map = () => ({ data: random.values(h * w * c), seen: random.bits(h * w, chance) });
+    const map = () => ({ data: random.values(h * w * c), visibility: random.bits(h * w, chance) });
     return { h, w, c, target: map(), references: Array.from({ length: r }, map) };
   };
   const run = ({ h, w, c, target, references }: ReturnType<typeof make>, scale: number) =>
     backend.run(() =>
       maskedCorrelation(
         backend.upload(target.data, 1, h, w, c),
-        backend.upload(target.seen, 1, h, w, 1),
+        backend.upload(target.visibility, 1, h, w, 1),
         references.map(({ data }) => backend.upload(data, 1, h, w, c)),
-        references.map(({ seen }) => backend.upload(seen, 1, h, w, 1)),
+        references.map(({ visibility }) => backend.upload(visibility, 1, h, w, 1)),
         scale,
       ),
     );
   const check = (out: Float32Array, p: ReturnType<typeof make>, scale: number) => {
     expectClose(out, (round) =>
-      p.references.flatMap(({ data, seen }) =>
-        Array.from(reference(p.target.data, p.target.seen, data, seen, p.c, scale, round)),
+      p.references.flatMap(({ data, visibility }) =>
+        Array.from(
+          reference(p.target.data, p.target.visibility, data, visibility, p.c, scale, round),
+        ),
       ),
     );
   };
@@ -51,14 +53,14 @@ describeBackends('maskedCorrelation', (backend) => {
 
   it('reads references stacked in one tensor as it reads a list', async () => {
     const p = make(3, 4, 5, 6);
-    const flat = (key: 'data' | 'seen') =>
+    const flat = (key: 'data' | 'visibility') =>
       Float32Array.from(p.references.flatMap((it) => Array.from(it[key])));
     const stacked = await backend.run(() =>
       maskedCorrelation(
         backend.upload(p.target.data, 1, 4, 5, 6),
-        backend.upload(p.target.seen, 1, 4, 5, 1),
+        backend.upload(p.target.visibility, 1, 4, 5, 1),
         backend.upload(flat('data'), 3, 4, 5, 6),
-        backend.upload(flat('seen'), 3, 4, 5, 1),
+        backend.upload(flat('visibility'), 3, 4, 5, 1),
         20,
       ),
     );
@@ -67,13 +69,13 @@ describeBackends('maskedCorrelation', (backend) => {
 
   it('has rows that sum to one where the target is visible', async () => {
     const p = make(1, 6, 7, 5);
-    p.references[0]!.seen[0] = 1;
+    p.references[0]!.visibility[0] = 1;
     const out = await run(p, 20);
-    p.target.seen.forEach((seen, j) => {
+    p.target.visibility.forEach((visibility, j) => {
       const row = out.subarray(j * 42, (j + 1) * 42);
       const sum = row.reduce((a, b) => a + b, 0);
       const rounding = row.reduce((a, b) => a + halfRounding(b), 0);
-      expect(Math.abs(sum - seen)).toBeLessThan(
+      expect(Math.abs(sum - visibility)).toBeLessThan(
         1e-6 + (backend.precision === 'f16' ? rounding : 0),
       );
     });
@@ -81,20 +83,20 @@ describeBackends('maskedCorrelation', (backend) => {
 
   it('gives 0 where everything is hidden', async () => {
     const p = make(2, 3, 5, 4, 1);
-    p.references[1]!.seen.fill(0);
+    p.references[1]!.visibility.fill(0);
     const out = await run(p, 20);
     expectSame(out.subarray(225), new Float32Array(225));
     check(out, p, 20);
-    p.target.seen.fill(0);
+    p.target.visibility.fill(0);
     expectSame(await run(p, 20), new Float32Array(450));
   });
 
   it('ignores what hidden cells hold', async () => {
     const p = make(1, 3, 3, 4, 0.5);
     const before = await run(p, 20);
-    for (const { data, seen } of [p.target, p.references[0]!]) {
-      seen.forEach((seen, i) => {
-        if (!seen) data.fill([1e6, Number.NaN, -1e6][i % 3]!, i * 4, i * 4 + 4);
+    for (const { data, visibility } of [p.target, p.references[0]!]) {
+      visibility.forEach((visibility, i) => {
+        if (!visibility) data.fill([1e6, Number.NaN, -1e6][i % 3]!, i * 4, i * 4 + 4);
       });
     }
     expectSame(await run(p, 20), before);
@@ -126,7 +128,7 @@ describeBackends('maskedCorrelation', (backend) => {
     rejects(
       () => maskedCorrelation(map(4), map(1), [map(4)], [map(1), map(1)], 1),
       'ERR_ARGUMENT',
-      'referencesSeen to hold 1 tensors, got 2',
+      'referencesVisibility to hold 1 tensors, got 2',
     );
     rejects(
       () => maskedCorrelation(map(4), map(1), [], [], 1),
@@ -136,7 +138,7 @@ describeBackends('maskedCorrelation', (backend) => {
     rejects(
       () => maskedCorrelation(map(4), map(1, 3), [map(4)], [map(1)], 1),
       'ERR_SHAPE',
-      'targetSeen to have shape [1, h=2, w=3, 1], got [1, 3, 3, 1]',
+      'targetVisibility to have shape [1, h=2, w=3, 1], got [1, 3, 3, 1]',
     );
     rejects(
       () => maskedCorrelation(map(4), map(1), [map(4)], [map(1)], Number.NaN),

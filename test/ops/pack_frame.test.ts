@@ -3,7 +3,7 @@ import { packFrame } from '../../lib/ops/index.js';
 import { describeBackends } from '../backends.js';
 import { expectClose, expectSame } from '../close.js';
 import { Random } from '../random.js';
-import { packFrame as reference, seenNative } from '../reference/pack_frame.js';
+import { nativeVisibility, packFrame as reference } from '../reference/pack_frame.js';
 
 interface Sizes {
   scaled: { h: number; w: number };
@@ -62,10 +62,10 @@ describeBackends('packFrame', (backend) => {
     expectClose(out.colour, (round) => reference(frame, mask, p, round).colour);
     expectSame(out.hole, hole);
     expectSame(
-      out.seen,
+      out.visibility,
       hole.map((bit) => 1 - bit),
     );
-    expectSame(out.seenNative, seenNative(mask, p));
+    expectSame(out.nativeVisibility, nativeVisibility(mask, p));
     const input = Array.from({ length: hole.length * 4 }, (_, i) => {
       const pixel = Math.floor(i / 4);
       return i % 4 === 3 ? hole[pixel]! : out.colour[pixel * 3 + (i % 4)]! * (1 - hole[pixel]!);
@@ -86,11 +86,11 @@ describeBackends('packFrame', (backend) => {
   it('sees everything without a mask, and nothing under a full one', async () => {
     const to = sizes(5, 6, 16, 16);
     const empty = await pack(random.bytes(13 * 15 * 3), new Uint8Array(13 * 15), 13, 15, 3, 9, to);
-    expect(new Set(empty.seen)).toEqual(new Set([1]));
+    expect(new Set(empty.visibility)).toEqual(new Set([1]));
     const mask = new Uint8Array(13 * 15).fill(1);
     const full = await pack(random.bytes(13 * 15 * 3), mask, 13, 15, 3, 9, to);
-    expect(new Set(full.seen)).toEqual(new Set([0]));
-    expect(new Set(full.seenNative)).toEqual(new Set([0]));
+    expect(new Set(full.visibility)).toEqual(new Set([0]));
+    expect(new Set(full.nativeVisibility)).toEqual(new Set([0]));
   });
 
   it.each([0, 1, 31, 32, 66])('grows a pixel into a disc of radius %i', async (dilate) => {
@@ -100,14 +100,14 @@ describeBackends('packFrame', (backend) => {
       mask[y * w + 4] = 1;
       const out = await pack(random.bytes(h * w * 3), mask, h, w, 3, dilate, sizes(h, w, h, w));
       const p = { h, w, c: 3, dilate, scaledH: h, scaledW: w, planeH: h, planeW: w };
-      expectSame(out.seenNative, seenNative(mask, p));
+      expectSame(out.nativeVisibility, nativeVisibility(mask, p));
     }
   });
 
   it('grows a hole over all of the frame by the largest disc', async () => {
     const mask = Uint8Array.from(random.bytes(600), (_, i) => (i === 599 ? 1 : 0));
     const out = await pack(random.bytes(1800), mask, 2, 300, 3, 65000, sizes(2, 300, 2, 300));
-    expectSame(out.seenNative, new Float32Array(600));
+    expectSame(out.nativeVisibility, new Float32Array(600));
   });
 
   it('maps 0 and 255 to -1 and 1', async () => {

@@ -20,7 +20,7 @@ describeBackends('paintNative', (backend) => {
     });
     const frame = (hole: number) => ({
       frame: random.bytes(h * w * c),
-      seen: Uint8Array.from(random.bits(h * w, 1 - hole)),
+      visibility: Uint8Array.from(random.bits(h * w, 1 - hole)),
     });
     return {
       h,
@@ -52,7 +52,7 @@ describeBackends('paintNative', (backend) => {
         backend.upload(Float32Array.from(data), ...shape);
       const frame = (it: PaintNative['target']) => ({
         frame: bytes(it.frame, c),
-        seen: bytes(it.seen),
+        visibility: bytes(it.visibility),
       });
       const r = p.references.length;
       return paintNative({
@@ -79,7 +79,7 @@ describeBackends('paintNative', (backend) => {
   const lend = (p: ReturnType<typeof make>) => {
     p.decoded.data.fill(1);
     p.offset.data.fill(0);
-    p.target.seen.fill(0);
+    p.target.visibility.fill(0);
     return { ...p, ...first, theta: random.homographies(p.references.length, 0), doubt: 1e6 };
   };
 
@@ -119,7 +119,7 @@ describeBackends('paintNative', (backend) => {
     const kept = (_: number, i: number) => {
       const [y, x] = [Math.floor(i / 4 / 13), Math.floor(i / 4) % 13];
       const inside = y >= 2 && y < 8 && x >= 3 && x < 10;
-      return i % 4 === 3 || !inside || p.target.seen[y * 13 + x] === 1;
+      return i % 4 === 3 || !inside || p.target.visibility[y * 13 + x] === 1;
     };
     expectSame(frame.filter(kept), [...p.target.frame].filter(kept));
   });
@@ -127,7 +127,7 @@ describeBackends('paintNative', (backend) => {
   it('copies a reference as it is where the gate is open', async () => {
     for (const c of [3, 4]) {
       const p = lend(make(1, 21, 35, c));
-      p.references[0]!.seen.fill(1);
+      p.references[0]!.visibility.fill(1);
       const { frame, coverage } = await run(p);
       const wanted = p.references[0]!.frame.map((v, i) => (i % c === 3 ? p.target.frame[i]! : v));
       expectSame(frame, wanted);
@@ -140,8 +140,8 @@ describeBackends('paintNative', (backend) => {
     p.offset.data.forEach((_, i, all) => {
       all[i] = -(10 * (3 * Math.floor((2 * i) / all.length) + (i % 3))) / 127.5;
     });
-    p.references.forEach(({ frame, seen }, r) => {
-      seen.fill(1);
+    p.references.forEach(({ frame, visibility }, r) => {
+      visibility.fill(1);
       frame.forEach((_, i) => {
         frame[i] = 100 + 10 * (3 * r + (i % 3));
       });
@@ -155,8 +155,8 @@ describeBackends('paintNative', (backend) => {
     p.distance.data.forEach((_, i, all) => {
       all[i] = [3, 2, 2.5][Math.floor((3 * i) / all.length)]!;
     });
-    for (const { seen } of p.references) seen.fill(1);
-    p.references[1]!.seen.fill(0, 0, 3); // the next one serves
+    for (const { visibility } of p.references) visibility.fill(1);
+    p.references[1]!.visibility.fill(0, 0, 3); // the next one serves
     const { frame } = await run(p);
     expectSame(frame.subarray(0, 9), p.references[2]!.frame.subarray(0, 9));
     expectSame(frame.subarray(9), p.references[1]!.frame.subarray(9));
@@ -164,7 +164,7 @@ describeBackends('paintNative', (backend) => {
 
   it('takes another reference in another place', async () => {
     const p = { ...lend(make(2, 6, 60, 3)), scale: 1e5 };
-    for (const { seen } of p.references) seen.fill(1);
+    for (const { visibility } of p.references) visibility.fill(1);
     p.distance = { n: 2, h: 1, w: 2, c: 1, y: 0, x: 0, data: Float32Array.of(1, 2, 2, 1) };
     p.offset = { n: 2, h: 1, w: 2, c: 3, y: 0, x: 0, data: new Float32Array(12) };
     const { frame } = await run(p);
@@ -180,24 +180,24 @@ describeBackends('paintNative', (backend) => {
 
   it('corrects the coarse frame where no reference shows anything', async () => {
     const p = make(2, 15, 17, 3);
-    for (const { seen } of p.references) seen.fill(0);
+    for (const { visibility } of p.references) visibility.fill(0);
     expect((await check(p)).coverage[1]).toBe(0);
     expect((await check({ ...p, ...first })).coverage[1]).toBe(0);
   });
 
   it('shows the coarse frame, corrected, where it doubts what is lent', async () => {
     const p = { ...make(2, 15, 17, 3), ...first, doubt: 0, slope: 1e6 };
-    for (const { seen } of p.references) seen.fill(1);
+    for (const { visibility } of p.references) visibility.fill(1);
     p.distance.data.fill(1);
     const { frame, coverage } = await check(p);
     expect(coverage[1]).toBeGreaterThan(0);
-    for (const { seen } of p.references) seen.fill(0);
+    for (const { visibility } of p.references) visibility.fill(0);
     expectSame((await run(p)).frame, frame);
   });
 
   it('changes nothing without a hole', async () => {
     const p = make(2, 15, 17, 3);
-    p.target.seen.fill(1);
+    p.target.visibility.fill(1);
     const { frame, coverage } = await run(p);
     expectSame(frame, p.target.frame);
     expectSame(coverage, [0, 0]);
@@ -205,8 +205,8 @@ describeBackends('paintNative', (backend) => {
 
   it('keeps the previous output where the blend says so, wherever the flow leads', async () => {
     const p = make(1, 14, 18, 3);
-    p.target.seen.fill(0);
-    for (const { seen } of p.references) seen.fill(0);
+    p.target.visibility.fill(0);
+    for (const { visibility } of p.references) visibility.fill(0);
     p.motion.data.forEach((_, i, all) => {
       all[i] = [0, 0, -100][i % 3]!;
     });
@@ -244,7 +244,7 @@ describeBackends('paintNative', (backend) => {
     const map = (c: number) => backend.upload(random.values(6 * c), 1, 2, 3, c);
     const list = (...shape: number[]) =>
       backend.upload(random.values(shape.reduce((a, b) => a * b)), ...shape);
-    const frame = (w = 3) => ({ frame: image(3, w), seen: image(1, w) });
+    const frame = (w = 3) => ({ frame: image(3, w), visibility: image(1, w) });
     const from = () => ({
       target: frame(),
       references: [frame()],
@@ -267,14 +267,14 @@ describeBackends('paintNative', (backend) => {
       message: string,
     ) => backend.rejects(body, code, `paintNative: expected ${message}`);
     rejects(
-      () => paintNative({ ...from(), target: { frame: image(2), seen: image(1) } }),
+      () => paintNative({ ...from(), target: { frame: image(2), visibility: image(1) } }),
       'ERR_SHAPE',
       'target.frame to have 3 or 4 channels, got 2',
     );
     rejects(
-      () => paintNative({ ...from(), target: { frame: image(3), seen: map(1) } }),
+      () => paintNative({ ...from(), target: { frame: image(3), visibility: map(1) } }),
       'ERR_DTYPE',
-      'target.seen to be u8, got f32',
+      'target.visibility to be u8, got f32',
     );
     rejects(
       () => paintNative({ ...from(), references: [frame(4)] }),

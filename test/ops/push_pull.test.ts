@@ -81,8 +81,8 @@ describeBackends('pushPull', (backend) => {
     expectSame(await run(data, new Float32Array(15 * 18).fill(1), 15, 18, 3), data);
     const weight = random.bits(15 * 18);
     const out = await run(data, weight, 15, 18, 3);
-    const seen = (values: Float32Array) => values.filter((_, i) => weight[Math.floor(i / 3)]);
-    expectSame(seen(out), seen(data));
+    const visibility = (values: Float32Array) => values.filter((_, i) => weight[Math.floor(i / 3)]);
+    expectSame(visibility(out), visibility(data));
   });
 
   it.each([

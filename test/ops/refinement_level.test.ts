@@ -26,8 +26,12 @@ describeBackends('refinementLevel', (backend) => {
       return { near: made.level, ...made };
     });
     const small = level.filter((_, i) => i % 4 < 3);
-    const seen = level.filter((_, i) => i % 4 === 3);
-    return { small, seen, near: sigma === undefined ? new Float32Array(seen.length) : near };
+    const visibility = level.filter((_, i) => i % 4 === 3);
+    return {
+      small,
+      visibility,
+      near: sigma === undefined ? new Float32Array(visibility.length) : near,
+    };
   };
   const make = (h: number, w: number, chance = 0.3): Data => [
     random.values(h * w * 3),
@@ -38,7 +42,7 @@ describeBackends('refinementLevel', (backend) => {
     const wanted = (round: (x: number) => number) => reference(...data, h, w, factor, sigma, round);
     expectClose(made.small, (round) => wanted(round).colour);
     expectSteps(
-      made.seen,
+      made.visibility,
       (round) => wanted(round).share,
       (share) => (share > 0.6 ? 1 : 0),
     );
@@ -70,8 +74,8 @@ describeBackends('refinementLevel', (backend) => {
     const hole = Float32Array.from({ length: 50 }, (_, i) =>
       Math.floor(i / 10) * 5 + (i % 5) < (i % 10 < 5 ? 10 : 9) ? 1 : 0,
     );
-    const { seen } = await run([random.values(150), hole], 5, 10, 5, 20);
-    expect([...seen]).toEqual([0, 1]);
+    const { visibility } = await run([random.values(150), hole], 5, 10, 5, 20);
+    expect([...visibility]).toEqual([0, 1]);
   });
 
   it('keeps a colour that is everywhere the same, whatever is hidden', async () => {
@@ -104,10 +108,10 @@ describeBackends('refinementLevel', (backend) => {
     const [h, w] = [10, 14];
     const colour = random.values(h * w * 3);
     const all = await run([colour, new Float32Array(h * w).fill(1)], h, w, 2, 6);
-    expect([...all.small, ...all.seen]).toEqual(Array(35 * 4).fill(0));
+    expect([...all.small, ...all.visibility]).toEqual(Array(35 * 4).fill(0));
     expectClose(all.near, () => new Float64Array(35).fill(1.01));
     const none = await check([colour, new Float32Array(h * w)], h, w, 2, 6);
-    expect([...none.seen]).toEqual(Array(35).fill(1));
+    expect([...none.visibility]).toEqual(Array(35).fill(1));
     expectClose(none.near, () => new Float64Array(35).fill(0.01));
   });
 

@@ -16,11 +16,11 @@ describeBackends('temporalPool', (backend) => {
     dw,
     scale: 5,
     aligned: random.values(r * h * w * c),
-    seen: random.bits(r * h * w, chance),
+    visibility: random.bits(r * h * w, chance),
     distance: random.values(r * dh * dw, 0, 2),
     offset: random.values(r * dh * dw * c),
     target: random.values(h * w * c),
-    targetSeen: random.bits(h * w, 0.6),
+    targetVisibility: random.bits(h * w, 0.6),
     doubt: 0.7,
     slope: 3,
   });
@@ -30,12 +30,12 @@ describeBackends('temporalPool', (backend) => {
         backend.upload(Float32Array.from(data), ...shape);
       return temporalPool({
         aligned: upload(p.aligned, r, h, w, c),
-        seen: upload(p.seen, r, h, w, 1),
+        visibility: upload(p.visibility, r, h, w, 1),
         distance: upload(p.distance, r, dh, dw, 1),
         scale,
         ...(p.offset && { offset: upload(p.offset, r, dh, dw, c) }),
         target: upload(p.target, 1, h, w, c),
-        targetSeen: upload(p.targetSeen, 1, h, w, 1),
+        targetVisibility: upload(p.targetVisibility, 1, h, w, 1),
         ...(doubt !== undefined && { doubt }),
         ...(slope !== undefined && { slope }),
       });
@@ -63,12 +63,12 @@ describeBackends('temporalPool', (backend) => {
     const p = make(...sides);
     await check(p);
     await check({ ...p, ...sure, offset: undefined });
-    await check({ ...p, targetSeen: new Float32Array(p.h * p.w) });
+    await check({ ...p, targetVisibility: new Float32Array(p.h * p.w) });
   });
 
   it('borrows the one reference there is as it is', async () => {
     const p = { ...make(1, 4, 5, 3, 2, 3, 1), ...sure, offset: undefined };
-    p.targetSeen.fill(0);
+    p.targetVisibility.fill(0);
     const { filled, known } = await check(p);
     expectSame(filled, p.aligned);
     expectSame(known, new Float32Array(20).fill(1));
@@ -85,7 +85,7 @@ describeBackends('temporalPool', (backend) => {
 
   it('adds the offset', async () => {
     const p = make(3, 4, 8, 3, 1, 2, 1);
-    p.targetSeen.fill(0);
+    p.targetVisibility.fill(0);
     p.aligned.forEach((_, i) => {
       p.aligned[i] = Math.floor(i / 96) / 4;
     });
@@ -100,8 +100,8 @@ describeBackends('temporalPool', (backend) => {
     [3, 2, 2.5].forEach((d, r) => {
       p.distance.fill(d, 20 * r, 20 * r + 20);
     });
-    p.targetSeen.fill(0);
-    p.seen.fill(0, 20, 23); // three pixels of the nearest are hidden: the next one serves
+    p.targetVisibility.fill(0);
+    p.visibility.fill(0, 20, 23); // three pixels of the nearest are hidden: the next one serves
     const { filled } = await check(p);
     expectSame(filled.subarray(0, 6), p.aligned.subarray(80, 86));
     expectSame(filled.subarray(6), p.aligned.subarray(46, 80));
@@ -109,7 +109,7 @@ describeBackends('temporalPool', (backend) => {
 
   it('takes another reference in another place', async () => {
     const p = { ...make(2, 2, 40, 3, 1, 2, 1), scale: 1e5, offset: undefined };
-    p.targetSeen.fill(0);
+    p.targetVisibility.fill(0);
     p.distance.set([1, 2, 2, 1]);
     const { filled } = await run(p);
     for (const row of [0, 120]) {
@@ -121,7 +121,7 @@ describeBackends('temporalPool', (backend) => {
 
   it('trusts what is near and doubts what is far', async () => {
     const p = { ...make(1, 1, 3, 1, 1, 3, 1), doubt: 1, slope: 100 };
-    p.targetSeen.fill(0);
+    p.targetVisibility.fill(0);
     p.distance.set([0, 1, 2]);
     const { known } = await check(p);
     expectClose(known, () => [1, 0.5, 0]);
@@ -133,10 +133,10 @@ describeBackends('temporalPool', (backend) => {
     expectSame(borrowed, new Float32Array(16));
     expectSame(
       filled,
-      p.target.map((value, i) => (p.targetSeen[Math.floor(i / 3)] ? value : 0)),
+      p.target.map((value, i) => (p.targetVisibility[Math.floor(i / 3)] ? value : 0)),
     );
-    p.targetSeen.fill(1);
-    p.seen.fill(1);
+    p.targetVisibility.fill(1);
+    p.visibility.fill(1);
     const all = await check(p);
     expectSame(all.filled, p.target);
     expectSame(all.known, new Float32Array(16).fill(1));
@@ -145,12 +145,12 @@ describeBackends('temporalPool', (backend) => {
   it('ignores what is hidden', async () => {
     const p = make(3, 5, 6, 3);
     const before = await run(p);
-    const spoil = (map: Float32Array, seen: Float32Array) =>
-      seen.forEach((it, i) => {
+    const spoil = (map: Float32Array, visibility: Float32Array) =>
+      visibility.forEach((it, i) => {
         if (!it) map.fill(Number.NaN, i * 3, i * 3 + 3);
       });
-    spoil(p.aligned, p.seen);
-    spoil(p.target, p.targetSeen);
+    spoil(p.aligned, p.visibility);
+    spoil(p.target, p.targetVisibility);
     expect(await run(p)).toEqual(before);
   });
 
@@ -159,11 +159,11 @@ describeBackends('temporalPool', (backend) => {
       backend.upload(random.values(n * 2 * w * c), n, 2, w, c);
     const from = () => ({
       aligned: map(2, 3),
-      seen: map(2, 1),
+      visibility: map(2, 1),
       distance: map(2, 1, 5),
       scale: 5,
       target: map(1, 3),
-      targetSeen: map(1, 1),
+      targetVisibility: map(1, 1),
     });
     const rejects = (body: () => unknown, code: 'ERR_SHAPE' | 'ERR_ARGUMENT', message: string) =>
       backend.rejects(body, code, `temporalPool: expected ${message}`);

@@ -25,7 +25,7 @@ describeBackends('windowedAttention', (backend) => {
     x: random.values(h * w * c),
     query: random.bits(h * w, 0.4),
     keys: random.values(r * h * w * c),
-    seen: random.bits(r * h * w, 0.6),
+    visibility: random.bits(r * h * w, 0.6),
     colours: random.values(r * h * w * 3),
     offset: random.values(r * h * w * 3, -0.3, 0.3),
     distance: random.values(r * h * w, 0, 0.3),
@@ -37,7 +37,7 @@ describeBackends('windowedAttention', (backend) => {
       x: of(p.x, 1, p.c),
       query: of(p.query, 1, 1),
       keys: of(p.keys, p.r, p.c),
-      seen: of(p.seen, p.r, 1),
+      visibility: of(p.visibility, p.r, 1),
       colours: of(p.colours, p.r, 3),
       offset: of(p.offset, p.r, 3),
       distance: of(p.distance, p.r, 1),
@@ -105,9 +105,9 @@ describeBackends('windowedAttention', (backend) => {
     const p = make([1, 9, 9, 2], {
       reach: 3,
       query: new Float32Array(81),
-      seen: new Float32Array(81),
+      visibility: new Float32Array(81),
     });
-    p.seen[4 * 9 + 4] = 1;
+    p.visibility[4 * 9 + 4] = 1;
     p.query.fill(1);
     const found = (await check(p)).filter((_, i) => i % 4 === 3);
     const within = Array.from({ length: 81 }, (_, i) =>
@@ -120,7 +120,7 @@ describeBackends('windowedAttention', (backend) => {
     const zeros = (count: number) => new Float32Array(count);
     const base = make([2, 1, 5, 2], {
       query: Float32Array.from([0, 0, 1, 0, 0]),
-      seen: zeros(10).fill(1),
+      visibility: zeros(10).fill(1),
       x: zeros(10).fill(1),
       keys: zeros(20).fill(1),
       colours: Float32Array.from({ length: 30 }, (_, i) => Math.floor(i / 3)),
@@ -145,15 +145,17 @@ describeBackends('windowedAttention', (backend) => {
     out.forEach((value, i) => {
       if (!p.query[Math.floor(i / 4)]) expect(value).toBe(0);
     });
-    expect((await run({ ...p, seen: p.seen.map(() => 0) })).every((v) => v === 0)).toBe(true);
+    expect((await run({ ...p, visibility: p.visibility.map(() => 0) })).every((v) => v === 0)).toBe(
+      true,
+    );
     expect((await run({ ...p, query: p.query.map(() => 0) })).every((v) => v === 0)).toBe(true);
   });
 
   it('ignores what hidden cells hold', async () => {
     const p = make([2, 5, 6, 7]);
     const before = await run(p);
-    p.seen.forEach((seen, i) => {
-      if (seen) return;
+    p.visibility.forEach((visibility, i) => {
+      if (visibility) return;
       p.keys.fill(Number.NaN, i * 7, i * 7 + 7);
       p.colours.fill(Number.NaN, i * 3, i * 3 + 3);
       p.offset.fill(Number.NaN, i * 3, i * 3 + 3);
@@ -192,9 +194,9 @@ describeBackends('windowedAttention', (backend) => {
       'keys to have shape [r, h=2, w=3, c=4], got [2, 2, 3, 3]',
     );
     rejects(
-      ({ query }) => ({ seen: query }),
+      ({ query }) => ({ visibility: query }),
       'ERR_SHAPE',
-      'seen to have shape [r=2, h=2, w=3, 1], got [1, 2, 3, 1]',
+      'visibility to have shape [r=2, h=2, w=3, 1], got [1, 2, 3, 1]',
     );
     rejects(() => ({ sigma: 0 }), 'ERR_ARGUMENT', 'sigma to be a number from 0.001 to 1000, got 0');
     rejects(() => ({ reach: 1.5 }), 'ERR_ARGUMENT', 'reach to be an integer from 0 to 32, got 1.5');

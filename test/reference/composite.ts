@@ -9,7 +9,7 @@ export function composite(
   y: Plane,
   known: Plane,
   frame: ArrayLike<number>,
-  seen: ArrayLike<number>,
+  visibility: ArrayLike<number>,
   w: number,
   c: number,
   bytes: boolean,
@@ -22,8 +22,8 @@ export function composite(
     const inside = row >= 0 && row < plane.h && column >= 0 && column < plane.w;
     return inside ? row * plane.w + column : -1;
   };
-  for (let pixel = 0; pixel < seen.length; pixel++) {
-    if (seen[pixel]) continue;
+  for (let pixel = 0; pixel < visibility.length; pixel++) {
+    if (visibility[pixel]) continue;
     coverage[0]++;
     const at = index(y, pixel);
     if (at < 0) continue;

@@ -5,9 +5,9 @@ export interface LocalDistance {
   readonly h: number;
   readonly w: number;
   readonly aligned: ArrayLike<number>;
-  readonly seen: ArrayLike<number>;
+  readonly visibility: ArrayLike<number>;
   readonly target: ArrayLike<number>;
-  readonly targetSeen: ArrayLike<number>;
+  readonly targetVisibility: ArrayLike<number>;
   readonly sigma: number;
 }
 
@@ -30,7 +30,7 @@ export function localDistance(p: LocalDistance, round: Round) {
       for (let i = 0; i < 16; i++) {
         const y = 4 * Math.floor(cell / w) + Math.floor(i / 4);
         const pixel = y * p.w + 4 * (cell % w) + (i % 4);
-        if (p.seen[pixel] && p.targetSeen[pixel]) sum = round(sum + value(pixel, cell));
+        if (p.visibility[pixel] && p.targetVisibility[pixel]) sum = round(sum + value(pixel, cell));
       }
       return round(sum / 16);
     });

@@ -3,14 +3,14 @@ import type { Round } from '../close.js';
 /** Maps [cells c]; the result is [target cell][reference cell] of one reference. */
 export function maskedCorrelation(
   target: ArrayLike<number>,
-  targetSeen: ArrayLike<number>,
+  targetVisibility: ArrayLike<number>,
   reference: ArrayLike<number>,
-  referenceSeen: ArrayLike<number>,
+  referenceVisibility: ArrayLike<number>,
   c: number,
   scale: number,
   round: Round,
 ): Float64Array {
-  const cells = targetSeen.length;
+  const cells = targetVisibility.length;
   const unit = (map: ArrayLike<number>, cell: number) => {
     const vector = Array.from({ length: c }, (_, k) => map[cell * c + k] as number);
     const square = vector.reduce((sum, v) => round(sum + round(v * v)), 0);
@@ -19,10 +19,10 @@ export function maskedCorrelation(
   const keys = Array.from({ length: cells }, (_, i) => unit(reference, i));
   const out = new Float64Array(cells * cells);
   for (let j = 0; j < cells; j++) {
-    if (!((targetSeen[j] as number) > 0.5)) continue;
+    if (!((targetVisibility[j] as number) > 0.5)) continue;
     const query = unit(target, j);
     const scores = keys.map((key, i) => {
-      if (!((referenceSeen[i] as number) > 0.5)) return -Infinity;
+      if (!((referenceVisibility[i] as number) > 0.5)) return -Infinity;
       const product = key.reduce((sum, v, k) => round(sum + round(v * (query[k] as number))), 0);
       return round(scale * product);
     });

@@ -13,19 +13,22 @@ export interface PackFrame {
 }
 
 /** [h w]: 0 within the disc around any non-zero mask pixel, 1 elsewhere. */
-export function seenNative(mask: ArrayLike<number>, { h, w, dilate }: PackFrame): Float64Array {
-  const seen = new Float64Array(h * w).fill(1);
+export function nativeVisibility(
+  mask: ArrayLike<number>,
+  { h, w, dilate }: PackFrame,
+): Float64Array {
+  const visibility = new Float64Array(h * w).fill(1);
   for (let i = 0; i < h * w; i++) {
     if (mask[i] === 0) continue;
     const [y, x] = [Math.floor(i / w), i % w];
     for (let dy = -dilate; dy <= dilate; dy++) {
       for (let dx = -dilate; dx <= dilate; dx++) {
         const inside = y + dy >= 0 && y + dy < h && x + dx >= 0 && x + dx < w;
-        if (inside && dy * dy + dx * dx <= dilate * dilate) seen[(y + dy) * w + x + dx] = 0;
+        if (inside && dy * dy + dx * dx <= dilate * dilate) visibility[(y + dy) * w + x + dx] = 0;
       }
     }
   }
-  return seen;
+  return visibility;
 }
 
 /**
@@ -55,12 +58,12 @@ export function packFrame(
   p: PackFrame,
   round: Round,
 ): { colour: Float64Array; hole: Float64Array } {
-  const seen = seenNative(mask, p);
+  const visibility = nativeVisibility(mask, p);
   const colour = new Float64Array(p.planeH * p.planeW * 3);
   const hole = new Float64Array(p.planeH * p.planeW);
   for (let i = 0; i < hole.length; i++) {
     const parts = shares(Math.floor(i / p.planeW), i % p.planeW, p);
-    hole[i] = parts.some(([pixel]) => seen[pixel] === 0) ? 1 : 0;
+    hole[i] = parts.some(([pixel]) => visibility[pixel] === 0) ? 1 : 0;
     for (let k = 0; k < 3; k++) {
       let sum = 0;
       for (const [pixel, share] of parts) {

@@ -9,7 +9,7 @@ interface Size {
 /** Frames [h w c] and what of them is seen, [h w]. */
 interface Frame {
   readonly frame: ArrayLike<number>;
-  readonly seen: ArrayLike<number>;
+  readonly visibility: ArrayLike<number>;
 }
 
 export interface PaintNative extends Size {
@@ -88,7 +88,7 @@ export function paintNative(p: PaintNative, round: Round) {
   };
 
   for (let pixel = 0; pixel < h * w; pixel++) {
-    if (target.seen[pixel]) continue;
+    if (target.visibility[pixel]) continue;
     coverage[0]++;
     const [y, x] = [Math.floor(pixel / w), pixel % w];
     const inside =
@@ -106,8 +106,8 @@ export function paintNative(p: PaintNative, round: Round) {
       const over = Math.max(d, 0.1);
       const sx = round(((du / over + 1) * extent.w - 1) / 2);
       const sy = round(((dv / over + 1) * extent.h - 1) / 2);
-      const [seen = 0] = sample((at) => reference.seen[at] as number, sy, sx, 1);
-      if (!(seen > 0.99)) return;
+      const [visibility = 0] = sample((at) => reference.visibility[at] as number, sy, sx, 1);
+      if (!(visibility > 0.99)) return;
       const own = sample((at, k) => colour(reference.frame[at * c + k]), sy, sx, 3);
       const [distance = 0] = enlarge(p.distance, p.distance, y, x, r);
       const offset = enlarge(p.offset, p.offset, y, x, r);

@@ -22,7 +22,7 @@ export function pushPull(
   level = 0,
 ): Float64Array {
   const { h, w, c, data } = colour;
-  const seen = { h, w, c: 1, data: weight };
+  const visibility = { h, w, c: 1, data: weight };
   const weighted = Float64Array.from(data, (x, i) => {
     const part = weight[Math.floor(i / c)] as number;
     return part > 0 ? round(x * part) : 0;
@@ -56,7 +56,7 @@ export function pushPull(
   }
 
   function coarse(): Float64Array {
-    const share = halved(seen, round);
+    const share = halved(visibility, round);
     const sums = halved({ h, w, c, data: weighted }, round);
     const colours = Float64Array.from(sums.data, (x, i) =>
       round(x / Math.max(share.data[Math.floor(i / c)] as number, 1e-6)),

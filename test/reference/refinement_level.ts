@@ -1,7 +1,7 @@
 import type { Round } from '../close.js';
 
 /**
- * A level of a frame [h w 3] with its hole [h w]; the share is what `seen` is decided from. Without
+ * A level of a frame [h w 3] with its hole [h w]; the share is what `visibility` is decided from. Without
  * sigma, near is all 0.
  */
 export function refinementLevel(
@@ -18,13 +18,13 @@ export function refinementLevel(
   const share = new Float64Array(cells);
   const mean = new Float64Array(cells * 3);
   for (let i = 0; i < h * w; i++) {
-    const seen = 1 - (hole[i] as number);
-    if (seen === 0) continue;
+    const visibility = 1 - (hole[i] as number);
+    if (visibility === 0) continue;
     const row = Math.floor(Math.floor(i / w) / factor);
     const cell = row * columns + Math.floor((i % w) / factor);
-    share[cell] = round((share[cell] as number) + seen / factor ** 2);
+    share[cell] = round((share[cell] as number) + visibility / factor ** 2);
     for (let c = 0; c < 3; c++) {
-      const part = round((seen * (frame[3 * i + c] as number)) / factor ** 2);
+      const part = round((visibility * (frame[3 * i + c] as number)) / factor ** 2);
       mean[3 * cell + c] = round((mean[3 * cell + c] as number) + part);
     }
   }

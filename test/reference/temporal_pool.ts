@@ -10,11 +10,11 @@ export interface TemporalPool {
   readonly dw: number;
   readonly scale: number;
   readonly aligned: ArrayLike<number>;
-  readonly seen: ArrayLike<number>;
+  readonly visibility: ArrayLike<number>;
   readonly distance: ArrayLike<number>;
   readonly offset?: ArrayLike<number> | undefined;
   readonly target: ArrayLike<number>;
-  readonly targetSeen: ArrayLike<number>;
+  readonly targetVisibility: ArrayLike<number>;
   readonly doubt?: number | undefined;
   readonly slope?: number | undefined;
 }
@@ -44,8 +44,10 @@ export function temporalPool(p: TemporalPool, round: Round) {
         dx,
       );
     };
-    const own = p.targetSeen[cell] as number;
-    const who = Array.from({ length: p.r }, (_, r) => r).filter((r) => p.seen[r * cells + cell]);
+    const own = p.targetVisibility[cell] as number;
+    const who = Array.from({ length: p.r }, (_, r) => r).filter(
+      (r) => p.visibility[r * cells + cell],
+    );
     const distances = who.map((r) => enlarged(p.distance, r));
     const logits = distances.map((distance) => round(-p.scale * distance));
     const weights = logits.map((logit) => round(Math.exp(logit - Math.max(...logits))));

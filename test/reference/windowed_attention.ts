@@ -13,7 +13,7 @@ export interface WindowedAttentionCase {
   readonly x: Float32Array;
   readonly query: Float32Array;
   readonly keys: Float32Array;
-  readonly seen: Float32Array;
+  readonly visibility: Float32Array;
   readonly colours: Float32Array;
   readonly offset: Float32Array;
   readonly distance: Float32Array;
@@ -37,7 +37,7 @@ export function windowedAttention(p: WindowedAttentionCase, round: Round): Float
       const dy = Math.floor(place / w) - Math.floor(cell / w);
       const dx = (place % w) - (cell % w);
       if (Math.abs(dy) > reach || Math.abs(dx) > reach) continue;
-      if (!((p.seen[key] as number) > 0.5)) continue;
+      if (!((p.visibility[key] as number) > 0.5)) continue;
       const dot = unit(p.keys, key).reduce(
         (sum, v, k) => round(sum + round(v * (asked[k] as number))),
         0,

@@ -42,8 +42,8 @@ class Ablated(Inpainter):
     def attend(self, x, hole, aligned):
         """`everywhere`: entire target against entire references, as in the paper's table 2b."""
         if self.everywhere:
-            frames, shown, features, seen, *rest = aligned
-            hole, aligned = torch.ones_like(hole), (frames, shown, features, seen * 0 + 1, *rest)
+            frames, shown, features, visibility, *rest = aligned
+            hole, aligned = torch.ones_like(hole), (frames, shown, features, visibility * 0 + 1, *rest)
         guess = super().attend(x, hole, aligned)
         return guess if self.attends else guess * 0
 

@@ -64,9 +64,9 @@ def resample(image, homography):
     return F.grid_sample(image, torch.stack([u, v], -1).view(-1, h, w, 2), align_corners=False)
 
 
-def sample(image, seen, homography):
+def sample(image, visibility, homography):
     """-> the image under the homography; visible only where all four texels are (> 0.99)."""
-    return resample(image, homography), (resample(seen, homography) > .99).float()
+    return resample(image, homography), (resample(visibility, homography) > .99).float()
 
 
 def separable(x, kernel):
@@ -99,12 +99,12 @@ def levels(frame, mask):
     made, near = [], None
     for k, _, _ in levels_of:
         share = F.avg_pool2d(1 - mask, k)
-        seen = (share > .6).float()
+        visibility = (share > .6).float()
         colour = binomial(F.avg_pool2d(frame * (1 - mask), k)) / binomial(share).clamp(min=1e-6)
         if near is None:
             sigma = near_sigma / k
-            near = window(1 - seen, sigma) / window(torch.ones_like(seen), sigma) + .01
-        made.append((torch.cat([colour, seen], 1), near))
+            near = window(1 - visibility, sigma) / window(torch.ones_like(visibility), sigma) + .01
+        made.append((torch.cat([colour, visibility], 1), near))
     return made
 
 
@@ -158,8 +158,8 @@ def steps_of(homography, target, reference, steps, robust):
     n, _, h, w = level.shape
     for _ in range(steps):
         x, y, u, v, d, inside = compared(homography, level, near)
-        colour, seen = read(level, u, v).split((3, 1), 1)
-        m = (seen > .99).float() * inside * weight
+        colour, visibility = read(level, u, v).split((3, 1), 1)
+        m = (visibility > .99).float() * inside * weight
         r, rho = residual(colour, gt, m, robust)
         gx = (read(level, u + 2 / w, v) - read(level, u - 2 / w, v))[:, :3] * (w / 4) / d[:, None]
         gy = (read(level, u, v + 2 / h) - read(level, u, v - 2 / h))[:, :3] * (h / 4) / d[:, None]
@@ -182,8 +182,8 @@ def mismatch(homography, target, reference):
     """Weighted mean of differences, 0.1 at most, where both are visible; 0.3 more under 5 %."""
     (gt, weight), near = target_at(target), target[1]
     _, _, u, v, _, inside = compared(homography, reference[0], near)
-    colour, seen = read(reference[0], u, v).split((3, 1), 1)
-    m = (seen > .99).float() * inside * weight
+    colour, visibility = read(reference[0], u, v).split((3, 1), 1)
+    m = (visibility > .99).float() * inside * weight
     r, _ = residual(colour, gt, m, 1.)
     cost = (r.abs().mean(1, keepdim=True).clamp(max=.1) * m).sum((1, 2))
     rare = (m > 0).float().mean((1, 2)) < .05
@@ -249,13 +249,13 @@ def chain(steps, t):
 
 
 @precise
-def local_distance(aligned, seen, target, target_seen):
+def local_distance(aligned, visibility, target, target_visibility):
     """Mean absolute difference in a window around each cell of 4 x 4 pixels, carried into the hole,
     and what was added to the aligned frame before: the mean difference there, its exposure.
 
     -> (n, 1, h/4, w/4), (n, 3, h/4, w/4)
     """
-    both = seen * target_seen
+    both = visibility * target_visibility
     weight = F.avg_pool2d(both, 4)
     offset = windowed(F.avg_pool2d((target - aligned).clamp(-.3, .3) * both, 4), weight, 3e-2)
     off = (aligned + F.interpolate(offset, scale_factor=4) - target).abs().mean(1, keepdim=True)

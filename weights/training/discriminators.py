@@ -23,14 +23,14 @@ class Patches(nn.Module):
         self.judge = nn.Linear(8 * width, 1)
 
     def forward(self, x):
-        seen = []
+        visibility = []
         for i, layer in enumerate(self.layers):
             x = layer(x)
             if i > 0:                                     # statistics need float32
                 x = F.instance_norm(x.float())
             x = F.leaky_relu(x, .2)
-            seen.append(x)
-        return self.judge(x.permute(0, 2, 3, 1)), seen
+            visibility.append(x)
+        return self.judge(x.permute(0, 2, 3, 1)), visibility
 
 
 class Discriminator(nn.Module):

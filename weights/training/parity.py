@@ -47,9 +47,9 @@ def main():
         return (inpainter.attend(x, hole, fr, vr) - x)[:, :3]
 
     def outputs(homography, inpainter, warp, attend):
-        cells, seen, *_ = homography.encode(frames, masks)
-        yield from (cells, seen)
-        yield homography.regress(cells[:2], seen[:2], cells[2:], seen[2:])
+        cells, visibility, *_ = homography.encode(frames, masks)
+        yield from (cells, visibility)
+        yield homography.regress(cells[:2], visibility[:2], cells[2:], visibility[2:])
         features, visible = inpainter.encode(frames, masks)
         yield from (features, visible)
         yield attend(inpainter, features[:1], 1 - visible[:1], features[None, 1:], visible[None, 1:])

@@ -73,8 +73,8 @@ class EncodedReferences:
     def __init__(self, network, clips):
         n, r = clips.references.shape[:2]
         frames = clips.references.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features, seen = network.encode(frames, clips.reference_masks.flatten(0, 1))
-        self.features, self.seen = (x.float().unflatten(0, (n, r)) for x in (features, seen))
+        features, visibility = network.encode(frames, clips.reference_masks.flatten(0, 1))
+        self.features, self.visibility = (x.float().unflatten(0, (n, r)) for x in (features, visibility))
         self.leaf = self.features.detach().requires_grad_(self.features.requires_grad)
 
     def backward(self):
@@ -86,8 +86,8 @@ def arguments(network, clips, theta, references, t):
     """What the network is given for target t: a withheld reference is all hole."""
     frame, mask = clips.frames[:, t], clips.masks[:, t]
     withheld = clips.withheld[:, t, :, None, None, None].float()
-    features, seen = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
-    return (features, seen, references.leaf, references.seen * (1 - withheld), theta[:, t], frame, mask,
+    features, visibility = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
+    return (features, visibility, references.leaf, references.visibility * (1 - withheld), theta[:, t], frame, mask,
             clips.references, torch.maximum(clips.reference_masks, withheld))
 
 

@@ -47,8 +47,8 @@ def correspondence(network, truth, before, ft, vt, fr, vr):
     both = torch.linalg.solve(*(alignment.from_affine(x) for x in (before, truth)))
     _, _, u, v, _ = alignment.positions(both, g, g)                       # (n, g g)
     logits = torch.einsum('nci,ncj->nij', fr.flatten(2), ft.flatten(2)).float() * network.scale
-    seen = vr.flatten(1)
-    chance = logits.masked_fill(seen.unsqueeze(2) < .5, -1e4).log_softmax(1)
+    visibility = vr.flatten(1)
+    chance = logits.masked_fill(visibility.unsqueeze(2) < .5, -1e4).log_softmax(1)
     loss, total = 0, 0
     x, y = ((p + 1) * (g / 2) - .5 for p in (u, v))
     for dy in (0, 1):
@@ -57,7 +57,7 @@ def correspondence(network, truth, before, ft, vt, fr, vr):
             share = (1 - (x - cx).abs()) * (1 - (y - cy).abs())
             inside = (cx >= 0) & (cy >= 0) & (cx < g) & (cy < g)
             at = (cy.clamp(0, g - 1) * g + cx.clamp(0, g - 1)).long()
-            share = share * inside * seen.gather(1, at) * vt.flatten(1)
+            share = share * inside * visibility.gather(1, at) * vt.flatten(1)
             loss = loss - (share * chance.gather(1, at.unsqueeze(1)).squeeze(1)).sum()
             total = total + share.sum()
     return loss / total.clamp(min=1)
