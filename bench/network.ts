@@ -43,8 +43,8 @@ export function sceneOf(
   const picture = new Random(1).smooth(h, w, 3);
   const bytes = Uint8Array.from(picture, (value) => 127.5 * (value + 1));
   const encode = (shift: number): { frame: Tensor; known: Known } => {
-    const frame = device.upload(bytes, [1, h, w, 3]);
-    const mask = device.upload(holeOf(size, shift), [1, h, w, 1]);
+    const frame = device.uploadLater(bytes, [1, h, w, 3]);
+    const mask = device.uploadLater(holeOf(size, shift), [1, h, w, 1]);
     const packed = network.pack(frame, mask, { dilate: 0, scaled: size, plane: size });
     mask.dispose();
     return { frame, known: { ...network.registrationFeatures(packed), ...network.encode(packed) } };
@@ -57,9 +57,8 @@ export function sceneOf(
   const target = encode(0);
   const trackOf = (known: Known) => network.track(known, references[0] as Known);
   // The target is behind its references, each frame registered with the one before it.
-  const step = trackOf(target.known);
   const track = {
-    steps: new Array<Tensor>(count).fill(step),
+    steps: Array.from({ length: count }, () => trackOf(target.known)),
     target: count,
     references: references.map((_, i) => i),
   };

@@ -175,31 +175,46 @@ function cellsOf(list: readonly emulator.LaunchCounters[], resources: Resources)
   return { cells, perCard };
 }
 
-/**
- * The longest chain of launches that wait for one another, by the edges of graphs and the order of
- * streams: microseconds from its start to its end, and how many launches it has.
- */
-function criticalPath(
-  list: readonly emulator.LaunchCounters[],
-  times: readonly number[],
-): { readonly time: number; readonly nodes: number } {
-  type End = { readonly time: number; readonly nodes: number };
-  const later = (a: End, b: End) => (b.time > a.time ? b : a);
-  const none: End = { time: 0, nodes: 0 };
-  const ends: End[] = [];
-  const pieces: { readonly stream: number; readonly piece: number; end: End }[] = [];
-  for (const [i, { stream, piece, clock, after }] of list.entries()) {
-    const over = pieces.filter((it) => (clock[it.stream] ?? 0) >= it.piece);
-    const before = [...over.map((it) => it.end), ...after.map((at) => ends[at] as End)];
-    const { time, nodes } = before.reduce(later, none);
-    const end = { time: time + gap + (times[i] as number), nodes: nodes + 1 };
+/** Launches that run as one: a graph. */
+interface Piece {
+  /** Of the longest chain of launches that wait for one another, by the graph's edges. */
+  readonly nodes: number;
+  /** Microseconds from its start to its end. */
+  readonly time: number;
+  readonly launches: number;
+}
+
+function piecesOf(list: readonly emulator.LaunchCounters[], times: readonly number[]): Piece[] {
+  const ends: { readonly time: number; readonly nodes: number }[] = [];
+  const pieces = new Map<string, Piece>();
+  for (const [i, { stream, piece, after }] of list.entries()) {
+    let before = { time: 0, nodes: 0 };
+    for (const at of after) {
+      const end = ends[at];
+      if (end && end.time > before.time) before = end;
+    }
+    const end = { time: before.time + gap + (times[i] as number), nodes: before.nodes + 1 };
     ends.push(end);
-    const own = pieces.find((it) => it.stream === stream && it.piece === piece);
-    if (own) own.end = later(own.end, end);
-    else pieces.push({ stream, piece, end });
+    const key = `${stream} ${piece}`;
+    const { launches = 0, ...longest } = pieces.get(key) ?? { ...end };
+    pieces.set(key, { ...(end.time > longest.time ? end : longest), launches: launches + 1 });
   }
   // However many branches there are, nodes start one by one.
-  return later(ends.reduce(later, none), { time: list.length * branchGap, nodes: list.length });
+  return [...pieces.values()].map((it) => ({
+    ...it,
+    time: Math.max(it.time, it.launches * branchGap),
+  }));
+}
+
+/**
+ * What a frame waits for while a video runs: the painting, which needs that of the frame before, is
+ * on one lane; what belongs to frames to come is on the other. The longer one.
+ */
+function criticalPath(pieces: readonly Piece[]): { readonly time: number; readonly nodes: number } {
+  const painting = pieces.reduce((a, b) => (b.launches > a.launches ? b : a));
+  const others = pieces.filter((it) => it !== painting);
+  const beside = { time: sum(others, (it) => it.time), nodes: sum(others, (it) => it.nodes) };
+  return beside.time > painting.time ? beside : painting;
 }
 
 /** Counts what body queues, and nothing that was queued before. */
@@ -285,17 +300,20 @@ A frame with previous outputs, ${references} references, ${percent(share)} hole,
   for (const { name, cells } of rows.sort((a, b) => estimate(b) - estimate(a))) row(name, ...cells);
   row('all launches', ...all.cells);
   console.log(
-    `\nIn all: the sum of the kernels; and the critical path: the longest chain of launches that wait for one another,\n` +
-      `${gap} us from each to the next, by the edges of graphs and the order of streams`,
+    `\nIn all: the sum of the kernels; and the critical path while a video runs. By the edges of its graph, the painting of a frame\n` +
+      'takes its longest chain of launches; what belongs to frames to come runs beside it, one graph after another. The longer one.\n' +
+      `${gap} us from each launch to the next`,
   );
   for (const [i, { name }] of cards.entries()) {
     const { bound, estimate } = all.perCard[i] ?? { bound: 0, estimate: 0 };
     const times = launches.map((it) => timeOf(it, cards[i] as Card, resources).estimate);
-    const path = criticalPath(launches, times);
+    const pieces = piecesOf(launches, times);
+    const path = criticalPath(pieces);
     const show = (time: number) => `${(time / 1e3).toFixed(2)} ms`;
     console.log(
       `  ${name.padEnd(10)} ${show(bound)} at least, ${show(estimate)} estimated; ` +
-        `${show(path.time)} on the critical path of ${path.nodes} launches`,
+        `${show(path.time)} on the critical path of ${path.nodes} launches (longest chains of the graphs: ` +
+        `${pieces.map((it) => `${show(it.time)} ${it.nodes} of ${it.launches}`).join(', ')})`,
     );
   }
   await judge(device, network, resources);
