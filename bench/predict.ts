@@ -196,8 +196,9 @@ function piecesOf(list: readonly emulator.LaunchCounters[], times: readonly numb
     const end = { time: before.time + gap + (times[i] as number), nodes: before.nodes + 1 };
     ends.push(end);
     const key = `${stream} ${piece}`;
-    const { launches = 0, ...longest } = pieces.get(key) ?? { ...end };
-    pieces.set(key, { ...(end.time > longest.time ? end : longest), launches: launches + 1 });
+    const known = pieces.get(key) ?? { ...end, launches: 0 };
+    const { time, nodes } = end.time > known.time ? end : known;
+    pieces.set(key, { time, nodes, launches: known.launches + 1 });
   }
   // However many branches there are, nodes start one by one.
   return [...pieces.values()].map((it) => ({
