@@ -303,7 +303,7 @@ ${chart('Size of the hole, share of the picture', largest || 1, ({ share }) => s
         ? `Dashed lines are cuts: at frame ${this.#cuts.slice(0, 50).join(', ')}${this.#cuts.length > 50 ? ' and more' : ''}.`
         : 'There are no cuts.'
     }</p>
-<details><summary>The same as a table</summary><div class="wide"><table>
+<details><summary>The same as a table</summary><div class="wide" tabindex="0"><table>
 <thead><tr><th scope="col">Frames</th><th scope="col">From</th><th scope="col">With a hole</th><th scope="col">Least seen elsewhere</th><th scope="col">Largest hole</th></tr></thead>
 <tbody>${rows}</tbody></table></div></details>
 `;
@@ -430,5 +430,6 @@ img { display: block; width: 100%; height: auto; border-radius: 4px; }
 figcaption { font-size: .85rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th { white-space: nowrap; }
 th, td { padding: .25rem .75rem; border-bottom: 1px solid var(--line); text-align: right; }
 `;
