@@ -256,15 +256,15 @@ alt="frame ${index}, ${names[i] as string}"><figcaption>${names[i] as string}</f
       const share = this.#share.slice(from, end);
       const holes = share.filter((value) => value > 0).length;
       // What has no hole counts as covered.
-      const coverage = Math.min(...this.#coverage.slice(from, end));
-      return { from, end, holes, coverage, share: Math.max(...share) };
+      const coverage = this.#coverage.slice(from, end).reduce((a, b) => Math.min(a, b));
+      return { from, end, holes, coverage, share: share.reduce((a, b) => Math.max(a, b)) };
     });
   }
 
   #charts(shown: readonly number[]): Html {
     const frames = this.#share.length;
     const parts = this.#parts(chartColumns);
-    const largest = Math.max(...this.#share);
+    const largest = Math.max(...parts.map(({ share }) => share));
     const at = (index: number) => `${((index + 0.5) / frames) * 100}%`;
     const cuts = this.#cuts.map((index) => `M${(index / frames) * 1000} 0V100`).join('');
     const chart = (name: string, top: number, value: (part: (typeof parts)[number]) => number) => {
@@ -414,7 +414,7 @@ dd { margin: 0; }
 .number { display: inline-block; min-width: 1.5rem; padding: 0 .3rem; border-radius: .75rem; text-align: center;
   font: bold .8rem/1.5rem system-ui, sans-serif; color: var(--back); background: var(--bars); text-decoration: none; }
 .marks { position: relative; height: 1.5rem; margin: .5rem 0 0 4rem; }
-.marks .number { position: absolute; transform: translateX(-50%); border: 1px solid var(--back); box-sizing: content-box; }
+.marks .number { min-width: 1rem; padding: 0 .25rem; position: absolute; transform: translateX(-50%); border: 1px solid var(--back); box-sizing: content-box; }
 .chart { display: grid; grid-template-columns: 3.5rem 1fr; gap: .5rem; height: 120px; }
 .y { display: flex; flex-direction: column; justify-content: space-between; text-align: right; font-size: .8rem; line-height: 1; }
 svg { width: 100%; height: 100%; overflow: visible; }
@@ -425,6 +425,7 @@ svg path { vector-effect: non-scaling-stroke; }
 .x { display: flex; justify-content: space-between; margin: .5rem 0 0 4rem; font-size: .8rem; line-height: 1.3; text-align: center; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr)); gap: 8px; }
 article p { margin: 0 0 .5rem; }
+article p::first-letter { text-transform: uppercase; }
 figure { margin: 0; }
 img { display: block; width: 100%; height: auto; border-radius: 4px; }
 figcaption { font-size: .85rem; }
