@@ -64,6 +64,14 @@ export interface InpaintOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Frames in all, for `onProgress`; known without it when the source is an array. */
   readonly frames?: number | undefined;
+  /**
+   * First frame to complete, counted from 0; by default 0. Those before it are read, and registered
+   * where it can reach them, but not completed: it and those behind it lack these as previous
+   * outputs.
+   */
+  readonly from?: number | undefined;
+  /** Last frame to complete, by default the last there is. Nothing is read beyond its references. */
+  readonly to?: number | undefined;
 }
 
 /** A completed frame. The data is the caller's. */
@@ -81,6 +89,8 @@ export interface InpaintedFrame {
    * is no hole.
    */
   readonly coverage: number;
+  /** Number of the first frame of its shot. */
+  readonly shot: number;
 }
 
 const createOptions = [
@@ -96,7 +106,13 @@ const createOptions = [
   'logger',
 ] satisfies (keyof InpainterOptions)[];
 
-const inpaintOptions = ['signal', 'onProgress', 'frames'] satisfies (keyof InpaintOptions)[];
+const inpaintOptions = [
+  'signal',
+  'onProgress',
+  'frames',
+  'from',
+  'to',
+] satisfies (keyof InpaintOptions)[];
 
 /** The weights that come with the package. */
 export const defaultWeights: string = fileURLToPath(
@@ -257,6 +273,9 @@ export class Inpainter implements AsyncDisposable {
     }
     if (frames !== undefined)
       expectInteger('inpaint', 'frames', frames, 0, Number.MAX_SAFE_INTEGER);
+    const { from = 0, to = Number.MAX_SAFE_INTEGER } = options;
+    expectInteger('inpaint', 'from', from, 0, Number.MAX_SAFE_INTEGER);
+    expectInteger('inpaint', 'to', to, from, Number.MAX_SAFE_INTEGER);
     if (this.device.disposed) {
       throw new InpaintError(
         'ERR_DISPOSED',
@@ -264,37 +283,70 @@ export class Inpainter implements AsyncDisposable {
         'expected an inpainter in use, got one that was disposed of',
       );
     }
-    return this.#run(new FrameWindow(source), signal, onProgress, frames);
+    return this.#run(new FrameWindow(source), { signal, onProgress, frames, from, to });
+  }
+
+  /**
+   * Completes one frame: what {@link inpaint} gives for it, with the same references, but without
+   * previous outputs, as no frame before it is completed. So what is made up may differ; a frame is
+   * the same to the byte where a shot begins, and where the two frames before it have no hole. The
+   * source is read from its start to half the reference window behind the frame.
+   *
+   * @param index number of the frame, from 0
+   * @throws InpaintError (rejects) what {@link inpaint} throws, and ERR_ARGUMENT when the source ends
+   *   before the frame
+   */
+  async preview(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    index: number,
+    options: Pick<InpaintOptions, 'signal'> = {},
+  ): Promise<InpaintedFrame> {
+    const op = 'preview';
+    expectOptions(op, 'options', options, ['signal']);
+    expectInteger(op, 'index', index, 0, Number.MAX_SAFE_INTEGER);
+    for await (const frame of this.inpaint(source, { ...options, from: index, to: index })) {
+      return frame;
+    }
+    const message = `expected a source with a frame ${index}, got one that ends before`;
+    throw new InpaintError('ERR_ARGUMENT', op, message);
   }
 
   async *#run(
     window: FrameWindow,
-    signal: AbortSignal | undefined,
-    onProgress: InpaintOptions['onProgress'],
-    frames: number | undefined,
+    {
+      signal,
+      onProgress,
+      frames,
+      from,
+      to,
+    }: InpaintOptions & { readonly from: number; readonly to: number },
   ): AsyncGenerator<InpaintedFrame, void, void> {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
-    const finish = async (index: number, queued: Queued, { frame }: HeldFrame) => {
+    const finish = async (queued: Queued, { index, frame, shot }: HeldFrame) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
       const { width, height, channels } = frame;
-      const fps = ((index + 1) * 1000) / (performance.now() - started);
+      const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
-      return { data, width, height, channels: channels as 3 | 4, index, coverage };
+      return { data, width, height, channels: channels as 3 | 4, index, coverage, shot };
     };
     // A frame is waited for when the next one is queued: the device goes on with that meanwhile.
     let last: (() => Promise<InpaintedFrame>) | undefined;
     try {
-      for (let index = 0; ; ++index) {
+      for (let index = 0; index <= to; ++index) {
         await orAborted(window.pull(index + 1), signal);
         const held = window.get(index);
         if (!held) break;
         const { maxReferences } = completion.plan(held);
         const ahead = lookAhead(this.#options.referenceStride, maxReferences);
         await orAborted(window.pull(index + 1 + ahead), signal);
+        if (index < from) {
+          await orAborted(completion.skip(held, from), signal);
+          continue;
+        }
         const queued = await orAborted(completion.queue(held), signal);
         if (last) yield await last();
-        last = () => finish(index, queued, held);
+        last = () => finish(queued, held);
       }
       if (last) yield await last();
     } finally {

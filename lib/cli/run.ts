@@ -6,6 +6,8 @@ import type { InpainterOptions } from '../inpainter.js';
 import { containers, type VideoCodec } from '../video/encoding.js';
 import { type FrameInpainter, inpaintFile } from '../video/file.js';
 import { type Moment, parseBox, parseMoment } from '../video/masks.js';
+import { previewFile } from '../video/preview.js';
+import { Report } from '../video/report.js';
 import { inspect, inspectVideo } from './inspect.js';
 import { showProgress } from './progress.js';
 
@@ -52,6 +54,8 @@ interface Options {
   readonly preset?: string;
   readonly pixFmt?: string;
   readonly format?: string;
+  readonly report?: string;
+  readonly preview?: number;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
@@ -107,6 +111,7 @@ Examples:
   align-and-attend street.mp4 --mask person.mp4 -o clean.mp4
   align-and-attend street.mp4 --box 20,20,120,40 --box 400,80,60,200@30-90 -o clean.mp4
   align-and-attend frames/ --mask masks/ -o clean/
+  align-and-attend street.mp4 --mask person.mp4 --preview 120 -o frame.png
   align-and-attend inspect
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
@@ -181,6 +186,12 @@ export async function run(
     .option('--memory-limit <size>', 'most memory to use, such as 2G (default: none)', byteCount)
     .option('--weights <file>', 'other weights than those of the package')
     .option('--fps <n>', 'frames a second of a folder of images (default: 25)', positive)
+    .option('--report <file>', 'write a page (.html) that tells how it went and where to look')
+    .addOption(
+      new Option('--preview <n>', 'write frame n alone, as a PNG')
+        .argParser(integer)
+        .conflicts(['codec', 'crf', 'preset', 'pixFmt', 'format', 'report']),
+    )
     .option('--json', 'print the result as one line of JSON')
     .option('-q, --quiet', 'print errors only')
     .addHelpText('after', examples)
@@ -218,6 +229,22 @@ function printError(code: string, message: string): void {
   process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
 }
 
+/** What a report tells of the command line. */
+function settingsOf(input: string, options: Options): [string, string][] {
+  const { output, report, json, quiet, ...given } = options;
+  const text = (value: unknown) =>
+    typeof value === 'object' && value !== null && 'seconds' in value
+      ? `${value.seconds}s`
+      : Array.isArray(value)
+        ? value.join(' ')
+        : String(value);
+  const rows = Object.entries(given).map(([key, value]): [string, string] => [
+    key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+    text(value),
+  ]);
+  return [['input', input], ...rows, ['all others', `the defaults of ${name} ${version}`]];
+}
+
 async function inpaint(input: string, options: Options, create: CreateInpainter): Promise<number> {
   const { output, mask, box = [], json, quiet = false, device } = options;
   // Where frames go to the standard output, nothing else may.
@@ -250,10 +277,13 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
     return () => process.off(signal, handler);
   });
   const progress = showProgress(quiet);
+  const notes: string[] = [];
   const note = (message: string) => {
+    notes.push(message);
     if (!quiet) progress.note(message);
   };
   try {
+    const report = options.report === undefined ? undefined : await Report.create(options.report);
     await using inpainter = await create({
       device,
       logger: note,
@@ -265,7 +295,8 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       ...(options.memoryLimit !== undefined && { memoryLimit: options.memoryLimit }),
       ...(options.weights !== undefined && { weights: options.weights }),
     });
-    const result = await inpaintFile(inpainter, {
+    const { name: ranOn } = inpainter.device;
+    const job = {
       input,
       mask: masks,
       output,
@@ -275,17 +306,28 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       to: options.to,
       deinterlace: options.deinterlace,
       onError: options.onError,
+      signal: abort.signal,
+      onWarning: note,
+    };
+    if (options.preview !== undefined) {
+      const result = await previewFile(inpainter, { ...job, frame: options.preview });
+      const seen = `${(result.coverage * 100).toFixed(1)} % of what was removed`;
+      if (json) print(`${JSON.stringify({ ...result, device: ranOn })}\n`);
+      else if (!quiet) print(`${output}: frame ${result.frame}; ${seen} is seen in other frames\n`);
+      return 0;
+    }
+    const result = await inpaintFile(inpainter, {
+      ...job,
       codec: options.codec,
       crf: options.crf,
       preset: options.preset,
       pixelFormat: options.pixFmt,
       format: options.format,
-      signal: abort.signal,
       onProgress: progress.update,
-      onWarning: note,
+      report,
     });
     progress.stop();
-    const { name: ranOn } = inpainter.device;
+    await report?.write({ result, device: ranOn, settings: settingsOf(input, options), notes });
     if (json) {
       print(`${JSON.stringify({ ...result, device: ranOn })}\n`);
     } else if (!quiet) {

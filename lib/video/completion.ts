@@ -16,7 +16,13 @@ import { grow } from '../network/region.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { chooseReferences, lookAhead, nearReach, oldestReference } from './references.js';
+import {
+  chooseReferences,
+  lookAhead,
+  lookBehind,
+  nearReach,
+  oldestReference,
+} from './references.js';
 import type { FrameWindow, HeldFrame } from './window.js';
 
 /** How a {@link Completion} works; see the inpainter's options of the same names. */
@@ -268,6 +274,29 @@ export class Completion {
    * turns in between.
    */
   async queue(held: HeldFrame): Promise<Queued> {
+    const turn = this.#enter(held);
+    const result = held.bounds
+      ? await this.#paint(held, held.bounds, turn)
+      : await this.#passThrough(held, turn);
+    this.#leave(held);
+    return result;
+  }
+
+  /**
+   * Goes past the next frame without completing it, on the way to the first one that is wanted: it
+   * is registered if that one can reach it. As an output it is missing, unless it has no hole.
+   */
+  async skip(held: HeldFrame, wanted: number): Promise<void> {
+    const { index, bounds } = held;
+    const turn = this.#enter(held);
+    const reach = lookBehind(this.#options.referenceStride, this.plan(held).maxReferences);
+    if (this.#start !== undefined && index >= wanted - reach) await this.#track([index], turn);
+    if (bounds) this.#dropOutputs();
+    else if (index >= wanted - 2) this.#pushOriginal(held);
+    this.#leave(held);
+  }
+
+  #enter(held: HeldFrame): Turn {
     const { index, shot } = held;
     if (shot !== this.#shot) {
       this.#forget();
@@ -276,11 +305,12 @@ export class Completion {
     // Frames are tracked from half a reference window before a hole on.
     if (!this.#window.holeFrom(held)) this.#loseTrack(index);
     else this.#start ??= index;
-    const turn = new Turn(() => this.#disposed);
-    const result = held.bounds
-      ? await this.#paint(held, held.bounds, turn)
-      : await this.#passThrough(held, turn);
+    return new Turn(() => this.#disposed);
+  }
 
+  /** Frees what no later frame asks for. */
+  #leave(held: HeldFrame): void {
+    const { index } = held;
     const { referenceStride: stride } = this.#options;
     const { maxReferences } = this.plan(held);
     const start = this.#start ?? index + 1;
@@ -294,16 +324,19 @@ export class Completion {
       if (at < Math.min(oldest, near)) this.#untrack(at);
     }
     this.#window.drop((frame) => frame.index > index, this.#device.copied());
-    return result;
   }
 
   /** A frame without a hole: its own output. */
   async #passThrough(held: HeldFrame, turn: Turn): Promise<Queued> {
     if (this.#start !== undefined) await this.#track([held.index], turn);
+    this.#pushOriginal(held);
+    return { data: new Uint8Array(held.frame.data) };
+  }
+
+  #pushOriginal(held: HeldFrame): void {
     const { frame, packed, encoded } = this.#load(held);
     const { colour } = (encoded ?? packed) as Encoded | Packed;
     this.#push({ working: colour, native: frame, owned: false });
-    return { data: new Uint8Array(held.frame.data) };
   }
 
   async #paint(held: HeldFrame, hole: Region, turn: Turn): Promise<Queued> {
@@ -430,9 +463,14 @@ export class Completion {
    * would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
-    const start = this.#start as number;
     const last = Math.max(...wanted);
-    for (let at = Math.max(start, ...this.#tracked.keys()); at <= last; ++at) {
+    // The first that is tracked: where its shot's tracking starts, or what is wanted first reaches.
+    const tracked = [...this.#tracked.keys()];
+    for (
+      let at = Math.max(...(tracked.length ? tracked : [Math.min(...wanted)]));
+      at <= last;
+      ++at
+    ) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
       this.#register(at, wanted.includes(at));
@@ -570,9 +608,13 @@ export class Completion {
     native.dispose();
   }
 
+  #dropOutputs(): void {
+    for (const output of this.#outputs.splice(0)) this.#release(output);
+  }
+
   /** Frees everything of the shot so far. */
   #forget(): void {
-    for (const output of this.#outputs.splice(0)) this.#release(output);
+    this.#dropOutputs();
     this.#loseTrack(-1);
   }
 

@@ -21,6 +21,15 @@ function putField(field: Uint8Array, into: Uint8Array, row: number, first: numbe
   }
 }
 
+/** What inpaints the frames of a video as they were filmed: whole, or by fields. */
+export function asFilmed(
+  inpainter: FrameInpainter,
+  { fieldOrder, height }: { readonly fieldOrder: FieldOrder; readonly height: number },
+): FrameInpainter {
+  const hasFields = fieldOrder !== 'progressive' && height % 2 === 0;
+  return hasFields ? byFields(inpainter, fieldOrder) : inpainter;
+}
+
 /**
  * Has interlaced frames inpainted field by field, as they were filmed: two fields of a frame in one
  * picture do not fit each other, nor those of other frames, where the camera or an object moves.
@@ -38,12 +47,14 @@ export function byFields(inpainter: FrameInpainter, order: FieldOrder): FrameInp
     }
   }
   return {
-    async *inpaint(source, { signal, onProgress, frames }) {
+    async *inpaint(source, { signal, onProgress, frames, from, to }) {
       let woven: Uint8Array<ArrayBuffer> | undefined;
       let coverage = 0;
       const options = {
         ...(signal && { signal }),
         ...(frames !== undefined && { frames: 2 * frames }),
+        ...(from !== undefined && { from: 2 * from }),
+        ...(to !== undefined && { to: 2 * to + 1 }),
         onProgress: (progress: Parameters<NonNullable<typeof onProgress>>[0]) => {
           const { frame, fps } = progress;
           if (frame % 2) return;
@@ -51,12 +62,13 @@ export function byFields(inpainter: FrameInpainter, order: FieldOrder): FrameInp
         },
       };
       for await (const field of inpainter.inpaint(split(source), options)) {
-        const { data, width, height, channels, index } = field;
+        const { data, width, height, channels } = field;
+        const [index, shot] = [field.index >> 1, field.shot >> 1];
         woven ??= new Uint8Array(2 * data.length);
-        putField(data, woven, width * channels, rows[index % 2] as number);
+        putField(data, woven, width * channels, rows[field.index % 2] as number);
         coverage += field.coverage / 2;
-        if (index % 2 === 0) continue;
-        yield { data: woven, width, height: 2 * height, channels, index: index >> 1, coverage };
+        if (field.index % 2 === 0) continue;
+        yield { data: woven, width, height: 2 * height, channels, index, coverage, shot };
         woven = undefined;
         coverage = 0;
       }

@@ -4,16 +4,18 @@ import { expectOptions } from '../expect.js';
 import { hasChapters } from './chapters.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
-import { byFields } from './fields.js';
+import { asFilmed } from './fields.js';
 import type { FramePair, Image } from './image.js';
 import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
 import { createWriter, openVideo } from './media.js';
 import { isStream, type ReadOptions, type VideoFrame, type VideoReader } from './reader.js';
+import type { Report } from './report.js';
 
 /** A frame as an inpainter yields it, see `Inpainter.inpaint`. */
 interface Inpainted extends VideoFrame {
   readonly index: number;
   readonly coverage: number;
+  readonly shot: number;
 }
 
 /** How far a file is. */
@@ -34,6 +36,8 @@ export interface FrameInpainter {
       signal?: AbortSignal;
       onProgress?: (progress: FileProgress) => void;
       frames?: number;
+      from?: number;
+      to?: number;
     },
   ): AsyncIterable<Inpainted>;
 }
@@ -54,6 +58,8 @@ export interface FileJob extends ReadOptions, MaskOptions, WriteOptions {
    * damage.
    */
   readonly onWarning?: ((message: string) => void) | undefined;
+  /** Sees the frames as they are read and completed, see {@link Report}. */
+  readonly report?: Report | undefined;
 }
 
 const jobOptions = [
@@ -74,6 +80,7 @@ const jobOptions = [
   'signal',
   'onProgress',
   'onWarning',
+  'report',
 ] satisfies (keyof FileJob)[];
 
 /** What became of a {@link FileJob}. */
@@ -118,8 +125,12 @@ function ranges(numbers: readonly number[]): string {
   return parts.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
 }
 
-/** What there is to say of how a video was stored. */
-function tellFields(input: string, video: VideoReader, deinterlace: boolean): string | undefined {
+/** @internal What there is to say of how a video was stored. */
+export function tellFields(
+  input: string,
+  video: VideoReader,
+  deinterlace: boolean,
+): string | undefined {
   const { storedFields: order, fps } = video;
   if (order === 'progressive') return undefined;
   const what = `${input} is interlaced, ${order}, ${Number(fps.toFixed(3))} frames a second`;
@@ -137,6 +148,24 @@ async function isSameFile(a: string, b: string): Promise<boolean> {
     (x.ino !== 0 && x.ino === y.ino && x.dev === y.dev) ||
     (await realpath(a)) === (await realpath(b))
   );
+}
+
+/**
+ * @internal Judges that an output replaces nothing that is read.
+ *
+ * @throws InpaintError (rejects) ERR_ARGUMENT
+ */
+export async function expectOther(
+  op: string,
+  { input, mask }: Pick<FileJob, 'input' | 'mask'>,
+  output: string,
+): Promise<void> {
+  const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
+  for (const path of [input, ...specs.filter((spec) => typeof spec === 'string')]) {
+    if (!(await isSameFile(path, output))) continue;
+    const expected = 'an output other than what is read';
+    throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${output} for both`);
+  }
 }
 
 /** Asks for the next items while the latest is worked on: decoding and computing overlap. */
@@ -172,16 +201,11 @@ async function* readAhead<T>(
 export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Promise<FileResult> {
   const op = 'inpaintFile';
   expectOptions(op, 'job', job, jobOptions);
-  const { input, mask, output, signal, onProgress, onWarning = () => {} } = job;
+  const { input, mask, output, signal, onProgress, onWarning = () => {}, report } = job;
   const { fps, deinterlace, onError, invert, from, to } = job;
   const { codec, crf, preset, pixelFormat, format } = job;
   const started = performance.now();
-  const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
-  for (const path of [input, ...specs.filter((spec) => typeof spec === 'string')]) {
-    if (!(await isSameFile(path, output))) continue;
-    const expected = 'an output other than what is read';
-    throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${output} for both`);
-  }
+  await expectOther(op, job, output);
   await using video = await openVideo(input, { fps, deinterlace, onError });
   await video.count();
   await using holes = await openMask(mask, video, { invert, from, to });
@@ -236,9 +260,8 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
   };
-  const { fieldOrder, height } = video;
-  const hasFields = fieldOrder !== 'progressive' && height % 2 === 0;
-  const worker = hasFields ? byFields(inpainter, fieldOrder) : inpainter;
+  const filmed = asFilmed(inpainter, video);
+  const worker = report ? report.watch(filmed, video) : filmed;
   let written: Promise<void> = Promise.resolve();
   for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
     const hadHole = holed.delete(frame.index);

@@ -19,6 +19,8 @@ export {
   parseMoment,
 } from './masks.js';
 export { createWriter, openVideo } from './media.js';
+export { type PreviewJob, type PreviewResult, previewFile } from './preview.js';
 export { type FieldOrder, type ReadOptions, type VideoFrame, VideoReader } from './reader.js';
+export { Report, type ReportFacts } from './report.js';
 export type { Rotation } from './rotation.js';
 export { VideoWriter } from './writer.js';

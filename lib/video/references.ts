@@ -73,3 +73,8 @@ export function oldestReference(
 export function lookAhead(stride: number, most: number): number {
   return Math.min(Math.ceil(most / 2) * stride, farthest);
 }
+
+/** How far behind the target its references are at most, in frames. */
+export function lookBehind(stride: number, most: number): number {
+  return Math.min(most * stride, farthest);
+}

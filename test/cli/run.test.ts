@@ -81,6 +81,42 @@ describe('align-and-attend', () => {
     });
   });
 
+  it('writes a report with what it was told and what it told', async () => {
+    const args = ['--box', '0,0,8,8@2-', '-o', at('reported.mp4'), '--work-size', '256'];
+    const more = ['--to', '0:00.6', '--report', at('report.html')];
+    const { code, stdout, stderr } = await cli(at('in.mp4'), ...args, ...more);
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stderr: 'note: a remark\n' });
+    const page = await readFile(at('report.html'), 'utf8');
+    for (const [name, value] of [
+      ['input', at('in.mp4')],
+      ['box', '0,0,8,8@2-'],
+      ['work-size', '256'],
+      ['to', '0.6s'],
+      ['all others', `the defaults of align-and-attend ${version}`],
+      ['Device', 'cpu'],
+      ['Encoded as', 'h264 (crf 16, preset fast, yuv420p)'],
+    ]) {
+      expect(page).toContain(`<dt>${name}</dt><dd>${value}</dd>`);
+    }
+    expect(page).toContain('<li>a remark</li>');
+  });
+
+  it('writes one frame', async () => {
+    const args = [at('in.mp4'), '--box', '0,0,8,8', '--preview', '4', '-o', at('four.png')];
+    const { code, stdout } = await cli(...args);
+    expect({ code, stdout }).toEqual({
+      code: 0,
+      stdout: `${at('four.png')}: frame 4; 50.0 % of what was removed is seen in other frames\n`,
+    });
+    expect(JSON.parse((await cli(...args, '--json')).stdout)).toEqual({
+      output: at('four.png'),
+      frame: 4,
+      coverage: 0.5,
+      seconds: expect.any(Number),
+      device: 'cpu',
+    });
+  });
+
   it('prints nothing when told to', async () => {
     const args = [at('in.mp4'), '--box', '0,0,8,8@9', '-o', at('quiet.mp4'), '--quiet'];
     expect(await cli(...args)).toEqual({ code: 0, stdout: '', stderr: '' });
@@ -145,6 +181,16 @@ describe('align-and-attend', () => {
     [['in.mp4', '-o', 'out.mp4', '--device', 'gpu'], /auto, cpu, cuda or cuda:N/],
     [['in.mp4', '-o', 'out.mp4', '--memory-limit', 'much'], /size like 2G/],
     [['in.mp4', '-o', 'out.mp4', '--from', 'soon'], /a frame as 90, or a time/],
+    [['IN', '-o', 'OUT.mp4', '--box', '1,2,3,4', '--preview', '4'], /ends in \.png, got/],
+    [
+      ['IN', '-o', 'OUT.mp4', '--box', '1,2,3,4', '--report', 'r.txt'],
+      /ends in \.html, got r\.txt/,
+    ],
+    [
+      ['in.mp4', '-o', 'a.png', '--preview', '4', '--crf', '3'],
+      /'--preview <n>' cannot be used with/,
+    ],
+    [['in.mp4', '-o', 'a.png', '--preview', 'x'], /whole number/],
     [['in.mp4', '-o', 'out.mp4', '--crf', 'low'], /has to be a number/],
     [['in.mp4', '-o', 'out.mp4', '--on-error', 'maybe'], /Allowed choices are stop, keep/],
     [['IN', '-o', 'OUT.mp4', '--box', '1,2,3,4', '--codec', 'divx'], /a codec of h264,.*got divx/],

@@ -99,7 +99,10 @@ describe('interlaced video', () => {
             seen.push([height, ...data, ...(pair.mask as Image).data]);
             onProgress?.({ frame: index + 1, frames, fps: 8, coverage: 1 });
             const changed = Uint8Array.from(data, (v) => v + 100);
-            yield { data: changed, width, height, channels: 3, index, coverage: index % 2 };
+            yield {
+              ...{ data: changed, width, height, channels: 3 as const },
+              ...{ index, coverage: index % 2, shot: index },
+            };
             index += 1;
           }
         },

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { InpaintError, Inpainter, type InpainterOptions } from '../../lib/index.js';
+import {
+  InpaintError,
+  type InpaintedFrame,
+  Inpainter,
+  type InpainterOptions,
+} from '../../lib/index.js';
 import { estimateBytes, workingSizes } from '../../lib/video/completion.js';
 import type { FramePair, Image } from '../../lib/video/image.js';
 import { clip, type Scene } from './scenes.js';
@@ -189,6 +194,70 @@ describe('Inpainter', () => {
     expect(frames).toHaveLength(70);
     frames.forEach(({ data }, t) => {
       expect(touched(given[t]!, data, 0)).toBe(0);
+    });
+  });
+
+  describe('one frame alone', () => {
+    const options = { maxReferences: 6, referenceStride: 4, workSize: 64 };
+    // A shot with clean frames before its holes, and one that is hidden throughout.
+    const shots = (first: number, second: number) => {
+      const size = { width: 48, height: 32, pan: 1 };
+      const hole = (t: number) => [8 + (t % 9), 6, 20 + (t % 9), 24] as const;
+      const clean = { ...size, frames: first, hole: (t: number) => (t < 45 ? undefined : hole(t)) };
+      return [...clip(clean), ...clip({ ...size, frames: second, scene: 3, hole })];
+    };
+    const given = shots(60, 50);
+    let whole: InpaintedFrame[];
+    beforeAll(async () => {
+      whole = await within(options, (other) => collect(other, given));
+    });
+
+    it('has the same references, and is the same where no output went before', async () => {
+      expect([0, 59, 60, 109].map((at) => whole[at]!.shot)).toEqual([0, 0, 60, 60]);
+      await within(options, async (other) => {
+        for (const at of [0, 45, 60]) expect(await other.preview(given, at)).toEqual(whole[at]);
+        for (const at of [46, 59, 61, 85, 109]) {
+          const frame = await other.preview(given, at);
+          expect(frame).toMatchObject({ index: at, shot: whole[at]!.shot });
+          expect(frame.coverage).toBe(whole[at]!.coverage);
+          const whenWhole = holeError(given[at]!.truth, given[at]!, whole[at]!.data);
+          expect(holeError(given[at]!.truth, given[at]!, frame.data)).toBeLessThan(whenWhole + 1);
+        }
+      });
+    });
+
+    it('reads no further than its references', async () => {
+      let [read, isClosed] = [0, false];
+      function* source() {
+        try {
+          for (const pair of given) {
+            read += 1;
+            yield pair;
+          }
+        } finally {
+          isClosed = true;
+        }
+      }
+      await within(options, (other) => other.preview(source(), 20));
+      expect({ read, isClosed }).toEqual({ read: 33, isClosed: true });
+    });
+
+    it('goes on from there', async () => {
+      const frames: InpaintedFrame[] = [];
+      await within(options, async (other) => {
+        const part = other.inpaint(given, { from: 58, to: 62 });
+        for await (const frame of part) frames.push(frame);
+      });
+      expect(frames.map(({ index }) => index)).toEqual([58, 59, 60, 61, 62]);
+      // The cut leaves nothing of what went before.
+      for (const frame of frames.slice(2)) expect(frame).toEqual(whole[frame.index]);
+    });
+
+    it('has to be in the source', async () => {
+      const preview = inpainter.preview(given.slice(0, 3), 3);
+      await expect(preview).rejects.toThrow(/expected a source with a frame 3, got one that ends/);
+      await expect(inpainter.preview(given, -1)).rejects.toThrow(/index to be .*got -1/);
+      expect(() => inpainter.inpaint(given, { from: 2, to: 1 })).toThrow(/to to be .*got 1/);
     });
   });
 
@@ -414,7 +483,7 @@ describe('Inpainter', () => {
     expect(() => inpainter.inpaint([], { frames: -1 })).toThrow(/expected frames to be an integer/);
     expect(() => inpainter.inpaint(null as never)).toThrow(/expected an iterable source/);
     expect(() => inpainter.inpaint([], { singal: null } as never)).toThrow(
-      'inpaint: expected options named signal, onProgress, frames, got singal',
+      'inpaint: expected options named signal, onProgress, frames, from, to, got singal',
     );
   });
 

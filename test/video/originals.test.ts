@@ -188,7 +188,7 @@ it('fills with the depth of the source: more values than 8 bits have', async () 
         for await (const { frame } of source) {
           const { data } = frame as { data: Uint8Array };
           const grey = data.map((_, i) => 100 + Math.floor((i / 3) % width) / 10);
-          yield { data: grey, width, height, channels: 3, index: 0, coverage: 1 };
+          yield { data: grey, width, height, channels: 3, index: 0, coverage: 1, shot: 0 };
         }
       },
     },

@@ -9,9 +9,11 @@ export { inpaintFile };
 /** Paints holes green, a frame every `milliseconds`. */
 export function standIn(milliseconds = 0): FrameInpainter {
   return {
-    async *inpaint(source, { signal, onProgress, frames }) {
-      let index = 0;
+    async *inpaint(source, { signal, onProgress, frames, from = 0, to = 1e9 }) {
+      let index = -1;
       for await (const pair of source) {
+        index += 1;
+        if (index < from) continue;
         await new Promise((resolve) => setTimeout(resolve, milliseconds));
         if (signal?.aborted) throw new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish');
         const { width, height, channels, data } = toImage('inpaint', 'frame', pair.frame);
@@ -22,8 +24,16 @@ export function standIn(milliseconds = 0): FrameInpainter {
         });
         const coverage = mask.data.includes(255) ? 0.5 : 1;
         onProgress?.({ frame: index + 1, frames, fps: 10, coverage });
-        yield { data: painted, width, height, channels: channels as 3 | 4, index, coverage };
-        index += 1;
+        yield {
+          data: painted,
+          width,
+          height,
+          channels: channels as 3 | 4,
+          index,
+          coverage,
+          shot: 0,
+        };
+        if (index === to) return;
       }
     },
   };
