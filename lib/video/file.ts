@@ -162,6 +162,44 @@ async function* readAhead<T>(
 }
 
 /**
+ * Decodes a video from start to end beside the work, so that damage ends that at once and not when
+ * the work comes to it. Takes 0.5 % of the time of the demo on a CPU.
+ */
+class DamageCheck implements AsyncDisposable {
+  /** The damage that was found. */
+  damage: unknown;
+  /** Aborted when the given one is, or by damage. */
+  readonly signal: AbortSignal;
+  readonly #found = new AbortController();
+  #isEnded = false;
+  readonly #running: Promise<void>;
+
+  constructor(input: string, video: VideoReader, signal: AbortSignal | undefined) {
+    this.signal = AbortSignal.any([this.#found.signal, ...(signal ? [signal] : [])]);
+    const isChecked = !video.keepsErrors && !video.images && !isStream(input);
+    this.#running = isChecked ? this.#run(input) : Promise.resolve();
+  }
+
+  async #run(input: string): Promise<void> {
+    try {
+      await using video = await openVideo(input);
+      for await (const _ of video.decoded('openVideo')) {
+        video.timings.length = 0;
+        if (this.#isEnded) return;
+      }
+    } catch (error) {
+      this.damage = error;
+      this.#found.abort();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    await this.#running;
+  }
+}
+
+/**
  * Inpaints a file: reads, completes and writes frame by frame, with memory bounded however long the
  * video is.
  *
@@ -204,6 +242,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     onWarning(`${output} cannot hold ${dropped} of ${input}; it is left out`);
   }
 
+  await using check = new DamageCheck(input, video, signal);
   let read = 0;
   let masked = 0;
   let covered = 0;
@@ -232,7 +271,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     onProgress?.({ ...progress, frames: isOver ? undefined : frames, framesGuessed });
   };
   const options = {
-    ...(signal && { signal }),
+    signal: check.signal,
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
   };
@@ -240,16 +279,21 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   const hasFields = fieldOrder !== 'progressive' && height % 2 === 0;
   const worker = hasFields ? byFields(inpainter, fieldOrder) : inpainter;
   let written: Promise<void> = Promise.resolve();
-  for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
-    const hadHole = holed.delete(frame.index);
-    if (hadHole) {
-      masked += 1;
-      covered += frame.coverage;
+  try {
+    for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
+      const hadHole = holed.delete(frame.index);
+      if (hadHole) {
+        masked += 1;
+        covered += frame.coverage;
+      }
+      await written;
+      written = writer.write(frame, { isOriginal: !hadHole });
+      written.catch(() => {}); // heard with the next frame
     }
-    await written;
-    written = writer.write(frame, { isOriginal: !hadHole });
-    written.catch(() => {}); // heard with the next frame
+  } catch (error) {
+    throw check.damage ?? error;
   }
+  if (check.damage) throw check.damage;
   await written;
   if (signal?.aborted) {
     const options = { cause: signal.reason };

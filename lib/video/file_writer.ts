@@ -106,7 +106,7 @@ export class FileWriter extends VideoWriter {
     if (isStream(like.path)) {
       like.others = [];
       this.#source = like.file;
-    } else if (like.file) this.#source = await openFile(av, op, like.path);
+    } else if (!like.images) this.#source = await openFile(av, op, like.path);
     // Broadcast streams start anywhere; other files start where their maker wants.
     const input = this.#source?.input;
     if (input?.iformat?.name?.startsWith('mpeg') && input.startTime > 0n) {
@@ -462,6 +462,6 @@ export class FileWriter extends VideoWriter {
     this.#encoder = undefined;
     const source = this.#source;
     this.#source = undefined;
-    if (source !== this.like.file) await source?.input.closeInput();
+    if (!isStream(this.like.path)) await source?.input.closeInput();
   }
 }

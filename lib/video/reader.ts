@@ -195,6 +195,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   kept: Frame[] | undefined;
   readonly #options: ReadOptions;
   #told: { frames: number | undefined; exact: boolean };
+  #isClosed = false;
   #cutOff = false;
   #lost = 0;
   readonly #av: FFmpeg;
@@ -273,7 +274,9 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
 
   /** @internal The open file; undefined for images. */
   get file(): OpenFile | undefined {
-    return this.#file;
+    if (!this.#isClosed) return this.#file;
+    const message = `expected ${this.path} to be open, got a closed reader`;
+    throw new InpaintError('ERR_DISPOSED', 'createWriter', message);
   }
 
   /** How many frames there are, as far as is known: see {@link framesGuessed}. */
@@ -584,6 +587,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
 
   /** Ends a reading in progress and closes the file. May be called twice. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#running ??= this.#decodeImages('');
     await this.#running.return();
     await this.#file?.input.closeInput();
