@@ -85,7 +85,7 @@ const encoders: Readonly<Record<VideoCodec, Encoder>> = {
   },
   prores: { name: 'prores_ks', options: {}, isInterlaced: true },
   dnxhd: { name: 'dnxhd', options: {} },
-  ffv1: { name: 'ffv1', options: { level: '3', slicecrc: '1' }, formats: /^(?!.*(f\d\dle|bayer))/ },
+  ffv1: { name: 'ffv1', options: { level: '3', slicecrc: '1' }, formats: /./ },
   rawvideo: { name: 'rawvideo', options: {} },
 };
 
@@ -151,7 +151,10 @@ function pixelFormatFor(
   const offered =
     codec.pixelFormats ??
     ['420p', '422p', '444p'].map((kind) => av.avGetPixFmtFromName(`yuv${kind}`));
-  const fitting = offered.filter((format) => formats.test(formatName(av, format)));
+  const fitting = offered.filter((format) => {
+    const each = formatName(av, format);
+    return formats.test(each) && layoutOf(each);
+  });
   const withAlpha = fitting.filter((format) => hasAlpha(av, format) === wantsAlpha);
   const choices = withAlpha.length ? withAlpha : fitting;
   const isYuv = /^(yuv|yuyv|uyvy|yvyu|nv\d|[py][024]1\d)/.test(source);
@@ -271,6 +274,8 @@ export interface Plane {
 const packed: Readonly<Record<string, number>> = {
   rgb24: 3,
   rgba: 4,
+  bgr0: 4,
+  bgra: 4,
   rgb48be: 6,
   rgba64be: 8,
   rgb48le: 6,

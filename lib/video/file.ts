@@ -4,7 +4,6 @@ import { expectOptions } from '../expect.js';
 import { hasChapters } from './chapters.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
-import { byFields } from './fields.js';
 import type { FramePair, Image } from './image.js';
 import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
 import { createWriter, openVideo } from './media.js';
@@ -125,7 +124,7 @@ function tellFields(input: string, video: VideoReader, deinterlace: boolean): st
   const what = `${input} is interlaced, ${order}, ${Number(fps.toFixed(3))} frames a second`;
   return deinterlace
     ? `${what}; each two fields become a whole frame`
-    : `${what}; it stays so, and is filled field by field (--deinterlace makes whole frames)`;
+    : `${what}; it stays so (--deinterlace makes whole frames)`;
 }
 
 /** The same file by another name counts as the same. */
@@ -275,12 +274,9 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
   };
-  const { fieldOrder, height } = video;
-  const hasFields = fieldOrder !== 'progressive' && height % 2 === 0;
-  const worker = hasFields ? byFields(inpainter, fieldOrder) : inpainter;
   let written: Promise<void> = Promise.resolve();
   try {
-    for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
+    for await (const frame of inpainter.inpaint(readAhead(pairs(), 2), options)) {
       const hadHole = holed.delete(frame.index);
       if (hadHole) {
         masked += 1;

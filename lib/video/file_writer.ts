@@ -227,6 +227,9 @@ export class FileWriter extends VideoWriter {
     this.#video = video;
     this.#must(video.codecpar.fromContext(encoder));
     this.#tellRange(video);
+    // Apple's players know no other tag of HEVC.
+    const isMp4 = container === 'mp4' || container === 'mov';
+    if (isMp4 && video.codecpar.codecId === av.AV_CODEC_ID_HEVC) video.codecpar.codecTag = 'hvc1';
     video.timeBase = encoder.timeBase;
     video.avgFrameRate = this.#source?.stream.avgFrameRate ?? encoder.framerate;
     video.sampleAspectRatio = encoder.sampleAspectRatio;

@@ -104,6 +104,17 @@ describe('the codec', () => {
     });
   }
 
+  it('is tagged as Apple has it: HEVC', async () => {
+    const input = await makeClip(at('tag.mp4'));
+    for (const extension of ['mp4', 'mov']) {
+      const { tracks } = await run(input, at(`tag-out.${extension}`), {
+        codec: 'hevc',
+        preset: 'ultrafast',
+      });
+      expect(tracks[0]).toMatchObject({ codec: 'hevc', tag: 'hvc1' });
+    }
+  });
+
   it('takes less room with a higher crf', async () => {
     const input = await makeClip(at('crf.mp4'));
     const size = async (crf: number) => {

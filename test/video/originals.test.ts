@@ -144,6 +144,21 @@ describe('samples outside of the hole are the source’s own', () => {
     });
   }
 
+  it('a folder of PNG as FFV1, and back', async () => {
+    const folder = at('png-ffv1');
+    await mkdir(folder);
+    const pixels = Buffer.alloc(width * height * 3);
+    noise(8)([pixels], [0], 1);
+    await makeImage(`${folder}/0.png`, [width, height], 'rgb24', pixels);
+    const video = at('png.mkv');
+    const there = { input: folder, mask: box, output: video, codec: 'ffv1' } as const;
+    expect((await inpaintFile(standIn(), there)).encoding).toBe('ffv1 (bgr0)');
+    await inpaintFile(standIn(), { input: video, mask: box, output: `${folder}-back` });
+    const { outside, inside } = await compare(folder, `${folder}-back`, 'rgb24');
+    expect(outside).toBe(0);
+    expect(inside).toBeGreaterThan(0);
+  });
+
   // In another order of bytes, or with three channels for one.
   for (const [extension, codec, format, bytes, order] of [
     ['tif', 'tiff', 'rgb48le', 6, [1, 0, 3, 2, 5, 4]],
