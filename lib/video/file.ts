@@ -182,10 +182,7 @@ class DamageCheck implements AsyncDisposable {
   async #run(input: string): Promise<void> {
     try {
       await using video = await openVideo(input);
-      for await (const _ of video.decoded('openVideo')) {
-        video.timings.length = 0;
-        if (this.#isEnded) return;
-      }
+      await video.check('openVideo', () => this.#isEnded);
     } catch (error) {
       this.damage = error;
       this.#found.abort();
@@ -246,6 +243,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   let masked = 0;
   let covered = 0;
   let isDoubted = false;
+  let looked = 0;
   const holed = new Set<number>();
   async function* pairs() {
     for await (const pair of pairFrames(video, holes)) {
@@ -255,7 +253,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
       }
       if (hasHole) {
         // The first one, and one now and then: to count takes longer than to look.
-        const doubtful = !isDoubted && holed.size % 16 === 0 && doubt(pair.mask, read);
+        const doubtful = !isDoubted && looked++ % 16 === 0 && doubt(pair.mask, read);
         if (doubtful) onWarning(doubtful);
         isDoubted ||= Boolean(doubtful);
         holed.add(read);
