@@ -6,7 +6,6 @@ import {
   check,
   type FFmpeg,
   type FormatContext,
-  type Frame,
   fieldFlags,
   formatName,
   hasAlpha,
@@ -65,8 +64,8 @@ export class FileWriter extends VideoWriter {
   #source: OpenFile | undefined;
   #encoder: CodecContext | undefined;
   #originals: Originals | undefined;
-  /** The next frame of the source. */
-  #original: Frame | undefined;
+  /** What the first frame of HDR tells of its brightness, by the type that a stream has for it. */
+  readonly #brightness = new Map<number, Buffer>();
   #encoding = '';
   #changesCodec: string | undefined;
   #output: FormatContext | undefined;
@@ -112,11 +111,26 @@ export class FileWriter extends VideoWriter {
     if (input?.iformat?.name?.startsWith('mpeg') && input.startTime > 0n) {
       this.#start = input.startTime;
     }
-    // What is read once has none yet.
-    if (!isStream(like.path)) this.#original = await this.#originals.next();
+    await this.#readBrightness();
     await this.#openEncoder();
     await this.#openOutput();
     return this;
+  }
+
+  /** Most files tell the brightness of HDR in their frames alone. */
+  async #readBrightness(): Promise<void> {
+    const av = this.#av;
+    const transfer = this.#source?.stream.codecpar.colorTrc;
+    const isHdr = transfer === av.AVCOL_TRC_SMPTE2084 || transfer === av.AVCOL_TRC_ARIB_STD_B67;
+    if (!isHdr || isStream(this.like.path)) return;
+    await using again = await this.like.again(op);
+    for await (const frame of again.decoded(op)) {
+      for (const [ofFrame, ofStream] of brightness(av)) {
+        const data = frame.getSideData(ofFrame);
+        if (data) this.#brightness.set(ofStream, Buffer.from(data));
+      }
+      return;
+    }
   }
 
   async #openEncoder(): Promise<void> {
@@ -295,10 +309,10 @@ export class FileWriter extends VideoWriter {
       const data = source.codecpar.getCodedSideData(type);
       if (data) video.codecpar.addCodedSideData(type, data);
     }
-    for (const [ofFrame, ofStream] of brightness(av)) {
-      const data = this.#original?.getSideData(ofFrame);
-      if (!data || source.codecpar.getCodedSideData(ofStream)) continue;
-      video.codecpar.addCodedSideData(ofStream, data);
+    for (const [type, data] of this.#brightness) {
+      if (!source.codecpar.getCodedSideData(type as never)) {
+        video.codecpar.addCodedSideData(type as never, data);
+      }
     }
   }
 
@@ -317,8 +331,7 @@ export class FileWriter extends VideoWriter {
       const expected = `an output that keeps the alpha of ${this.like.path} (${places})`;
       throw mediaError(op, expected, extname(this.path));
     }
-    using original = this.#original ?? (await originals.next());
-    this.#original = undefined;
+    using original = await originals.next();
     const isFull = colorRange === av.AVCOL_RANGE_JPEG;
     using frame = await originals.merge(original, image, isOriginal, {
       format: pixelFormat,
@@ -455,8 +468,6 @@ export class FileWriter extends VideoWriter {
 
   protected override async release(): Promise<void> {
     await this.#closeOutput();
-    this.#original?.free();
-    this.#original = undefined;
     await this.#originals?.[Symbol.asyncDispose]();
     this.#originals = undefined;
     this.#waiting?.free();

@@ -129,6 +129,27 @@ describe('samples outside of the hole are the source’s own', () => {
     });
   }
 
+  it('frames too large to be kept until they are written', async () => {
+    const clip = { width: 1024, height: 600, frames: 4, codec: 'ffv1', paint: noise(8) };
+    const from = await makeClip(at('large.mkv'), clip);
+    const to = at('large-out.mkv');
+    const large = [{ x: 200, y: 100, width: 300, height: 400, from: 1, to: 2 }];
+    await inpaintFile(standIn(), { input: from, mask: large, output: to });
+    const [before, after] = [await samplesOf(from), await samplesOf(to)];
+    for (const [i, planes] of before.frames.entries()) {
+      const hasHole = i === 1 || i === 2;
+      for (const [p, rows] of planes.entries()) {
+        const [top, bottom, left] = p ? [50, 250, 100] : [100, 500, 200];
+        for (const [y, row] of rows.entries()) {
+          const other = after.frames[i]?.[p]?.[y] as Buffer;
+          const isInside = hasHole && y >= top && y < bottom;
+          expect(row.equals(other)).toBe(!isInside);
+          expect(row.subarray(0, left).equals(other.subarray(0, left))).toBe(true);
+        }
+      }
+    }
+  });
+
   for (const format of ['rgb24', 'rgb48be', 'rgba64be']) {
     it(`a folder of PNG, ${format}`, async () => {
       const folder = at(`png-${format}`);
