@@ -85,6 +85,18 @@ describe('interlaced video', () => {
     });
   }
 
+  for (const [codec, extension] of [
+    ['ffv1', 'mkv'],
+    ['prores', 'mov'],
+  ] as const) {
+    it(`stays so as ${codec}`, async () => {
+      const input = await clip('bottom first', 'to-other.mp4');
+      const output = at(`other.${extension}`);
+      await inpaintFile(standIn(), { input, mask: box, output, codec });
+      expect(await videoOf(output)).toMatchObject({ codec, fields: av.AV_FIELD_BB });
+    });
+  }
+
   it('is refused where the codec holds no fields', async () => {
     const from = await clip('top first', 'to.mp4');
     const job = { input: from, mask: box, output: at('to.webm') };
