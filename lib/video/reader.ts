@@ -271,6 +271,11 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     return new VideoReader(av, path, { images, first, fps }, options);
   }
 
+  /** @internal Whether it is one image, from a URL or the standard input. */
+  get isStill(): boolean {
+    return isStream(this.path) && /_pipe$/.test(this.#file?.input.iformat?.name ?? '');
+  }
+
   /** @internal Bytes of a frame as it is decoded. */
   get frameBytes(): number {
     const { width, height } = this;
