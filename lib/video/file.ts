@@ -1,7 +1,6 @@
 import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
 import { expectOptions } from '../expect.js';
-import { hasChapters } from './chapters.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
 import type { FramePair, Image } from './image.js';
@@ -231,9 +230,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   for (const remark of holes.remarks) onWarning(remark);
   if (writer.changesCodec)
     onWarning(`${input} is ${writer.changesCodec}; ${output} becomes ${writer.encoding}`);
-  if (!isStream(input) && (await hasChapters(input))) {
-    onWarning(`${input} has chapters; they are left out`);
-  }
+  if (writer.dropsChapters) onWarning(`${input} has chapters; ${output} is written without them`);
   for (const dropped of writer.dropped) {
     onWarning(`${output} cannot hold ${dropped} of ${input}; it is left out`);
   }

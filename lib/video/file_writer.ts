@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { type Chapter, readChapters, writeChapters } from './chapters.js';
 import { chooseEncoding, type Source, type WriteOptions } from './encoding.js';
 import {
   type CodecContext,
@@ -68,6 +69,8 @@ export class FileWriter extends VideoWriter {
   readonly #brightness = new Map<number, Buffer>();
   #encoding = '';
   #changesCodec: string | undefined;
+  #chapters: readonly Chapter[] = [];
+  #dropsChapters = false;
   #output: FormatContext | undefined;
   #video: Stream | undefined;
   /** The copy of each copied stream of the source, by that one's index. */
@@ -88,6 +91,10 @@ export class FileWriter extends VideoWriter {
 
   override get encoding(): string {
     return this.#encoding;
+  }
+
+  override get dropsChapters(): boolean {
+    return this.#dropsChapters;
   }
 
   override get changesCodec(): string | undefined {
@@ -112,9 +119,19 @@ export class FileWriter extends VideoWriter {
       this.#start = input.startTime;
     }
     await this.#readBrightness();
+    await this.#readChapters();
     await this.#openEncoder();
     await this.#openOutput();
     return this;
+  }
+
+  async #readChapters(): Promise<void> {
+    const { path, images } = this.like;
+    const found = images || isStream(path) ? undefined : await readChapters(path);
+    if (!found) return;
+    const { container, isFile } = this.#destination;
+    if (isFile && ['matroska', 'mp4', 'mov'].includes(container)) this.#chapters = found;
+    this.#dropsChapters = !this.#chapters.length;
   }
 
   /** Most files tell the brightness of HDR in their frames alone. */
@@ -262,7 +279,9 @@ export class FileWriter extends VideoWriter {
     this.#must(await output.openOutput());
     // Keys with dots (com.apple.quicktime...) survive in MP4 only as the newer kind of tags.
     const tags = keys.some((key) => key.includes('.')) ? '+use_metadata_tags' : '';
-    return output.writeHeader(av.Dictionary.fromObject({ movflags: `+faststart${tags}` }));
+    // The index is at the start, but for chapters, which are put into it afterwards.
+    const place = this.#chapters.length ? '' : '+faststart';
+    return output.writeHeader(av.Dictionary.fromObject({ movflags: `${place}${tags}` || '0' }));
   }
 
   /** x264 tells the narrow range only beside other colours; a filter puts it into the headers. */
@@ -450,7 +469,9 @@ export class FileWriter extends VideoWriter {
     await output.flush();
     this.#must(output.pb?.error ?? 0);
     await this.release();
-    if (!this.#destination.isFile) return;
+    const { container, isFile } = this.#destination;
+    if (!isFile) return;
+    if (this.#chapters.length) await writeChapters(this.temporary, container, this.#chapters);
     const file = await open(this.temporary, 'r+');
     try {
       await file.sync();
