@@ -58,6 +58,20 @@ function compare(image: Image, plane: Buffer, stride: number, pixels: Uint8Array
   return { pixels, top, bottom };
 }
 
+/**
+ * The rows of an image that are converted for those that changed: with as many around them as the
+ * filters of a conversion see, in steps, as another height has it set up anew.
+ */
+function rowsAround(image: Image, { top, bottom }: Changes) {
+  const [margin, step] = [16, 64];
+  const row = image.width * image.channels;
+  const first = Math.max(0, Math.floor(top / margin - 1) * margin);
+  const wanted = Math.ceil((bottom + margin - first) / step) * step;
+  const height = Math.min(image.height - first, wanted);
+  const data = image.data.subarray(first * row, (first + height) * row);
+  return { top: first, rows: { ...image, data, height } };
+}
+
 /** Bytes of a frame up to which copies of what is read are kept until it is written. */
 const smallFrame = 2 ** 19;
 
@@ -120,9 +134,10 @@ export class Originals implements AsyncDisposable {
     if (isOriginal) return own;
     const changes = await this.#changes(original, image);
     if (changes.top < changes.bottom) {
-      using made = await this.#made(image, target, own.flags & fieldFlags(this.#av));
+      const { top, rows } = rowsAround(image, changes);
+      using made = await this.#made(rows, target, own.flags & fieldFlags(this.#av));
       own.makeWritable();
-      this.#paste(made, own, changes);
+      this.#paste(made, top, own, changes);
       changes.pixels.fill(0);
     }
     return own;
@@ -179,8 +194,12 @@ export class Originals implements AsyncDisposable {
     return this.#convert(this.#fromRgb, frame, target);
   }
 
-  /** Copies the samples of changed pixels; those of chroma that any of them touches. */
-  #paste(from: Frame, to: Frame, { pixels, top, bottom }: Changes): void {
+  /**
+   * Copies the samples of changed pixels; those of chroma that any of them touches.
+   *
+   * @param offset row at which `from` begins
+   */
+  #paste(from: Frame, offset: number, to: Frame, { pixels, top, bottom }: Changes): void {
     const { width } = to;
     const isInterlaced = to.hasFlags(this.#av.AV_FRAME_FLAG_INTERLACED);
     const planes = layoutOf(formatName(this.#av, to.format)) as readonly Plane[];
@@ -195,7 +214,8 @@ export class Originals implements AsyncDisposable {
           let end = line.indexOf(0, x);
           if (end < 0) end = width;
           const [first, last] = [(x >> across) * bytes, (((end - 1) >> across) + 1) * bytes];
-          source.copy(sink, row * sinkRow + first, row * sourceRow + first, row * sourceRow + last);
+          const start = (row - (offset >> down)) * sourceRow;
+          source.copy(sink, row * sinkRow + first, start + first, start + last);
           x = line.indexOf(1, end);
         }
       }
@@ -266,7 +286,7 @@ function frameFor(
   given: Frame | undefined,
 ): Frame {
   let frame = given;
-  if (frame?.format !== format) {
+  if (frame?.format !== format || frame.height !== height) {
     given?.free();
     frame = allocateFrame(av, format, width, height);
   }
