@@ -53,7 +53,9 @@ interface Encoder {
   readonly preset?: string;
   /** Those of its pixel formats that are chosen by default. */
   readonly formats?: RegExp;
-  readonly isInterlaced?: boolean;
+  /** It takes whatever format the source has, RGB and grey too. */
+  readonly isLossless?: boolean;
+  readonly holdsFields?: boolean;
 }
 
 const planarYuv = /^yuva?4(20|22|44)p(10le|12le)?$/;
@@ -66,7 +68,7 @@ const encoders: Readonly<Record<VideoCodec, Encoder>> = {
     options: { crf: '16', preset: 'fast', 'x264-params': 'force-cfr=1' },
     crf: [0, 51],
     preset: 'preset',
-    isInterlaced: true,
+    holdsFields: true,
   },
   hevc: {
     name: 'libx265',
@@ -83,10 +85,15 @@ const encoders: Readonly<Record<VideoCodec, Encoder>> = {
     preset: 'cpu-used',
     formats: /^yuv4(20|22|44)p(10le|12le)?$|^yuva420p$/,
   },
-  prores: { name: 'prores_ks', options: {}, isInterlaced: true },
+  prores: { name: 'prores_ks', options: {}, holdsFields: true },
   dnxhd: { name: 'dnxhd', options: {} },
-  ffv1: { name: 'ffv1', options: { level: '3', slicecrc: '1' }, formats: /^(?!.*(f\d\dle|bayer))/ },
-  rawvideo: { name: 'rawvideo', options: {} },
+  ffv1: {
+    name: 'ffv1',
+    options: { level: '3', slicecrc: '1' },
+    isLossless: true,
+    holdsFields: true,
+  },
+  rawvideo: { name: 'rawvideo', options: {}, holdsFields: true },
 };
 
 /** Which codecs of a source an output of that container keeps. */
@@ -142,7 +149,7 @@ function codecFor(container: string, source: Source, hasAlphaChannel: boolean): 
  */
 function pixelFormatFor(
   av: FFmpeg,
-  { name, formats = planarYuv }: Encoder,
+  { name, formats = planarYuv, isLossless = false }: Encoder,
   codec: Codec,
   source: string,
   wantsAlpha: boolean,
@@ -151,12 +158,15 @@ function pixelFormatFor(
   const offered =
     codec.pixelFormats ??
     ['420p', '422p', '444p'].map((kind) => av.avGetPixFmtFromName(`yuv${kind}`));
-  const fitting = offered.filter((format) => formats.test(formatName(av, format)));
+  const fitting = offered.filter((format) => {
+    const each = formatName(av, format);
+    return layoutOf(each) && (isLossless || formats.test(each));
+  });
   const withAlpha = fitting.filter((format) => hasAlpha(av, format) === wantsAlpha);
   const choices = withAlpha.length ? withAlpha : fitting;
   const isYuv = /^(yuv|yuyv|uyvy|yvyu|nv\d|[py][024]1\d)/.test(source);
-  const isAny = formats.test('gray'); // lossless
-  const like = isYuv || isAny ? source.replace('yuvj', 'yuv') : wantsAlpha ? 'yuva420p' : 'yuv420p';
+  const like =
+    isYuv || isLossless ? source.replace('yuvj', 'yuv') : wantsAlpha ? 'yuva420p' : 'yuv420p';
   const best = formatName(
     av,
     av.avcodecFindBestPixFmtOfList(choices, av.avGetPixFmtFromName(like)),
@@ -223,8 +233,9 @@ export function chooseEncoding(
   }
   const codec = av.Codec.findEncoderByName(encoder.name as never);
   if (!codec) throw mediaError(op, `FFmpeg to have the encoder ${encoder.name}`, 'none');
-  if (like.fieldOrder !== 'progressive' && !encoder.isInterlaced) {
-    const expected = `h264 or prores, which hold fields, or --deinterlace (deinterlace: true)`;
+  if (like.fieldOrder !== 'progressive' && !encoder.holdsFields) {
+    const expected =
+      'h264, prores or ffv1, which hold fields, or --deinterlace (deinterlace: true)';
     throw mediaError(op, expected, `${chosen} for ${like.path}, which is interlaced`);
   }
   let format = pixelFormatFor(av, encoder, codec, source.format, wantsAlpha, like);
@@ -271,6 +282,8 @@ export interface Plane {
 const packed: Readonly<Record<string, number>> = {
   rgb24: 3,
   rgba: 4,
+  bgr0: 4,
+  bgra: 4,
   rgb48be: 6,
   rgba64be: 8,
   rgb48le: 6,

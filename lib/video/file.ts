@@ -1,10 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
 import { expectOptions } from '../expect.js';
-import { hasChapters } from './chapters.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
-import { asFilmed } from './fields.js';
 import type { FramePair, Image } from './image.js';
 import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
 import { createWriter, openVideo } from './media.js';
@@ -136,7 +134,7 @@ export function tellFields(
   const what = `${input} is interlaced, ${order}, ${Number(fps.toFixed(3))} frames a second`;
   return deinterlace
     ? `${what}; each two fields become a whole frame`
-    : `${what}; it stays so, and is filled field by field (--deinterlace makes whole frames)`;
+    : `${what}; it stays so (--deinterlace makes whole frames)`;
 }
 
 /** The same file by another name counts as the same. */
@@ -191,6 +189,41 @@ async function* readAhead<T>(
 }
 
 /**
+ * Decodes a video from start to end beside the work, so that damage ends that at once and not when
+ * the work comes to it. Takes 0.5 % of the time of the demo on a CPU.
+ */
+class DamageCheck implements AsyncDisposable {
+  /** The damage that was found. */
+  damage: unknown;
+  /** Aborted when the given one is, or by damage. */
+  readonly signal: AbortSignal;
+  readonly #found = new AbortController();
+  #isEnded = false;
+  readonly #running: Promise<void>;
+
+  constructor(input: string, video: VideoReader, signal: AbortSignal | undefined) {
+    this.signal = AbortSignal.any([this.#found.signal, ...(signal ? [signal] : [])]);
+    const isChecked = !video.keepsErrors && !video.images && !isStream(input);
+    this.#running = isChecked ? this.#run(input) : Promise.resolve();
+  }
+
+  async #run(input: string): Promise<void> {
+    try {
+      await using video = await openVideo(input);
+      await video.check('openVideo', () => this.#isEnded);
+    } catch (error) {
+      this.damage = error;
+      this.#found.abort();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnded = true;
+    await this.#running;
+  }
+}
+
+/**
  * Inpaints a file: reads, completes and writes frame by frame, with memory bounded however long the
  * video is.
  *
@@ -221,17 +254,17 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   for (const remark of holes.remarks) onWarning(remark);
   if (writer.changesCodec)
     onWarning(`${input} is ${writer.changesCodec}; ${output} becomes ${writer.encoding}`);
-  if (!isStream(input) && (await hasChapters(input))) {
-    onWarning(`${input} has chapters; they are left out`);
-  }
+  if (writer.dropsChapters) onWarning(`${input} has chapters; ${output} is written without them`);
   for (const dropped of writer.dropped) {
     onWarning(`${output} cannot hold ${dropped} of ${input}; it is left out`);
   }
 
+  await using check = new DamageCheck(input, video, signal);
   let read = 0;
   let masked = 0;
   let covered = 0;
   let isDoubted = false;
+  let looked = 0;
   const holed = new Set<number>();
   async function* pairs() {
     for await (const pair of pairFrames(video, holes)) {
@@ -241,7 +274,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
       }
       if (hasHole) {
         // The first one, and one now and then: to count takes longer than to look.
-        const doubtful = !isDoubted && holed.size % 16 === 0 && doubt(pair.mask, read);
+        const doubtful = !isDoubted && looked++ % 16 === 0 && doubt(pair.mask, read);
         if (doubtful) onWarning(doubtful);
         isDoubted ||= Boolean(doubtful);
         holed.add(read);
@@ -256,23 +289,27 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     onProgress?.({ ...progress, frames: isOver ? undefined : frames, framesGuessed });
   };
   const options = {
-    ...(signal && { signal }),
+    signal: check.signal,
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
   };
-  const filmed = asFilmed(inpainter, video);
-  const worker = report ? report.watch(filmed, video) : filmed;
+  const worker = report ? report.watch(inpainter, video) : inpainter;
   let written: Promise<void> = Promise.resolve();
-  for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
-    const hadHole = holed.delete(frame.index);
-    if (hadHole) {
-      masked += 1;
-      covered += frame.coverage;
+  try {
+    for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
+      const hadHole = holed.delete(frame.index);
+      if (hadHole) {
+        masked += 1;
+        covered += frame.coverage;
+      }
+      await written;
+      written = writer.write(frame, { isOriginal: !hadHole });
+      written.catch(() => {}); // heard with the next frame
     }
-    await written;
-    written = writer.write(frame, { isOriginal: !hadHole });
-    written.catch(() => {}); // heard with the next frame
+  } catch (error) {
+    throw check.damage ?? error;
   }
+  if (check.damage) throw check.damage;
   await written;
   if (signal?.aborted) {
     const options = { cause: signal.reason };

@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
+import { type Chapter, readChapters, writeChapters } from './chapters.js';
 import { chooseEncoding, type Source, type WriteOptions } from './encoding.js';
 import {
   type CodecContext,
   check,
   type FFmpeg,
   type FormatContext,
-  type Frame,
   fieldFlags,
   formatName,
   hasAlpha,
@@ -65,10 +65,12 @@ export class FileWriter extends VideoWriter {
   #source: OpenFile | undefined;
   #encoder: CodecContext | undefined;
   #originals: Originals | undefined;
-  /** The next frame of the source. */
-  #original: Frame | undefined;
+  /** What the first frame of HDR tells of its brightness, by the type that a stream has for it. */
+  readonly #brightness = new Map<number, Buffer>();
   #encoding = '';
   #changesCodec: string | undefined;
+  #chapters: readonly Chapter[] = [];
+  #dropsChapters = false;
   #output: FormatContext | undefined;
   #video: Stream | undefined;
   /** The copy of each copied stream of the source, by that one's index. */
@@ -91,6 +93,10 @@ export class FileWriter extends VideoWriter {
     return this.#encoding;
   }
 
+  override get dropsChapters(): boolean {
+    return this.#dropsChapters;
+  }
+
   override get changesCodec(): string | undefined {
     return this.#changesCodec;
   }
@@ -106,17 +112,42 @@ export class FileWriter extends VideoWriter {
     if (isStream(like.path)) {
       like.others = [];
       this.#source = like.file;
-    } else if (like.file) this.#source = await openFile(av, op, like.path);
+    } else if (!like.images) this.#source = await openFile(av, op, like.path);
     // Broadcast streams start anywhere; other files start where their maker wants.
     const input = this.#source?.input;
     if (input?.iformat?.name?.startsWith('mpeg') && input.startTime > 0n) {
       this.#start = input.startTime;
     }
-    // What is read once has none yet.
-    if (!isStream(like.path)) this.#original = await this.#originals.next();
+    await this.#readBrightness();
+    await this.#readChapters();
     await this.#openEncoder();
     await this.#openOutput();
     return this;
+  }
+
+  async #readChapters(): Promise<void> {
+    const { path, images } = this.like;
+    const found = images || isStream(path) ? undefined : await readChapters(path);
+    if (!found) return;
+    const { container, isFile } = this.#destination;
+    if (isFile && ['matroska', 'mp4', 'mov'].includes(container)) this.#chapters = found;
+    this.#dropsChapters = !this.#chapters.length;
+  }
+
+  /** Most files tell the brightness of HDR in their frames alone. */
+  async #readBrightness(): Promise<void> {
+    const av = this.#av;
+    const transfer = this.#source?.stream.codecpar.colorTrc;
+    const isHdr = transfer === av.AVCOL_TRC_SMPTE2084 || transfer === av.AVCOL_TRC_ARIB_STD_B67;
+    if (!isHdr || isStream(this.like.path)) return;
+    await using again = await this.like.again(op);
+    for await (const frame of again.decoded(op)) {
+      for (const [ofFrame, ofStream] of brightness(av)) {
+        const data = frame.getSideData(ofFrame);
+        if (data) this.#brightness.set(ofStream, Buffer.from(data));
+      }
+      return;
+    }
   }
 
   async #openEncoder(): Promise<void> {
@@ -227,6 +258,9 @@ export class FileWriter extends VideoWriter {
     this.#video = video;
     this.#must(video.codecpar.fromContext(encoder));
     this.#tellRange(video);
+    // Apple's players know no other tag of HEVC.
+    const isMp4 = container === 'mp4' || container === 'mov';
+    if (isMp4 && video.codecpar.codecId === av.AV_CODEC_ID_HEVC) video.codecpar.codecTag = 'hvc1';
     video.timeBase = encoder.timeBase;
     video.avgFrameRate = this.#source?.stream.avgFrameRate ?? encoder.framerate;
     video.sampleAspectRatio = encoder.sampleAspectRatio;
@@ -245,7 +279,9 @@ export class FileWriter extends VideoWriter {
     this.#must(await output.openOutput());
     // Keys with dots (com.apple.quicktime...) survive in MP4 only as the newer kind of tags.
     const tags = keys.some((key) => key.includes('.')) ? '+use_metadata_tags' : '';
-    return output.writeHeader(av.Dictionary.fromObject({ movflags: `+faststart${tags}` }));
+    // The index is at the start, but for chapters, which are put into it afterwards.
+    const place = this.#chapters.length ? '' : '+faststart';
+    return output.writeHeader(av.Dictionary.fromObject({ movflags: `${place}${tags}` || '0' }));
   }
 
   /** x264 tells the narrow range only beside other colours; a filter puts it into the headers. */
@@ -292,10 +328,10 @@ export class FileWriter extends VideoWriter {
       const data = source.codecpar.getCodedSideData(type);
       if (data) video.codecpar.addCodedSideData(type, data);
     }
-    for (const [ofFrame, ofStream] of brightness(av)) {
-      const data = this.#original?.getSideData(ofFrame);
-      if (!data || source.codecpar.getCodedSideData(ofStream)) continue;
-      video.codecpar.addCodedSideData(ofStream, data);
+    for (const [type, data] of this.#brightness) {
+      if (!source.codecpar.getCodedSideData(type as never)) {
+        video.codecpar.addCodedSideData(type as never, data);
+      }
     }
   }
 
@@ -314,8 +350,7 @@ export class FileWriter extends VideoWriter {
       const expected = `an output that keeps the alpha of ${this.like.path} (${places})`;
       throw mediaError(op, expected, extname(this.path));
     }
-    using original = this.#original ?? (await originals.next());
-    this.#original = undefined;
+    using original = await originals.next();
     const isFull = colorRange === av.AVCOL_RANGE_JPEG;
     using frame = await originals.merge(original, image, isOriginal, {
       format: pixelFormat,
@@ -434,7 +469,9 @@ export class FileWriter extends VideoWriter {
     await output.flush();
     this.#must(output.pb?.error ?? 0);
     await this.release();
-    if (!this.#destination.isFile) return;
+    const { container, isFile } = this.#destination;
+    if (!isFile) return;
+    if (this.#chapters.length) await writeChapters(this.temporary, container, this.#chapters);
     const file = await open(this.temporary, 'r+');
     try {
       await file.sync();
@@ -452,8 +489,6 @@ export class FileWriter extends VideoWriter {
 
   protected override async release(): Promise<void> {
     await this.#closeOutput();
-    this.#original?.free();
-    this.#original = undefined;
     await this.#originals?.[Symbol.asyncDispose]();
     this.#originals = undefined;
     this.#waiting?.free();
@@ -462,6 +497,6 @@ export class FileWriter extends VideoWriter {
     this.#encoder = undefined;
     const source = this.#source;
     this.#source = undefined;
-    if (source !== this.like.file) await source?.input.closeInput();
+    if (!isStream(this.like.path)) await source?.input.closeInput();
   }
 }

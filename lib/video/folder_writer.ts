@@ -23,6 +23,7 @@ export class FolderWriter extends VideoWriter {
   readonly #names: readonly string[];
   readonly encoding = 'png';
   readonly changesCodec = undefined;
+  readonly dropsChapters = false;
   #encoder: CodecContext | undefined;
   #originals: Originals | undefined;
 

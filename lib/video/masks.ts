@@ -409,12 +409,14 @@ export async function openMask(
   const deinterlace = like.fieldOrder === 'progressive';
   const reader = await VideoReader.open(op, path, { deinterlace });
   try {
-    return MaskReader.open(av, like, {
-      path,
-      reader,
-      ...source,
-      ...(await match(reader, like, options)),
-    });
+    if (reader.isStill) {
+      const { value } = await reader.decoded(op).next();
+      const still = value?.clone() ?? undefined;
+      await reader.close();
+      return MaskReader.open(av, like, { path, ...(still && { still }), ...source });
+    }
+    const matched = await match(reader, like, options);
+    return MaskReader.open(av, like, { path, reader, ...source, ...matched });
   } catch (error) {
     await reader.close();
     throw error;

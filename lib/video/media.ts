@@ -29,7 +29,7 @@ export async function openVideo(path: string, options: ReadOptions = {}): Promis
 /**
  * Starts an output like what is being read: its size, frame rate and timestamps, fields, colour
  * tags, rotation and metadata; other streams (audio, subtitles, cover pictures, attachments, data)
- * are copied as they are. Chapters are not kept.
+ * are copied as they are, and chapters where the container is Matroska or MP4.
  *
  * A path that ends in .mp4, .m4v, .mov, .mkv, .webm, .nut or .y4m is a video, see
  * {@link WriteOptions}. So is what is no file (`-` for the standard output, a URL, a pipe, a

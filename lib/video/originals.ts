@@ -32,25 +32,26 @@ interface Changes {
   readonly bottom: number;
 }
 
-/** Finds the pixels of two images that differ. Memory for the outcome is the caller's. */
-function compare(a: Image, b: Image, pixels: Uint8Array): Changes {
-  const { width, height, channels } = a;
+/**
+ * Finds the pixels of an image that differ from those of a plane, whose rows are `stride` bytes
+ * apart. Memory for the outcome is the caller's.
+ */
+function compare(image: Image, plane: Buffer, stride: number, pixels: Uint8Array): Changes {
+  const { width, height, channels, data } = image;
   const row = width * channels;
   let [top, bottom] = [height, 0];
-  const [left, right] = [a.data, b.data].map(({ buffer, byteOffset, byteLength }) =>
-    Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength),
-  ) as [Buffer, Buffer];
+  const own = Buffer.from(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
   for (let y = 0; y < height; y++) {
-    const [from, to] = [y * row, (y + 1) * row];
-    if (left.compare(right, from, to, from, to) === 0) continue;
+    const [from, other] = [y * row, y * stride];
+    if (own.compare(plane, other, other + row, from, from + row) === 0) continue;
     if (top > y) top = y;
     bottom = y + 1;
-    for (let x = 0, i = from; x < width; x++, i += channels) {
+    for (let x = 0, i = from, j = other; x < width; x++, i += channels, j += channels) {
       const isSame =
-        left[i] === right[i] &&
-        left[i + 1] === right[i + 1] &&
-        left[i + 2] === right[i + 2] &&
-        (channels < 4 || left[i + 3] === right[i + 3]);
+        own[i] === plane[j] &&
+        own[i + 1] === plane[j + 1] &&
+        own[i + 2] === plane[j + 2] &&
+        (channels < 4 || own[i + 3] === plane[j + 3]);
       pixels[y * width + x] = isSame ? 0 : 1;
     }
   }
@@ -58,8 +59,26 @@ function compare(a: Image, b: Image, pixels: Uint8Array): Changes {
 }
 
 /**
- * The frames of a source once more, for its own samples where nothing was changed: a file is
- * decoded again, what can be read once only is kept by its reader until it is written.
+ * The rows of an image that are converted for those that changed: with as many around them as the
+ * filters of a conversion see, in steps, as another height has it set up anew.
+ */
+function rowsAround(image: Image, { top, bottom }: Changes) {
+  const [margin, step] = [16, 64];
+  const row = image.width * image.channels;
+  const first = Math.max(0, Math.floor(top / margin - 1) * margin);
+  const wanted = Math.ceil((bottom + margin - first) / step) * step;
+  const height = Math.min(image.height - first, wanted);
+  const data = image.data.subarray(first * row, (first + height) * row);
+  return { top: first, rows: { ...image, data, height } };
+}
+
+/** Bytes of a frame up to which copies of what is read are kept until it is written. */
+const smallFrame = 2 ** 19;
+
+/**
+ * The frames of a source once more, for its own samples where nothing was changed. Large ones are
+ * decoded again, as a look-ahead of them would fill the memory; small ones, and those of what can
+ * be read once only, are kept by the reader.
  */
 export class Originals implements AsyncDisposable {
   readonly #av: FFmpeg;
@@ -85,11 +104,9 @@ export class Originals implements AsyncDisposable {
   }
 
   static async open(av: FFmpeg, like: VideoReader): Promise<Originals> {
-    if (isStream(like.path)) {
-      like.kept = [];
-      return new Originals(av, like, undefined);
-    }
-    return new Originals(av, like, await like.again(op));
+    const isOnce = isStream(like.path);
+    const isKept = (isOnce || like.frameBytes <= smallFrame) && like.keep();
+    return new Originals(av, like, isKept || isOnce ? undefined : await like.again(op));
   }
 
   /** The next frame, which is the caller's to free; undefined when there is none. */
@@ -117,9 +134,10 @@ export class Originals implements AsyncDisposable {
     if (isOriginal) return own;
     const changes = await this.#changes(original, image);
     if (changes.top < changes.bottom) {
-      using made = await this.#made(image, target, own.flags & fieldFlags(this.#av));
+      const { top, rows } = rowsAround(image, changes);
+      using made = await this.#made(rows, target, own.flags & fieldFlags(this.#av));
       own.makeWritable();
-      this.#paste(made, own, changes);
+      this.#paste(made, top, own, changes);
       changes.pixels.fill(0);
     }
     return own;
@@ -161,8 +179,8 @@ export class Originals implements AsyncDisposable {
     }
     await toRgb(av, this.#toRgb, original, this.#rgb, op);
     this.#pixels ??= new Uint8Array(width * height);
-    const data = this.#rgb.toBuffer();
-    return compare(image, { data, width, height, channels }, this.#pixels);
+    const [plane] = this.#rgb.data as [Buffer];
+    return compare(image, plane, this.#rgb.linesize[0] as number, this.#pixels);
   }
 
   /** An image in the target's format. */
@@ -176,8 +194,12 @@ export class Originals implements AsyncDisposable {
     return this.#convert(this.#fromRgb, frame, target);
   }
 
-  /** Copies the samples of changed pixels; those of chroma that any of them touches. */
-  #paste(from: Frame, to: Frame, { pixels, top, bottom }: Changes): void {
+  /**
+   * Copies the samples of changed pixels; those of chroma that any of them touches.
+   *
+   * @param offset row at which `from` begins
+   */
+  #paste(from: Frame, offset: number, to: Frame, { pixels, top, bottom }: Changes): void {
     const { width } = to;
     const isInterlaced = to.hasFlags(this.#av.AV_FRAME_FLAG_INTERLACED);
     const planes = layoutOf(formatName(this.#av, to.format)) as readonly Plane[];
@@ -192,7 +214,8 @@ export class Originals implements AsyncDisposable {
           let end = line.indexOf(0, x);
           if (end < 0) end = width;
           const [first, last] = [(x >> across) * bytes, (((end - 1) >> across) + 1) * bytes];
-          source.copy(sink, row * sinkRow + first, row * sourceRow + first, row * sourceRow + last);
+          const start = (row - (offset >> down)) * sourceRow;
+          source.copy(sink, row * sinkRow + first, start + first, start + last);
           x = line.indexOf(1, end);
         }
       }
@@ -263,7 +286,7 @@ function frameFor(
   given: Frame | undefined,
 ): Frame {
   let frame = given;
-  if (frame?.format !== format) {
+  if (frame?.format !== format || frame.height !== height) {
     given?.free();
     frame = allocateFrame(av, format, width, height);
   }

@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectOptions } from '../expect.js';
 import { ffmpeg, fileError } from './ffmpeg.js';
-import { asFilmed } from './fields.js';
 import { expectOther, type FrameInpainter, tellFields } from './file.js';
 import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
 import { openVideo } from './media.js';
@@ -90,7 +89,7 @@ export async function previewFile(
     }
   }
   const options = { from: frame, to: frame, ...(signal && { signal }) };
-  for await (const done of asFilmed(inpainter, video).inpaint(pairs(), options)) {
+  for await (const done of inpainter.inpaint(pairs(), options)) {
     using pictures = new Pictures(await ffmpeg(op), op);
     const picture = await pictures.encode(done, 'png', turned[video.rotation]);
     await writeFile(output, picture).catch((cause) => {

@@ -194,7 +194,10 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   /** @internal Copies of its decoded frames, once they are asked for. */
   kept: Frame[] | undefined;
   readonly #options: ReadOptions;
+  readonly #format: number;
   #told: { frames: number | undefined; exact: boolean };
+  #isClosed = false;
+  #isCheck = false;
   #cutOff = false;
   #lost = 0;
   readonly #av: FFmpeg;
@@ -218,6 +221,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
       this.height = first.height;
       this.channels = hasAlpha(av, first.format) ? 4 : 3;
       this.profile = first.getSideData(av.AV_FRAME_DATA_ICC_PROFILE) ?? undefined;
+      this.#format = first.format;
       this.#told = { frames: images.length, exact: true };
       this.storedFields = this.fieldOrder = 'progressive';
       this.fps = fps;
@@ -235,6 +239,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     this.height = codecpar.height;
     this.channels = hasAlpha(av, codecpar.format) || alphaDecoder(av, stream) ? 4 : 3;
     this.fps = num / den;
+    this.#format = codecpar.format;
     this.#told = tellFrames(source, this.fps);
     this.storedFields = fieldsOf(stream);
     this.fieldOrder = options.deinterlace ? 'progressive' : this.storedFields;
@@ -266,6 +271,24 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     return new VideoReader(av, path, { images, first, fps }, options);
   }
 
+  /** @internal Whether it is one image, from a URL or the standard input. */
+  get isStill(): boolean {
+    return isStream(this.path) && /_pipe$/.test(this.#file?.input.iformat?.name ?? '');
+  }
+
+  /** @internal Bytes of a frame as it is decoded. */
+  get frameBytes(): number {
+    const { width, height } = this;
+    return this.#av.avImageGetBufferSize(this.#format as never, width, height, 1);
+  }
+
+  /** @internal Keeps copies of the decoded frames from now on; false when reading has begun. */
+  keep(): boolean {
+    if (this.#running) return false;
+    this.kept = [];
+    return true;
+  }
+
   /** @internal The same source, to be read from its start. */
   again(op: string): Promise<VideoReader> {
     return VideoReader.open(op, this.path, this.#options);
@@ -273,7 +296,9 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
 
   /** @internal The open file; undefined for images. */
   get file(): OpenFile | undefined {
-    return this.#file;
+    if (!this.#isClosed) return this.#file;
+    const message = `expected ${this.path} to be open, got a closed reader`;
+    throw new InpaintError('ERR_DISPOSED', 'createWriter', message);
   }
 
   /** How many frames there are, as far as is known: see {@link framesGuessed}. */
@@ -370,6 +395,15 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     for await (const frame of frames) {
       await toRgb(av, this.#converter, frame, rgb, 'openVideo');
       yield { data: rgb.toBuffer(), width, height, channels };
+    }
+  }
+
+  /** @internal Decodes everything, without what makes the pictures good, to find damage. */
+  async check(op: string, isEnded: () => boolean): Promise<void> {
+    this.#isCheck = true;
+    for await (const _ of this.decoded(op)) {
+      this.timings.length = 0;
+      if (isEnded()) return;
     }
   }
 
@@ -547,8 +581,9 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     decoder.allocContext3(codec);
     check(av, decoder.parametersToContext(codecpar), op, expected);
     decoder.pktTimebase = stream.timeBase;
-    decoder.threadCount = 0; // as many as there are cores
-    check(av, await decoder.open2(codec, null), op, expected);
+    decoder.threadCount = this.#isCheck ? 1 : 0; // 0: as many as there are cores
+    const fast = this.#isCheck ? { skip_loop_filter: 'all', skip_idct: 'all' } : {};
+    check(av, await decoder.open2(codec, av.Dictionary.fromObject(fast)), op, expected);
     return decoder;
   }
 
@@ -584,6 +619,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
 
   /** Ends a reading in progress and closes the file. May be called twice. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#running ??= this.#decodeImages('');
     await this.#running.return();
     await this.#file?.input.closeInput();

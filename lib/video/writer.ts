@@ -41,6 +41,8 @@ export abstract class VideoWriter implements AsyncDisposable {
   readonly path: string;
   /** Streams that the container cannot hold, for people: `subtitle stream 2 (ass)`. Never audio. */
   readonly dropped: readonly string[] = [];
+  /** Whether the source has chapters that the output cannot hold. */
+  abstract readonly dropsChapters: boolean;
   /** How frames are encoded, for people: `h264 (crf 16, preset fast, yuv420p)`. */
   abstract readonly encoding: string;
   /** FFmpeg's name of the codec of the source, if the output has another. */

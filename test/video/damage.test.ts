@@ -1,6 +1,7 @@
 import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { openVideo } from '../../lib/video/index.js';
+import type { Image } from '../../lib/video/image.js';
+import { type FrameInpainter, openVideo } from '../../lib/video/index.js';
 import { collect, gradient, makeClip, probe, scratch } from './clips.js';
 import { inpaintFile, standIn } from './stand_in.js';
 
@@ -87,6 +88,26 @@ describe('damaged packets', () => {
     await expect(run(await damaged('damage.mkv'), at('damage-out.mkv'))).rejects.toThrow(
       /to decode frame 15 of .*, got damaged data \(onError: 'keep', or --on-error keep/,
     );
+  });
+
+  it('end the work before it comes to them', async () => {
+    const input = await damaged('early.mkv');
+    const waiting: FrameInpainter = {
+      async *inpaint(source, { signal }) {
+        for await (const { frame } of source) {
+          const { data, width, height } = frame as Image & { data: Uint8Array };
+          yield { data, width, height, channels: 3, index: 0, coverage: 1, shot: 0 };
+          // At the second frame for as long as nobody ends it.
+          await new Promise((_, reject) => {
+            const stop = () => reject(new Error('aborted'));
+            if (signal?.aborted) stop();
+            signal?.addEventListener('abort', stop);
+          });
+        }
+      },
+    };
+    const job = { input, mask: '8,8,16,16', output: at('early-out.mkv') };
+    await expect(inpaintFile(waiting, job)).rejects.toThrow(/to decode frame 15 of/);
   });
 
   it('are concealed when that is asked for, and told by number', async () => {

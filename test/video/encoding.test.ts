@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { hasChapters } from '../../lib/video/chapters.js';
+import { type Chapter, readChapters, writeChapters } from '../../lib/video/chapters.js';
 import type { FileJob } from '../../lib/video/index.js';
 import { openVideo } from '../../lib/video/index.js';
-import { av, makeClip, makeImage, probe, scratch } from './clips.js';
+import { av, collect, makeClip, makeImage, probe, scratch } from './clips.js';
 import { inpaintFile, standIn } from './stand_in.js';
 
 const at = scratch();
@@ -103,6 +103,17 @@ describe('the codec', () => {
       expect(made.tracks[0]?.packets).toHaveLength(10);
     });
   }
+
+  it('is tagged as Apple has it: HEVC', async () => {
+    const input = await makeClip(at('tag.mp4'));
+    for (const extension of ['mp4', 'mov']) {
+      const { tracks } = await run(input, at(`tag-out.${extension}`), {
+        codec: 'hevc',
+        preset: 'ultrafast',
+      });
+      expect(tracks[0]).toMatchObject({ codec: 'hevc', tag: 'hvc1' });
+    }
+  });
 
   it('takes less room with a higher crf', async () => {
     const input = await makeClip(at('crf.mp4'));
@@ -273,37 +284,78 @@ describe('what a file holds beside', () => {
     expect(warnings).toEqual([expect.stringMatching(/cannot hold data stream 1 \(bin_data\)/)]);
   });
 
-  it('is told: chapters', async () => {
-    const mkv = await readFile(await makeClip(at('chapters-plain.mkv')));
-    // An element behind all others of the segment, whose size has 8 bytes.
-    const element = Buffer.from('1043a7708845b985b68373c481', 'hex');
-    const size = mkv.indexOf(Buffer.from('18538067', 'hex')) + 4;
-    mkv.writeUInt32BE(mkv.readUInt32BE(size + 4) + element.length, size + 4);
-    await writeFile(at('chapters.mkv'), Buffer.concat([mkv, element]));
-    const { warnings } = await run(at('chapters.mkv'), at('chapters-out.mkv'));
-    expect(warnings).toEqual([
-      expect.stringMatching(/chapters\.mkv has chapters; they are left out/),
-    ]);
-
-    // MP4: Nero's list at the end, where the index is.
-    const mp4 = await readFile(await makeClip(at('chapters-plain.mp4')));
-    const box = (type: string, content: Buffer) => {
-      const head = Buffer.alloc(8);
-      head.writeUInt32BE(8 + content.length);
-      head.write(type, 4, 'latin1');
-      return Buffer.concat([head, content]);
-    };
-    const list = box(
-      'udta',
-      box('chpl', Buffer.from('01000000000000000100000000000000000161', 'hex')),
-    );
-    const index = mp4.lastIndexOf('moov') - 4;
-    mp4.writeUInt32BE(mp4.readUInt32BE(index) + list.length, index);
-    await writeFile(at('chapters.mp4'), Buffer.concat([mp4, list]));
-    expect(await hasChapters(at('chapters.mp4'))).toBe(true);
-    for (const name of ['chapters-plain.mp4', 'chapters-plain.mkv', 'chapters-out.mkv']) {
-      expect(await hasChapters(at(name))).toBe(false);
+  describe('is kept: chapters', () => {
+    const chapters: Chapter[] = [
+      { start: 0n, end: 400_000_000n, title: 'Beginning' },
+      { start: 400_000_000n, end: 1_000_000_000n, title: 'Schluß, 終' },
+    ];
+    /** What FFmpeg's own dump of a file says of chapters. */
+    async function dumped(path: string): Promise<string> {
+      const lines: string[] = [];
+      const level = av.Log.getLevel();
+      av.Log.setLevel(av.AV_LOG_INFO);
+      av.Log.setCallback((_, line) => lines.push(line));
+      const input = new av.FormatContext();
+      must(await input.openInput(path));
+      must(await input.findStreamInfo(null));
+      input.dumpFormat(0, path, false);
+      await input.closeInput();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      av.Log.resetCallback();
+      av.Log.setLevel(level);
+      return lines.join('').replace(/\s+/g, ' ');
     }
+    /** A file with chapters; MP4 has its index at the end for that. */
+    async function withChapters(name: string): Promise<string> {
+      const path = await makeClip(at(name), { audio: true, metadata: { title: 'T' } });
+      await writeChapters(path, name.endsWith('mkv') ? 'matroska' : 'mp4', chapters);
+      return path;
+    }
+
+    for (const from of ['mkv', 'mp4']) {
+      it(`as FFmpeg reads them: .${from}`, async () => {
+        const path = await withChapters(`chapters.${from}`);
+        expect(await dumped(path)).toMatch(
+          /Chapter #0:0: start 0\.000000, end 0\.400000 Metadata: title : Beginning Chapter #0:1: start 0\.400000, end 1\.\d+ Metadata: title : Schluß, 終/,
+        );
+        await using video = await openVideo(path);
+        expect((await collect(video)).length).toBe(10);
+      });
+
+      for (const to of ['mkv', 'mp4', 'mov']) {
+        it(`from .${from} to .${to}`, async () => {
+          const input = await withChapters(`from.${from}`);
+          const output = at(`to.${to}`);
+          const { warnings, tracks, metadata } = await run(input, output);
+          expect(warnings).toEqual([]);
+          expect(tracks[0]?.packets).toHaveLength(10);
+          expect(metadata.title).toBe('T');
+          expect(await dumped(output)).toMatch(
+            /Chapter #0:0: start 0\.0+, end 0\.40+ .*Beginning Chapter #0:1: start 0\.40+, .*Schluß, 終/,
+          );
+          const read = await readChapters(output);
+          expect(read?.map(({ start, title }) => ({ start, title }))).toEqual(
+            chapters.map(({ start, title }) => ({ start, title })),
+          );
+        });
+      }
+    }
+
+    it('or told', async () => {
+      const input = await withChapters('told.mkv');
+      const { warnings } = await run(input, at('told.nut'));
+      expect(warnings).toEqual([
+        expect.stringMatching(/told\.mkv has chapters; .*told\.nut is written without them/),
+      ]);
+    });
+
+    it('where there are some', async () => {
+      expect(await readChapters(await makeClip(at('none.mp4')))).toBeUndefined();
+      expect(await readChapters(await makeClip(at('none.mkv')))).toBeUndefined();
+      await writeFile(at('text.mkv'), 'text');
+      expect(await readChapters(at('text.mkv'))).toBeUndefined();
+      expect(await readChapters(at('nothing.mkv'))).toBeUndefined();
+    });
   });
 });
 

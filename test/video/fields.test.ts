@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { byFields } from '../../lib/video/fields.js';
-import type { Image } from '../../lib/video/image.js';
-import { type FrameInpainter, openMask, openVideo } from '../../lib/video/index.js';
+import { openMask, openVideo } from '../../lib/video/index.js';
 import { av, collect, makeClip, type Paint, probe, scratch } from './clips.js';
 import { inpaintFile, standIn } from './stand_in.js';
 
@@ -87,62 +85,17 @@ describe('interlaced video', () => {
     });
   }
 
-  it('is filled field by field, in the order in which these are shown', async () => {
-    for (const order of ['top first', 'bottom first'] as const) {
-      const seen: number[][] = [];
-      const progress: number[][] = [];
-      const inner: FrameInpainter = {
-        async *inpaint(source, { onProgress, frames }) {
-          let index = 0;
-          for await (const pair of source) {
-            const { data, width, height } = pair.frame as Image;
-            seen.push([height, ...data, ...(pair.mask as Image).data]);
-            onProgress?.({ frame: index + 1, frames, fps: 8, coverage: 1 });
-            const changed = Uint8Array.from(data, (v) => v + 100);
-            yield {
-              ...{ data: changed, width, height, channels: 3 as const },
-              ...{ index, coverage: index % 2, shot: index },
-            };
-            index += 1;
-          }
-        },
-      };
-      const image = (values: number[], channels: 1 | 3): Image => ({
-        data: Uint8Array.from(values),
-        width: 1,
-        height: 4,
-        channels,
-      });
-      const rows = [0, 1, 2, 3].flatMap((y) => [y, y, y]);
-      async function* source() {
-        for (const add of [0, 10]) {
-          yield {
-            frame: image(
-              rows.map((v) => v + add),
-              3,
-            ),
-            mask: image([0, 1, 2, 3], 1),
-          };
-        }
-      }
-      const frames = await collect(
-        byFields(inner, order).inpaint(source(), {
-          frames: 2,
-          onProgress: ({ frame, frames = 0, fps }) => progress.push([frame, frames, fps]),
-        }),
-      );
-      const top = [2, 0, 0, 0, 2, 2, 2, 0, 2];
-      const bottom = [2, 1, 1, 1, 3, 3, 3, 1, 3];
-      expect(seen.slice(0, 2)).toEqual(order === 'top first' ? [top, bottom] : [bottom, top]);
-      expect(progress).toEqual([
-        [1, 2, 4],
-        [2, 2, 4],
-      ]);
-      expect(
-        frames.map(({ data, index, height, coverage }) => [...data, index, height, coverage]),
-      ).toEqual([0, 10].map((add, i) => [...rows.map((v) => v + add + 100), i, 4, 0.5]));
-    }
-  });
+  for (const [codec, extension] of [
+    ['ffv1', 'mkv'],
+    ['prores', 'mov'],
+  ] as const) {
+    it(`stays so as ${codec}`, async () => {
+      const input = await clip('bottom first', 'to-other.mp4');
+      const output = at(`other.${extension}`);
+      await inpaintFile(standIn(), { input, mask: box, output, codec });
+      expect(await videoOf(output)).toMatchObject({ codec, fields: av.AV_FIELD_BB });
+    });
+  }
 
   it('is refused where the codec holds no fields', async () => {
     const from = await clip('top first', 'to.mp4');

@@ -129,6 +129,31 @@ describe('samples outside of the hole are the source’s own', () => {
     });
   }
 
+  it('frames too large to be kept until they are written', async () => {
+    const clip = { width: 1024, height: 600, frames: 4, codec: 'ffv1', paint: noise(8) };
+    const from = await makeClip(at('large.mkv'), clip);
+    const to = at('large-out.mkv');
+    const large = [{ x: 200, y: 100, width: 300, height: 400, from: 1, to: 2 }];
+    await inpaintFile(standIn(), { input: from, mask: large, output: to });
+    const [before, after] = [await samplesOf(from), await samplesOf(to)];
+    for (const [i, planes] of before.frames.entries()) {
+      const hasHole = i === 1 || i === 2;
+      for (const [p, rows] of planes.entries()) {
+        const [top, bottom, left] = p ? [50, 250, 100] : [100, 500, 200];
+        for (const [y, row] of rows.entries()) {
+          const other = after.frames[i]?.[p]?.[y] as Buffer;
+          const isInside = hasHole && y >= top && y < bottom;
+          expect(row.equals(other)).toBe(!isInside);
+          expect(row.subarray(0, left).equals(other.subarray(0, left))).toBe(true);
+          const filled = [...other.subarray(left + 2, left + 100)];
+          // Some of the noise is as green already.
+          const green = filled.filter((v) => Math.abs(v - 173) < 3);
+          if (isInside && !p) expect(green.length).toBeGreaterThan(80);
+        }
+      }
+    }
+  });
+
   for (const format of ['rgb24', 'rgb48be', 'rgba64be']) {
     it(`a folder of PNG, ${format}`, async () => {
       const folder = at(`png-${format}`);
@@ -143,6 +168,21 @@ describe('samples outside of the hole are the source’s own', () => {
       expect(inside).toBeGreaterThan(0);
     });
   }
+
+  it('a folder of PNG as FFV1, and back', async () => {
+    const folder = at('png-ffv1');
+    await mkdir(folder);
+    const pixels = Buffer.alloc(width * height * 3);
+    noise(8)([pixels], [0], 1);
+    await makeImage(`${folder}/0.png`, [width, height], 'rgb24', pixels);
+    const video = at('png.mkv');
+    const there = { input: folder, mask: box, output: video, codec: 'ffv1' } as const;
+    expect((await inpaintFile(standIn(), there)).encoding).toBe('ffv1 (bgr0)');
+    await inpaintFile(standIn(), { input: video, mask: box, output: `${folder}-back` });
+    const { outside, inside } = await compare(folder, `${folder}-back`, 'rgb24');
+    expect(outside).toBe(0);
+    expect(inside).toBeGreaterThan(0);
+  });
 
   // In another order of bytes, or with three channels for one.
   for (const [extension, codec, format, bytes, order] of [

@@ -135,6 +135,16 @@ describe('dissolves', () => {
     expect(await changes(Array(60).fill(still))).toEqual([]);
   });
 
+  it('are no flash, which is a shot of its own', async () => {
+    const frames = clip({ width: 160, height: 90, frames: 30, scene: 1, pan: 0.5 }).map(
+      ({ frame }, t) => (t === 14 || t === 15 ? map(frame, () => 255) : frame),
+    );
+    expect(await changes(frames)).toEqual([
+      { start: 14, mixed: undefined },
+      { start: 16, mixed: undefined },
+    ]);
+  });
+
   it('are a shot of their own in the window, and no shot goes across', async () => {
     const frames = dissolve(10, [2, 0]);
     const empty: Image = { data: new Uint8Array(160 * 90), width: 160, height: 90, channels: 1 };

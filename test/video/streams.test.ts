@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { openVideo } from '../../lib/video/index.js';
-import { collect, makeClip, probe, scratch } from './clips.js';
+import { collect, makeClip, makeImage, probe, scratch } from './clips.js';
 import { inpaintFile, standIn } from './stand_in.js';
 
 const at = scratch();
@@ -82,6 +82,16 @@ describe('the standard input and output', () => {
       paint: (planes) => planes[0]?.fill(235),
     });
     const to = at('masked.mkv');
+    const { code, stderr } = await pipe(mask, to, video, '--mask', '-', '-o', '-');
+    expect(code, stderr).toBe(0);
+    expect(await green(to)).toEqual(Array(5).fill(true));
+  });
+
+  it('give a mask that is an image', async () => {
+    const video = await makeClip(at('still.mp4'), { frames: 5 });
+    const white = Array.from({ length: 64 * 48 }, (_, i) => (i % 64 < 24 ? 255 : 0));
+    const mask = await makeImage(at('still.png'), [64, 48], 'gray', white);
+    const to = at('still.mkv');
     const { code, stderr } = await pipe(mask, to, video, '--mask', '-', '-o', '-');
     expect(code, stderr).toBe(0);
     expect(await green(to)).toEqual(Array(5).fill(true));
