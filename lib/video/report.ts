@@ -397,9 +397,9 @@ function html(
 }
 
 const style = `
-:root { --back: #fff; --text: #1c1e21; --quiet: #5b6168; --line: #d9dce0; --bars: #2467b3; --cuts: #b3261e; }
+:root { --back: #fff; --text: #1c1e21; --quiet: #5b6168; --line: #d9dce0; --bars: #2467b3; }
 @media (prefers-color-scheme: dark) {
-  :root { --back: #16181b; --text: #e6e8ea; --quiet: #a2a8af; --line: #3a3f45; --bars: #6ea8ec; --cuts: #ff8a80; }
+  :root { --back: #16181b; --text: #e6e8ea; --quiet: #a2a8af; --line: #3a3f45; --bars: #6ea8ec; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
@@ -421,7 +421,7 @@ svg { width: 100%; height: 100%; overflow: visible; }
 svg path { vector-effect: non-scaling-stroke; }
 .grid { stroke: var(--line); }
 .bars { fill: var(--bars); }
-.cuts { stroke: var(--cuts); stroke-dasharray: 3 3; }
+.cuts { stroke: var(--text); stroke-dasharray: 3 3; }
 .x { display: flex; justify-content: space-between; margin: .5rem 0 0 4rem; font-size: .8rem; line-height: 1.3; text-align: center; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 240px), 1fr)); gap: 8px; }
 article p { margin: 0 0 .5rem; }
