@@ -13,6 +13,7 @@
 #include "ops/linear.h"
 #include "ops/local_distance.h"
 #include "ops/masked_correlation.h"
+#include "ops/mean_field.h"
 #include "ops/normalize.h"
 #include "ops/pack_frame.h"
 #include "ops/paint_native.h"
@@ -21,6 +22,7 @@
 #include "ops/resize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
+#include "ops/window_match.h"
 #include "ops/windowed_attention.h"
 
 namespace aa {
@@ -50,6 +52,8 @@ struct Operations {
   void (*blend)(Context&, const Blend&);
   void (*composite)(Context&, const Composite&);
   void (*paint_native)(Context&, const PaintNative&);
+  void (*window_match)(Context&, const WindowMatch&);
+  void (*mean_field)(Context&, const MeanField&);
 };
 
 }  // namespace aa

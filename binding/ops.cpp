@@ -227,6 +227,20 @@ void temporal_pool(Call& call, const Operations& on) {
              call.input(5), call.output(0), call.output(1), call.output(2)});
 }
 
+void window_match(Call& call, const Operations& on) {
+  const Tensor& frames = *call.in[1];
+  call.push(on.window_match, {frames.dim(0), frames.dim(1), frames.dim(2), call.integer("radius"),
+                              call.number("slope"), call.number("toll"), call.input(0),
+                              call.input(1), call.input(2), call.input(3), call.output(0)});
+}
+
+void mean_field(Call& call, const Operations& on) {
+  const Tensor& unary = *call.in[0];
+  call.push(on.mean_field, {unary.dim(1), unary.dim(2), call.integer("radius"),
+                            call.number("weight"), call.number("range"), call.number("spread"),
+                            call.input(0), call.input(1), call.input(2), call.output(0)});
+}
+
 void push_pull(Call& call, const Operations& on) {
   const Tensor& colour = *call.in[0];
   call.push(on.push_pull, {colour.dim(1), colour.dim(2), colour.dim(3), call.input(0),
@@ -313,6 +327,7 @@ const std::unordered_map<std::string, Row> table = {
     {"local_distance", local_distance},
     {"masked_correlation", masked_correlation},
     {"windowed_attention", windowed_attention},
+    {"mean_field", mean_field},
     {"normalize", normalize},
     {"pack_frame", pack_frame},
     {"paint_native", paint_native},
@@ -321,6 +336,7 @@ const std::unordered_map<std::string, Row> table = {
     {"resize", resize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},
+    {"window_match", window_match},
 };
 
 // Writes down what the call has queued.

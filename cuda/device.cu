@@ -185,6 +185,8 @@ Operations table(const char* name) {
       run<Blend, blend>,
       run<Composite, composite>,
       run<PaintNative, paint_native>,
+      run<WindowMatch, window_match>,
+      run<MeanField, mean_field>,
   };
 }
 

@@ -37,6 +37,8 @@ const Operations operations = {
     run<Blend, blend>,
     run<Composite, composite>,
     run<PaintNative, paint_native>,
+    run<WindowMatch, window_match>,
+    run<MeanField, mean_field>,
 };
 
 }  // namespace aa::cpu::AA_ISA

@@ -59,5 +59,7 @@ void flow_warp(Context&, const FlowWarp&);
 void blend(Context&, const Blend&);
 void composite(Context&, const Composite&);
 void paint_native(Context&, const PaintNative&);
+void window_match(Context&, const WindowMatch&);
+void mean_field(Context&, const MeanField&);
 
 }  // namespace aa::cpu::AA_ISA
