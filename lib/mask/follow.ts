@@ -11,14 +11,20 @@ import { dilate, type Place, parts, placeOf } from './regions.js';
 import type { Scene, View } from './scene.js';
 
 export const T: Record<string, number> = {
-  tau: 0.01, cap: 4, rad: 9, slope: 0.001, toll: 0.05, mem: 3, anchor: 1, mom: 1,
-  bt: 0.15, bs: 0.1, bmin: 0.3, bcap: 3, brad: 3, bw: 1, bq: 0, gate: 0,
+  tau: 0.01, cap: 4, rad: 9, slope: 0.001, toll: 0.05, mem: 4, anchor: 1, mom: 1,
+  bt: 0.15, bs: 0.1, bmin: 0.3, bcap: 3, brad: 3, bw: 1, bq: 0, gate: 3,
   cc: 0.5, near: 6, far: 3, decay: 0.9, learn: 20,
   mfw: 3, mfr: 5, mfrange: 50, mfsp: 0.055, mfi: 5, comp: 0.3,
+  sr: 5, least: 12, share: 0.1, sbts: [0.06, 0.1, 0.15, 0.22] as any, sring: 8, sfarw: 1, scolw: 1, sbs: 0.1, sbcap: 3, sbmin: 1, scc: 0.7, sprior: 0.5, sbox: 1, srounds: 4, snear: 0, sdil: 0, keep: 1, fstep: 0.15, fmean: 0.6,
   ...JSON.parse(process.env.T ?? '{}'),
 };
 const t_ = T as any;
 const backs = JSON.parse(process.env.BACKS ?? '[-10,-6,-3,3,6,10]') as number[];
+
+/** How many frames ahead of a frame are looked at. */
+export const lookAhead = 10;
+/** How many behind it, and a few more that views may still be made of. */
+export const lookBack = 16;
 
 /** A frame whose mask is known. */
 export interface Known {
@@ -40,12 +46,26 @@ export class Follower {
   readonly #masks = new Map<number, Float32Array>();
   readonly #colours = new ColourModel();
   readonly #direction: 1 | -1;
+  /** Where the object was last. */
   #place: Place | undefined;
+  #lost = false;
+  #latest: Float32Array | undefined;
+  #shot: number | undefined;
 
   constructor(device: Device, scene: Scene, direction: 1 | -1) {
     this.#device = device;
     this.#scene = scene;
     this.#direction = direction;
+  }
+
+  /** Whether the object was not found in the latest frame. */
+  get lost(): boolean {
+    return this.#lost;
+  }
+
+  /** The latest mask. */
+  get latest(): Float32Array {
+    return this.#latest as Float32Array;
   }
 
   /** Takes a mask for true. */
@@ -60,8 +80,14 @@ export class Follower {
 
   /** The mask of the next frame. */
   async next(index: number): Promise<Float32Array> {
-    const { size } = this.#scene;
-    const target = await this.#scene.view(index);
+    const scene = this.#scene;
+    const { size } = scene;
+    const target = await scene.view(index);
+    if (target.shot !== this.#shot) {
+      this.#masks.clear();
+      this.#shot = target.shot;
+      this.#lost = true;
+    }
     const [matched, back] = await Promise.all([this.#match(target), this.#background(target)]);
     const n = size.h * size.w;
     const logits = this.#colours.logits();
@@ -91,8 +117,8 @@ export class Follower {
       if (!near[i]) z -= t_.far;
       unary[i] = z;
     }
-    const smooth = await this.#smooth(unary, target);
-    const object = smooth.map((z) => 1 / (1 + Math.exp(-z)));
+    const drawn = await smooth(this.#device, scene, unary, target);
+    const object = drawn.map((z) => 1 / (1 + Math.exp(-z)));
     if (t_.comp) {
       const region = new Uint8Array(n);
       for (let i = 0; i < n; i++) region[i] = (object[i] as number) > 0.5 ? 1 : 0;
@@ -114,12 +140,18 @@ export class Follower {
             object[i] = 0.2 * (object[i] as number);
       }
     }
+    const found = placeOf(object, size);
+    const least = Math.max(t_.least, t_.share * (this.#place?.area ?? 0));
+    this.#lost = !found || found.area < least;
+    if (this.#lost) object.fill(0);
     await this.#take(target, object);
     return object;
   }
 
   async #take(view: View, object: Float32Array): Promise<void> {
     const { size } = this.#scene;
+    this.#latest = object;
+    this.#shot = view.shot;
     const place = placeOf(object, size);
     if (place) {
       this.#place = place;
@@ -156,9 +188,11 @@ export class Follower {
     if (t_.anchor) {
       for (const anchor of this.#anchors) {
         if (recent.includes(anchor.index)) continue;
-        others.push(await scene.view(anchor.index));
-        masks.push(anchor.object);
-        thetas.push(this.#moved(anchor));
+        for (const theta of this.#moved(anchor)) {
+          others.push(await scene.view(anchor.index));
+          masks.push(anchor.object);
+          thetas.push(theta);
+        }
       }
     }
     const out = scope(() => {
@@ -169,7 +203,7 @@ export class Follower {
       const sampled = homographySample(others.map((it) => it.quarter), each, theta);
       const label = homographySample(labels, each, theta).output;
       const found = windowMatch(target.quarter, sampled.output, sampled.seen, label, {
-        radius: t_.rad,
+        radius: this.#lost ? 12 : t_.rad,
         slope: t_.slope,
         toll: t_.toll,
       });
@@ -180,17 +214,19 @@ export class Follower {
     return values as Float32Array;
   }
 
-  /** From where the object was last to where it was then. */
-  #moved({ place }: Anchor): Matrix {
+  /** From where the object was last to where it was then; from everywhere when it is lost. */
+  #moved({ place }: Anchor): Matrix[] {
     const { h, w } = this.#scene.size;
-    const now = this.#place ?? place;
-    const scale = t_.mom ? Math.sqrt(place.area / now.area) : 1;
-    const norm = (v: number, n: number) => (2 * v) / n - 1;
-    return [
-      scale, 0, norm(place.x, w) - scale * norm(now.x, w),
-      0, scale, norm(place.y, h) - scale * norm(now.y, h),
+    const last = this.#place ?? place;
+    const scale = Math.sqrt(place.area / last.area);
+    const from = (x: number, y: number): Matrix => [
+      scale, 0, (2 * place.x) / w - 1 - scale * ((2 * x) / w - 1),
+      0, scale, (2 * place.y) / h - 1 - scale * ((2 * y) / h - 1),
       0, 0, 1,
     ];
+    if (!this.#lost) return [from(last.x, last.y)];
+    const grid = (n: number) => Array.from({ length: n }, (_, i) => (i + 0.5) / n);
+    return [from(last.x, last.y), ...grid(3).flatMap((y) => grid(5).map((x) => from(x * w, y * h)))];
   }
 
   /** How far the best match with the background is where the camera says it is: [h w 2], the first. */
@@ -233,22 +269,28 @@ export class Follower {
     out.dispose();
     return values as Float32Array;
   }
+}
 
-  async #smooth(logits: Float32Array, target: View): Promise<Float32Array> {
-    const out = scope(() => {
-      const unary = this.#upload(logits);
-      let state = unary;
-      for (let i = 0; i < t_.mfi; i++)
-        state = meanField(unary, state, target.half, {
-          radius: t_.mfr,
-          weight: t_.mfw,
-          range: t_.mfrange,
-          spread: t_.mfsp,
-        });
-      return state;
-    });
-    const values = await out.read();
-    out.dispose();
-    return values as Float32Array;
-  }
+/** Logits drawn to the edges of the picture. */
+export async function smooth(
+  device: Device,
+  { size }: Scene,
+  logits: Float32Array,
+  target: View,
+): Promise<Float32Array> {
+  const out = scope(() => {
+    const unary = device.upload(logits, [1, size.h, size.w, 1]);
+    let state = unary;
+    for (let i = 0; i < t_.mfi; i++)
+      state = meanField(unary, state, target.half, {
+        radius: t_.mfr,
+        weight: t_.mfw,
+        range: t_.mfrange,
+        spread: t_.mfsp,
+      });
+    return state;
+  });
+  const values = await out.read();
+  out.dispose();
+  return values as Float32Array;
 }

@@ -223,6 +223,19 @@ export class Scene {
       if ((index < first || index > last) && !this.#pinned.has(index)) this.#kept.delete(index);
   }
 
+  /** Files the mask of a frame that can be gone back to. */
+  async fileMask(index: number, object: Float32Array): Promise<void> {
+    const bytes = Uint8Array.from(object, (v) => Math.round(255 * v));
+    await this.#file?.write(bytes, 0, bytes.length, this.#place(index) + this.#bytes + 80);
+  }
+
+  /** A mask that was filed. */
+  async filedMask(index: number): Promise<Float32Array> {
+    const bytes = Buffer.alloc(this.#bytes / 3);
+    await this.#file?.read(bytes, 0, bytes.length, this.#place(index) + this.#bytes + 80);
+    return Float32Array.from(bytes, (v) => v / 255);
+  }
+
   async dispose(): Promise<void> {
     for (const { half, quarter } of this.#views.values()) {
       half.dispose();
@@ -239,10 +252,15 @@ export class Scene {
     return this.size.h * this.size.w * 3;
   }
 
+  /** Where the file holds a frame: its bytes, ten numbers, its mask. */
+  #place(index: number): number {
+    return index * (this.#bytes + 80 + this.#bytes / 3);
+  }
+
   async #write(index: number, { rgb, step, shot }: Kept): Promise<void> {
     const numbers = Float64Array.from([...step, shot]);
     const record = Buffer.concat([rgb, new Uint8Array(numbers.buffer)]);
-    await this.#file?.write(record, 0, record.length, index * record.length);
+    await this.#file?.write(record, 0, record.length, this.#place(index));
   }
 
   async #keep(index: number): Promise<Kept> {
@@ -250,7 +268,7 @@ export class Scene {
     if (held) return held;
     const length = this.#bytes + 80;
     const record = Buffer.alloc(length);
-    const read = await this.#file?.read(record, 0, length, index * length);
+    const read = await this.#file?.read(record, 0, length, this.#place(index));
     if (read?.bytesRead !== length)
       throw new Error(`frame ${index} was let go of`); // never asked for
     const numbers = new Float64Array(Uint8Array.from(record.subarray(this.#bytes)).buffer);
