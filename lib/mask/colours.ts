@@ -30,7 +30,8 @@ export function toLab(rgb: Uint8Array): Float32Array {
 
 /** Bins along L*, a* and b*. */
 const bins = 16;
-const cells = bins ** 3;
+/** How many bins there are. */
+export const colourBins = bins ** 3;
 
 /** The bin of each pixel: L* from 0 to 100, a* and b* from -50 to 50, what is beyond in the last. */
 export function binsOf(lab: Float32Array): Uint16Array {
@@ -48,8 +49,8 @@ export function binsOf(lab: Float32Array): Uint16Array {
 function smooth(histogram: Float32Array): Float32Array {
   let from = histogram;
   for (const step of [1, bins, bins * bins]) {
-    const to = new Float32Array(cells);
-    for (let i = 0; i < cells; i++) {
+    const to = new Float32Array(colourBins);
+    for (let i = 0; i < colourBins; i++) {
       const place = Math.floor(i / step) % bins;
       const before = place > 0 ? (from[i - step] as number) : 0;
       const after = place < bins - 1 ? (from[i + step] as number) : 0;
@@ -64,7 +65,7 @@ function smooth(histogram: Float32Array): Float32Array {
 /** What colours an object and what is around it have had: first, and lately. */
 export class ColourModel {
   #first: readonly [Float32Array, Float32Array] | undefined;
-  readonly #recent = [new Float32Array(cells), new Float32Array(cells)] as const;
+  readonly #recent = [new Float32Array(colourBins), new Float32Array(colourBins)] as const;
   #weight = 0;
 
   /**
@@ -74,8 +75,8 @@ export class ColourModel {
    * @param near 1 for the pixels around it that count
    */
   learn(bin: Uint16Array, object: Float32Array, near: Uint8Array, decay: number): void {
-    const own = new Float32Array(cells);
-    const other = new Float32Array(cells);
+    const own = new Float32Array(colourBins);
+    const other = new Float32Array(colourBins);
     for (let i = 0; i < bin.length; i++) {
       const [at, share] = [bin[i] as number, object[i] as number];
       own[at] = (own[at] as number) + share;
@@ -84,7 +85,7 @@ export class ColourModel {
     const made = [smooth(own), smooth(other)] as const;
     this.#first ??= made;
     this.#recent.forEach((recent, k) => {
-      for (let i = 0; i < cells; i++)
+      for (let i = 0; i < colourBins; i++)
         recent[i] = (recent[i] as number) * decay + (made[k]?.[i] as number);
     });
     this.#weight = this.#weight * decay + 1;
@@ -93,12 +94,12 @@ export class ColourModel {
   /** Of each colour, the logit of being the object's; at most 3 either way. */
   logits(): Float32Array {
     const first = this.#first;
-    if (!first) return new Float32Array(cells);
+    if (!first) return new Float32Array(colourBins);
     const share = (k: 0 | 1, i: number, weight: number) =>
       ((this.#recent[k][i] as number) / this.#weight + weight * (first[k][i] as number)) /
         (1 + weight) +
       1e-5;
-    return Float32Array.from({ length: cells }, (_, i) =>
+    return Float32Array.from({ length: colourBins }, (_, i) =>
       Math.min(3, Math.max(-3, Math.log(share(0, i, 0.5) / share(1, i, 0.2)))),
     );
   }

@@ -17,12 +17,26 @@ export function multiply(a: Matrix, b: Matrix): Matrix {
 /** The inverse, but for a factor, which positions do not tell. */
 export function inverse(m: Matrix): Matrix {
   const [a, b, c, d, e, f, g, h, i] = m as [
-    number, number, number, number, number, number, number, number, number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
   ];
   const adjugate = [
-    e * i - f * h, c * h - b * i, b * f - c * e,
-    f * g - d * i, a * i - c * g, c * d - a * f,
-    d * h - e * g, b * g - a * h, a * e - b * d,
+    e * i - f * h,
+    c * h - b * i,
+    b * f - c * e,
+    f * g - d * i,
+    a * i - c * g,
+    c * d - a * f,
+    d * h - e * g,
+    b * g - a * h,
+    a * e - b * d,
   ];
   const last = adjugate[8] as number;
   return adjugate.map((v) => v / last);

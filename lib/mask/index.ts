@@ -1,2 +1,2 @@
-export { parseObjectBox, parsePoint, type Prompt } from './prompts.js';
+export { type Prompt, parseObjectBox, parsePoint } from './prompts.js';
 export { type TrackedMask, type TrackOptions, trackMask } from './track.js';

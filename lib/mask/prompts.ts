@@ -30,7 +30,9 @@ export type Prompt =
     };
 
 /** @internal A mask as an {@link Image}, others as they came. */
-export type Checked = Exclude<Prompt, { kind: 'mask' }> | Readonly<{ kind: 'mask'; frame: number; image: Image }>;
+export type Checked =
+  | Exclude<Prompt, { kind: 'mask' }>
+  | Readonly<{ kind: 'mask'; frame: number; image: Image }>;
 
 /** @internal Judges prompts; sorted by frame. */
 export function expectPrompts(prompts: readonly Prompt[]): Checked[] {
@@ -43,7 +45,8 @@ export function expectPrompts(prompts: readonly Prompt[]): Checked[] {
     expectObject(op, name, prompt);
     const { kind, frame } = prompt;
     expectInteger(op, `the frame of ${name}`, frame, 0, 1_000_000_000);
-    if (kind === 'mask') return { kind, frame, image: toImage(op, `the mask of ${name}`, prompt.image) };
+    if (kind === 'mask')
+      return { kind, frame, image: toImage(op, `the mask of ${name}`, prompt.image) };
     if (kind === 'point' || kind === 'box') {
       expectNumber(op, `x of ${name}`, prompt.x, -32768, 32767);
       expectNumber(op, `y of ${name}`, prompt.y, -32768, 32767);
@@ -75,7 +78,8 @@ export function expectInside(prompt: Checked, width: number, height: number): vo
   };
   if (prompt.kind === 'mask') {
     const { width: w, height: h } = prompt.image;
-    if (w !== width || h !== height) fail(`to be ${width} x ${height} like the frame`, `${w} x ${h}`);
+    if (w !== width || h !== height)
+      fail(`to be ${width} x ${height} like the frame`, `${w} x ${h}`);
     return;
   }
   const { x, y } = prompt;
@@ -87,8 +91,7 @@ export function expectInside(prompt: Checked, width: number, height: number): vo
 }
 
 const pointText = /^\s*(\d+(?:\.\d+)?)\s*,\s*(\d+(?:\.\d+)?)\s*(?:@\s*(\d+)\s*)?$/;
-const boxText =
-  /^\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:@\s*(\d+)\s*)?$/;
+const boxText = /^\s*(-?\d+)\s*,\s*(-?\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?:@\s*(\d+)\s*)?$/;
 
 /**
  * Reads a point from text: `310,120@40` is x and y in frame 40; without `@`, in frame 0.
@@ -117,5 +120,12 @@ export function parseObjectBox(text: string): Prompt {
     throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got '${text}'`);
   }
   const [left, top] = [Number(x), Number(y)];
-  return { kind: 'box', frame: Number(frame), x: left, y: top, width: Number(width), height: Number(height) };
+  return {
+    kind: 'box',
+    frame: Number(frame),
+    x: left,
+    y: top,
+    width: Number(width),
+    height: Number(height),
+  };
 }

@@ -2,6 +2,11 @@
 
 import type { Size } from '../ops/window.js';
 
+/** Where a mask is more than half. */
+export function regionOf(object: Float32Array): Uint8Array {
+  return Uint8Array.from(object, (v) => (v > 0.5 ? 1 : 0));
+}
+
 /** What lies within `radius` pixels of the region, in either direction. */
 export function dilate(region: Uint8Array, { h, w }: Size, radius: number): Uint8Array {
   const along = (from: Uint8Array, count: number, step: number, lines: number, next: number) => {
@@ -9,7 +14,8 @@ export function dilate(region: Uint8Array, { h, w }: Size, radius: number): Uint
     for (let line = 0; line < lines; line++) {
       const start = line * next;
       let end = -1;
-      for (let i = 0; i < Math.min(radius, count); i++) if (from[start + i * step]) end = i + radius;
+      for (let i = 0; i < Math.min(radius, count); i++)
+        if (from[start + i * step]) end = i + radius;
       for (let i = 0; i < count; i++) {
         if (i + radius < count && from[start + (i + radius) * step]) end = i + 2 * radius;
         if (i <= end) to[start + i * step] = 1;

@@ -197,6 +197,13 @@ export class Scene {
     return view;
   }
 
+  /** Several frames at once; no more than are held ready. */
+  async views(indices: readonly number[]): Promise<View[]> {
+    const views: View[] = [];
+    for (const index of indices) views.push(await this.view(index));
+    return views;
+  }
+
   /** First frame of the shot that a frame is in. */
   async shotOf(index: number): Promise<number> {
     return (await this.#keep(index)).shot;
@@ -270,7 +277,11 @@ export class Scene {
     const record = Buffer.alloc(length);
     const read = await this.#file?.read(record, 0, length, this.#place(index));
     if (read?.bytesRead !== length)
-      throw new Error(`frame ${index} was let go of`); // never asked for
+      throw new InpaintError(
+        'ERR_MEDIA',
+        'trackMask',
+        `expected frame ${index} in a temporary file, got an end`,
+      );
     const numbers = new Float64Array(Uint8Array.from(record.subarray(this.#bytes)).buffer);
     const rgb = Uint8Array.from(record.subarray(0, this.#bytes));
     const kept = { rgb, step: [...numbers.subarray(0, 9)], shot: numbers[9] as number };

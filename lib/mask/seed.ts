@@ -1,13 +1,35 @@
 import type { Device } from '../device.js';
-import { homographySample } from '../ops/homography_sample.js';
-import { windowMatch } from '../ops/window_match.js';
-import { scope } from '../scope.js';
-import { ColourModel } from './colours.js';
-import { smooth, T } from './follow.js';
-import { dilate, parts } from './regions.js';
+import type { Size } from '../ops/window.js';
+import { distanceToBackground } from './background.js';
+import { ColourModel, colourBins } from './colours.js';
+import { dilate, parts, regionOf } from './regions.js';
 import type { Scene, View } from './scene.js';
+import { clamp, sigmoid, smooth } from './smooth.js';
 
-const t_ = T as any;
+// What follows was chosen by bench/track: lengths are pixels of a view, half of the working size.
+
+/** Frames that show the background of the one spoken of: near, and far for what moves slowly. */
+const near = [-10, -6, -3, 3, 6, 10] as const;
+const distant = [-30, -20, -15, 15, 20, 30] as const;
+/** How far ahead of a frame that is spoken of is looked. */
+export const seedAhead = 30;
+
+/** Distances from the background above which something may have moved: each is tried. */
+const thresholds = [0.06, 0.1, 0.15, 0.22] as const;
+/** How sure a spot is of the pixels around it, and how far. */
+const spot = { radius: 5, logit: 8 } as const;
+/** Rounds of learning the object's colours from what was found. */
+const rounds = 4;
+const motion = { least: -1, most: 3 } as const;
+const colourShare = 0.7;
+/** What speaks against any pixel, for those in a box, and for a mask that is corrected. */
+const prior = { all: -0.5, box: 1, before: 1.3 } as const;
+/** How far a correction reaches: this share of the square root of the mask's area. */
+const zone = { share: 0.5, least: 8 } as const;
+/** Colours that a correction spreads to: from pixel to pixel, and from the spot's own. */
+const spread = { step: 0.15, own: 0.5 } as const;
+/** What is around a mask, to judge it by. */
+const ring = 8;
 
 /** A place that was pointed at, in pixels of a view. */
 export interface Spot {
@@ -17,57 +39,26 @@ export interface Spot {
   readonly isObject: boolean;
 }
 
-/** What a frame is told of its object, in pixels of a view. */
-export interface Told {
-  readonly spots: readonly Spot[];
-  readonly boxes: readonly { x: number; y: number; width: number; height: number }[];
+/** A box around the object, in pixels of a view. */
+export interface Bounds {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
 }
 
-/** Frames that the frame pointed at is compared with, near and far. */
-const groups = [
-  [-10, -6, -3, 3, 6, 10],
-  [-30, -20, -15, 15, 20, 30],
-] as const;
-/** How far ahead of a frame its seed looks. */
-export const seedAhead = 30;
-
-/** How little each pixel looks like the background, which other frames show: 0 where all is alike. */
-async function motion(device: Device, scene: Scene, target: View): Promise<Float32Array[]> {
-  const { h, w } = scene.size;
-  let far = new Float32Array(h * w);
-  const all: Float32Array[] = [];
-  for (const group of groups) {
-    const indices: number[] = [];
-    for (const d of group) {
-      const index = target.index + d;
-      if (index < 0 || index >= scene.count) continue;
-      if ((await scene.shotOf(index)) === target.shot) indices.push(index);
-    }
-    if (!indices.length) continue;
-    far = far.slice();
-    all.push(far);
-    const thetas = await scene.relate(target.index, indices);
-    const others = await Promise.all(indices.map((i) => scene.view(i)));
-    const out = scope(() => {
-      const theta = device.upload(Float32Array.from(thetas.flat()), [thetas.length, 3, 3]);
-      const seen = device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
-      const each = others.map(() => seen);
-      const { output, seen: shown } = homographySample(others.map((it) => it.half), each, theta);
-      const labels = device.upload(new Float32Array(thetas.length * h * w), [thetas.length, h, w, 1]);
-      return windowMatch(target.half, output, shown, labels, { radius: t_.brad, slope: 0, toll: 16 });
-    });
-    const values = await out.read();
-    out.dispose();
-    for (let i = 0; i < far.length; i++) {
-      const v = values[2 * i] as number;
-      if (v < 8) far[i] = Math.max(far[i] as number, Math.sqrt(v));
-    }
-  }
-  return all.length ? all : [far];
+/** What is said of a frame. */
+export interface Said {
+  readonly spots: readonly Spot[];
+  readonly boxes: readonly Bounds[];
 }
 
 /**
- * The mask of a frame from what was said of it.
+ * The mask of a frame from what was said of it: [h w], how much each pixel is the object.
+ *
+ * What moves against the background, has the colours of the spots, and hangs together with them. How
+ * much has to move is not known: several thresholds are tried, and the mask is taken that parts
+ * motion and colours best from those around it.
  *
  * @param before its mask so far, when it is to be corrected
  */
@@ -75,142 +66,235 @@ export async function seed(
   device: Device,
   scene: Scene,
   target: View,
-  { spots, boxes }: Told,
+  said: Said,
   before?: Float32Array,
 ): Promise<Float32Array> {
-  const { size } = scene;
-  const { h, w } = size;
-  const n = h * w;
-  const own = spots.filter((it) => it.isObject);
-  const radius = t_.sr;
-  const disc = (list: readonly Spot[], r: number, set: (i: number) => void) => {
-    for (const { x, y } of list)
-      for (let v = Math.max(0, Math.floor(y - r)); v <= Math.min(h - 1, y + r); v++)
-        for (let u = Math.max(0, Math.floor(x - r)); u <= Math.min(w - 1, x + r); u++)
-          if ((v + 0.5 - y) ** 2 + (u + 0.5 - x) ** 2 <= r * r) set(v * w + u);
-  };
-  const inBox = new Uint8Array(n);
-  for (const { x, y, width, height } of boxes)
-    for (let v = Math.max(0, Math.round(y)); v < Math.min(h, Math.round(y + height)); v++)
-      inBox.fill(1, v * w + Math.max(0, Math.round(x)), v * w + Math.min(w, Math.max(0, Math.round(x + width))));
-  const fixed = new Float32Array(n);
-  disc(own, radius, (i) => { fixed[i] = 8; });
-  disc(spots.filter((it) => !it.isObject), radius, (i) => { fixed[i] = -8; });
-  if (boxes.length) for (let i = 0; i < n; i++) if (!inBox[i] && !fixed[i]) fixed[i] = -8;
-  const centre = new Uint8Array(n);
-  disc(own, radius, (i) => { centre[i] = 1; });
-
-  const unary = new Float32Array(n);
-  if (before) {
-    // What looks like the spot, and hangs together with it, changes sides.
-    for (let i = 0; i < n; i++) {
-      const p = Math.min(0.98, Math.max(0.02, before[i] as number));
-      unary[i] = t_.keep * Math.log(p / (1 - p));
-    }
-    for (const spot of spots) {
-      const region = flood(target, size, spot, (i) => (before[i] as number) > 0.5 !== spot.isObject);
-      for (let i = 0; i < n; i++) if (region[i]) unary[i] = spot.isObject ? 3 : -3;
-    }
-    for (let i = 0; i < n; i++) if (fixed[i]) unary[i] = fixed[i] as number;
-    const z = await smooth(device, scene, unary, target);
-    return z.map((v) => 1 / (1 + Math.exp(-v)));
+  const own = said.spots.filter((it) => it.isObject);
+  if (!before && own.length < said.spots.length) {
+    // What is not the object is taken out of what is found without a word of it.
+    const found = await seed(device, scene, target, { ...said, spots: own });
+    return seed(device, scene, target, said, found);
   }
-  const motions = await motion(device, scene, target);
-  const first = new ColourModel();
-  const everywhere = new Uint8Array(n).fill(1);
-  const start = new Float32Array(n);
-  if (boxes.length) for (let i = 0; i < n; i++) start[i] = inBox[i] ? 1 : 0;
-  else for (let i = 0; i < n; i++) start[i] = centre[i] as number;
-  first.learn(target.bin, start, everywhere, 0);
-  const guess = async (far: Float32Array, threshold: number, scale: number) => {
-    let colour = first.logits();
-    let object = new Float32Array(n);
-    for (let round = 0; round < t_.srounds; round++) {
-      for (let i = 0; i < n; i++) {
-        const e = ((far[i] as number) - threshold) / scale;
-        let z = Math.min(t_.sbcap, Math.max(-t_.sbmin, e)) + t_.scc * (colour[target.bin[i] as number] as number) - t_.sprior;
-        if (boxes.length && inBox[i]) z += t_.sbox;
-        if (fixed[i]) z = fixed[i] as number;
-        unary[i] = z;
-      }
-      const z = await smooth(device, scene, unary, target);
-      const region = new Uint8Array(n);
-      for (let i = 0; i < n; i++) region[i] = (z[i] as number) > 0 ? 1 : 0;
-      // Only what hangs together with a spot.
-      const { part } = parts(region, size);
-      const wanted = new Set<number>();
-      if (own.length) for (let i = 0; i < n; i++) { if (centre[i] && part[i]) wanted.add(part[i] as number); }
-      else for (let i = 0; i < n; i++) if (part[i]) wanted.add(part[i] as number);
-      object = new Float32Array(n);
-      for (let i = 0; i < n; i++) object[i] = wanted.has(part[i] as number) ? 1 / (1 + Math.exp(-(z[i] as number))) : 0;
-      const bits = object.map((v) => (v > 0.5 ? 1 : 0));
-      const model = new ColourModel();
-      model.learn(target.bin, bits, t_.snear ? dilate(Uint8Array.from(bits), size, t_.snear) : everywhere, 0);
-      colour = model.logits();
+  const guess = new Guess(device, scene, target, said, before);
+  const close = await distanceToBackground(device, scene, target, near);
+  const apart = await distanceToBackground(device, scene, target, distant);
+  const known = (v: number) => (v === Number.POSITIVE_INFINITY ? 0 : v);
+  const first = close.map(known);
+  const maps = [first, first.map((v, i) => Math.max(v, known(apart[i] as number)))];
+  let best: { object: Float32Array; worth: number } = {
+    object: first,
+    worth: Number.NEGATIVE_INFINITY,
+  };
+  for (const far of maps) {
+    for (const threshold of thresholds) {
+      const object = await guess.make(far, threshold);
+      const worth = worthOf(object, far, target, scene.size);
+      if (worth > best.worth) best = { object, worth };
+    }
+  }
+  return best.object;
+}
+
+/** Calls `set` with every pixel of the discs around spots. */
+function eachAround(spots: readonly Spot[], { h, w }: Size, set: (pixel: number) => void): void {
+  const r = spot.radius;
+  for (const { x, y } of spots) {
+    for (let v = Math.max(0, Math.floor(y - r)); v <= Math.min(h - 1, y + r); v++) {
+      for (let u = Math.max(0, Math.floor(x - r)); u <= Math.min(w - 1, x + r); u++)
+        if ((v + 0.5 - y) ** 2 + (u + 0.5 - x) ** 2 <= r * r) set(v * w + u);
+    }
+  }
+}
+
+function regionOfBoxes(boxes: readonly Bounds[], { h, w }: Size): Uint8Array {
+  const region = new Uint8Array(h * w);
+  for (const { x, y, width, height } of boxes) {
+    const [left, right] = [clamp(Math.round(x), 0, w), clamp(Math.round(x + width), 0, w)];
+    for (let v = clamp(Math.round(y), 0, h); v < clamp(Math.round(y + height), 0, h); v++)
+      region.fill(1, v * w + left, v * w + right);
+  }
+  return region;
+}
+
+/** Masks from what is said, for one threshold or another. */
+class Guess {
+  readonly #device: Device;
+  readonly #scene: Scene;
+  readonly #target: View;
+  /** Logits that are settled, 0 elsewhere. */
+  readonly #fixed: Float32Array;
+  /** What else is known before anything is looked at. */
+  readonly #prior: Float32Array;
+  /** Where the object is sure to be. */
+  readonly #sure: Uint8Array;
+  /** The mask that is corrected, as far as that goes without looking at motion. */
+  readonly #base: Uint8Array | undefined;
+  readonly #colours: Float32Array;
+
+  constructor(
+    device: Device,
+    scene: Scene,
+    target: View,
+    { spots, boxes }: Said,
+    before: Float32Array | undefined,
+  ) {
+    this.#device = device;
+    this.#scene = scene;
+    this.#target = target;
+    const { size } = scene;
+    const n = size.h * size.w;
+    this.#fixed = new Float32Array(n);
+    this.#prior = new Float32Array(n).fill(prior.all);
+    this.#sure = new Uint8Array(n);
+    const box = regionOfBoxes(boxes, size);
+    for (let i = 0; boxes.length && i < n; i++) {
+      if (box[i]) this.#prior[i] = prior.all + prior.box;
+      else this.#fixed[i] = -spot.logit;
+    }
+    for (const it of spots) {
+      eachAround([it], size, (i) => {
+        this.#fixed[i] = it.isObject ? spot.logit : -spot.logit;
+        if (it.isObject) this.#sure[i] = 1;
+      });
+    }
+    if (before) this.#base = this.#correct(spots, regionOf(before));
+    const start = this.#base ?? (boxes.length ? box : this.#sure);
+    this.#colours = this.#learn(start);
+  }
+
+  /** @param far distances from the background */
+  async make(far: Float32Array, threshold: number): Promise<Float32Array> {
+    const scale = Math.max(0.05, 0.67 * threshold);
+    let colours = this.#colours;
+    let object: Float32Array = far;
+    for (let round = 0; round < rounds; round++) {
+      const unary = far.map((v, i) => {
+        const settled = this.#fixed[i] as number;
+        if (settled) return settled;
+        const moved = clamp((v - threshold) / scale, motion.least, motion.most);
+        const colour = colours[this.#target.bin[i] as number] as number;
+        return moved + colourShare * colour + (this.#prior[i] as number);
+      });
+      const logits = await smooth(this.#device, this.#scene, unary, this.#target);
+      object = this.#connected(logits);
+      colours = this.#learn(regionOf(object));
     }
     return object;
-  };
-  let best: { object: Float32Array; score: number } | undefined;
-  for (const [m, far] of motions.entries()) {
-    for (const threshold of t_.sbts as number[]) {
-      const object = await guess(far, threshold, Math.max(0.05, threshold * 0.67));
-      const score = worth(object, far, target, size);
-      if (process.env.DEBUG) console.log(m, threshold, score.map((v) => v.toFixed(3)).join(' '), object.reduce((x, y) => x + (y > 0.5 ? 1 : 0), 0), process.env.GT ? gtIou(object) : '');
-      const total = Math.max(0.01, score[0] as number) * (score[1] as number);
-      if (!best || total > best.score) best = { object, score: total };
-    }
   }
-  return (best as { object: Float32Array }).object;
-}
-export const debug: { gt?: Uint8Array } = {};
-function gtIou(o: Float32Array) { let [I, U] = [0, 0]; const g = debug.gt as Uint8Array; for (let i = 0; i < o.length; i++) { const k = (o[i] as number) > 0.5 ? 1 : 0; I += k & (g[i] as number); U += k | (g[i] as number); } return (I / U).toFixed(3); }
 
-/** How well a mask parts what moves from what does not, and colours from colours around it. */
-function worth(object: Float32Array, far: Float32Array, target: View, size: { h: number; w: number }): number[] {
-  const n = object.length;
-  const region = new Uint8Array(n);
-  for (let i = 0; i < n; i++) region[i] = (object[i] as number) > 0.5 ? 1 : 0;
-  const wide = dilate(region, size, t_.sring);
-  const [a, b] = [new Float32Array(4096), new Float32Array(4096)];
-  let [inside, outside, ni, no] = [0, 0, 1e-6, 1e-6];
-  for (let i = 0; i < n; i++) {
-    const f = Math.min(0.5, far[i] as number);
-    if (region[i]) { inside += f; ni++; const k = target.bin[i] as number; a[k] = (a[k] as number) + 1; }
-    else if (wide[i]) { outside += f; no++; const k = target.bin[i] as number; b[k] = (b[k] as number) + 1; }
+  /**
+   * A mask in which what looks like a spot, and hangs together with it, has changed sides. Sets what
+   * lies too far away to be changed.
+   */
+  #correct(spots: readonly Spot[], before: Uint8Array): Uint8Array {
+    const { size } = this.#scene;
+    const reach = Math.sqrt(before.reduce((a, b) => a + b, 0)) * zone.share;
+    const around = before.map((v, i) => v | (this.#sure[i] as number));
+    const within = dilate(around, size, Math.max(zone.least, Math.round(reach)));
+    const base = before.slice();
+    for (const it of spots) {
+      const side = it.isObject ? 1 : 0;
+      const alike = flood(this.#target, size, it, (i) => !!within[i] && before[i] !== side);
+      for (let i = 0; i < base.length; i++) if (alike[i]) base[i] = side;
+    }
+    for (let i = 0; i < base.length; i++) {
+      if (!within[i]) this.#fixed[i] = -spot.logit;
+      const settled = this.#fixed[i] as number;
+      if (settled) base[i] = settled > 0 ? 1 : 0;
+      this.#prior[i] = (this.#prior[i] as number) + (base[i] ? prior.before : -prior.before);
+    }
+    return base;
   }
-  let overlap = 0;
-  for (let k = 0; k < 4096; k++) overlap += Math.sqrt(((a[k] as number) / ni) * ((b[k] as number) / no));
-  inside /= ni; outside /= no;
-  return [(inside - outside) / (inside + outside + 0.02), 1 - overlap];
+
+  /** What hangs together with a spot, or is mostly of the mask that is corrected. */
+  #connected(logits: Float32Array): Float32Array {
+    const region = Uint8Array.from(logits, (z) => (z > 0 ? 1 : 0));
+    const { part, count } = parts(region, this.#scene.size);
+    const [all, had] = [new Uint32Array(count + 1), new Uint32Array(count + 1)];
+    const wanted = new Uint8Array(count + 1);
+    const anywhere = !this.#base && !this.#sure.includes(1);
+    for (let i = 0; i < part.length; i++) {
+      const at = part[i] as number;
+      all[at] = (all[at] as number) + 1;
+      if (this.#base?.[i]) had[at] = (had[at] as number) + 1;
+      if (this.#sure[i] || anywhere) wanted[at] = 1;
+    }
+    for (let at = 1; at <= count; at++)
+      if ((had[at] as number) > 0.3 * (all[at] as number)) wanted[at] = 1;
+    wanted[0] = 0;
+    return logits.map((z, i) => (wanted[part[i] as number] ? sigmoid(z) : 0));
+  }
+
+  #learn(region: Uint8Array): Float32Array {
+    const model = new ColourModel();
+    const everywhere = new Uint8Array(region.length).fill(1);
+    model.learn(this.#target.bin, Float32Array.from(region), everywhere, 0);
+    return model.logits();
+  }
+}
+
+/** How well a mask parts motion and colours from those around it: 1 at best. */
+function worthOf(object: Float32Array, far: Float32Array, { bin }: View, size: Size): number {
+  const region = regionOf(object);
+  const wide = dilate(region, size, ring);
+  const sides = [0, 1].map(() => ({ far: 0, count: 1e-6, colours: new Float32Array(colourBins) }));
+  for (let i = 0; i < region.length; i++) {
+    const side = region[i] ? sides[0] : wide[i] ? sides[1] : undefined;
+    if (!side) continue;
+    side.far += Math.min(0.5, far[i] as number);
+    side.count += 1;
+    const at = bin[i] as number;
+    side.colours[at] = (side.colours[at] as number) + 1;
+  }
+  const [own, other] = sides as [(typeof sides)[number], (typeof sides)[number]];
+  const [inside, outside] = [own.far / own.count, other.far / other.count];
+  const moves = (inside - outside) / (inside + outside + 0.02);
+  const shared = own.colours.reduce(
+    (sum, v, k) => sum + Math.sqrt((v / own.count) * ((other.colours[k] as number) / other.count)),
+    0,
+  );
+  return Math.max(0.01, moves) * (1 - shared);
 }
 
 /** What hangs together with a spot, and looks like it. */
-function flood(target: View, { h, w }: { h: number; w: number }, spot: Spot, may: (i: number) => boolean): Uint8Array {
+function flood(
+  { lab }: View,
+  { h, w }: Size,
+  { x, y }: Spot,
+  may: (pixel: number) => boolean,
+): Uint8Array {
   const region = new Uint8Array(h * w);
-  const { lab } = target;
-  const [x, y] = [Math.min(w - 1, Math.max(0, Math.floor(spot.x))), Math.min(h - 1, Math.max(0, Math.floor(spot.y)))];
-  const queue = [y * w + x];
-  region[y * w + x] = 1;
+  const [column, row] = [clamp(Math.floor(x), 0, w - 1), clamp(Math.floor(y), 0, h - 1)];
   const mean = [0, 0, 0];
   let count = 0;
-  for (let v = Math.max(0, y - 2); v <= Math.min(h - 1, y + 2); v++)
-    for (let u = Math.max(0, x - 2); u <= Math.min(w - 1, x + 2); u++) {
-      for (let k = 0; k < 3; k++) mean[k] = (mean[k] as number) + (lab[3 * (v * w + u) + k] as number);
-      count++;
+  for (let v = Math.max(0, row - 2); v <= Math.min(h - 1, row + 2); v++) {
+    for (let u = Math.max(0, column - 2); u <= Math.min(w - 1, column + 2); u++) {
+      for (let k = 0; k < 3; k++)
+        mean[k] = (mean[k] as number) + (lab[3 * (v * w + u) + k] as number);
+      count += 1;
     }
-  for (let k = 0; k < 3; k++) mean[k] = (mean[k] as number) / count;
-  const apart = (i: number, to: (k: number) => number) =>
-    [0, 1, 2].reduce((sum, k) => sum + ((lab[3 * i + k] as number) - to(k)) ** 2, 0);
-  for (let head = 0; head < queue.length; head++) {
-    const at = queue[head] as number;
+  }
+  const own = mean.map((v) => v / count);
+  const square = (pixel: number, colour: ArrayLike<number>, at: number) =>
+    [0, 1, 2].reduce(
+      (sum, k) => sum + ((lab[3 * pixel + k] as number) - (colour[at + k] as number)) ** 2,
+      0,
+    );
+  const queue = [row * w + column];
+  region[row * w + column] = 1;
+  for (const at of queue) {
     const [v, u] = [Math.floor(at / w), at % w];
-    for (const [dy, dx] of [[-1, 0], [1, 0], [0, -1], [0, 1]] as const) {
-      const [vy, ux] = [v + dy, u + dx];
-      if (vy < 0 || vy >= h || ux < 0 || ux >= w) continue;
-      const next = vy * w + ux;
+    for (const [ny, nx] of [
+      [v - 1, u],
+      [v + 1, u],
+      [v, u - 1],
+      [v, u + 1],
+    ] as const) {
+      if (ny < 0 || ny >= h || nx < 0 || nx >= w) continue;
+      const next = ny * w + nx;
       if (region[next] || !may(next)) continue;
-      if (apart(next, (k) => lab[3 * at + k] as number) > t_.fstep ** 2) continue;
-      if (apart(next, (k) => mean[k] as number) > t_.fmean ** 2) continue;
+      if (square(next, lab, 3 * at) > spread.step ** 2) continue;
+      if (square(next, own, 0) > spread.own ** 2) continue;
       region[next] = 1;
       queue.push(next);
     }

@@ -9,7 +9,7 @@ import { type Image, type ImageLike, toImage } from '../video/image.js';
 import { Follower, lookAhead, lookBack } from './follow.js';
 import { type Checked, expectInside, expectPrompts, type Prompt } from './prompts.js';
 import { Scene } from './scene.js';
-import { seed, seedAhead, type Spot } from './seed.js';
+import { type Spot, seed, seedAhead } from './seed.js';
 
 const op = 'trackMask';
 
@@ -24,7 +24,9 @@ export interface TrackOptions {
   /** Told where the object is lost, and where it is found again. */
   readonly onNote?: ((note: string) => void) | undefined;
   /** Told how many frames were looked at, and how many masks were given. */
-  readonly onProgress?: ((progress: { readonly looked: number; readonly given: number }) => void) | undefined;
+  readonly onProgress?:
+    | ((progress: { readonly looked: number; readonly given: number }) => void)
+    | undefined;
 }
 
 /** The mask of one frame. The data is the caller's. */
@@ -66,7 +68,10 @@ export function trackMask(
     throw new InpaintError('ERR_ARGUMENT', op, message);
   }
   const checked = expectPrompts(prompts);
-  const given = source as Partial<AsyncIterable<ImageLike> & Iterable<ImageLike>> | null | undefined;
+  const given = source as
+    | Partial<AsyncIterable<ImageLike> & Iterable<ImageLike>>
+    | null
+    | undefined;
   const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
   if (typeof iterator?.next !== 'function') {
     const message = `expected an iterable source of frames, got ${typeof source}`;
@@ -161,8 +166,8 @@ class Tracking {
       }
       const object = await this.#seed(frame, tracked);
       await scene.fileMask(frame, object);
-      const back = new Follower(this.#device, scene, -1);
-      await back.trust({ index: frame, object });
+      const known = { index: frame, object };
+      const back = await Follower.start(this.#device, scene, -1, known);
       for (let i = frame - 1; i > before; i--) {
         const own = await this.#follow(back, i);
         // Nearer prompts know better.
@@ -173,8 +178,7 @@ class Tracking {
           own.map((v, k) => share * v + (1 - share) * (other[k] as number)),
         );
       }
-      ahead = new Follower(this.#device, scene, 1);
-      await ahead.trust({ index: frame, object });
+      ahead = await Follower.start(this.#device, scene, 1, known);
       before = frame;
     }
     return ahead as Follower;
