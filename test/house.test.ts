@@ -83,8 +83,15 @@ describe('boundaries', () => {
     expect(having(/['"]node-gyp-build['"]|\.node['"`]/, lib)).toEqual(['lib/addon.ts']);
   });
 
-  it('points dependencies from cli to inpainter to video to network to ops to the rest', () => {
-    const order = [/^ops\//, /^network\//, /^video\//, /^inpainter\.ts/, /^(cli\/|index\.ts)/];
+  it('points dependencies from cli to mask to inpainter to video to network to ops to the rest', () => {
+    const order = [
+      /^ops\//,
+      /^network\//,
+      /^video\//,
+      /^inpainter\.ts/,
+      /^mask\//,
+      /^(cli\/|index\.ts)/,
+    ];
     const rank = (path: string) => order.findIndex((pattern) => pattern.test(path)) + 1;
     const upward: string[] = [];
     for (const path of files('lib', /\.ts$/)) {
@@ -129,7 +136,12 @@ describe('text', () => {
 
   it('documents every public name', () => {
     const bare: string[] = [];
-    for (const entry of ['lib/index.ts', 'lib/ops/index.ts', 'lib/video/index.ts']) {
+    for (const entry of [
+      'lib/index.ts',
+      'lib/mask/index.ts',
+      'lib/ops/index.ts',
+      'lib/video/index.ts',
+    ]) {
       for (const [, names, target = ''] of text(entry).matchAll(
         /export (?:type )?(?:\*|\{([^}]*)\}) from '([^']+)'/g,
       )) {

@@ -9,7 +9,9 @@ import { type Moment, parseBox, parseMoment } from '../video/masks.js';
 import { previewFile } from '../video/preview.js';
 import { Report } from '../video/report.js';
 import { inspect, inspectVideo } from './inspect.js';
+import { type MaskCommandOptions, mask } from './mask.js';
 import { showProgress } from './progress.js';
+import { stoppable } from './signals.js';
 
 /** The package's version. */
 export const { version } = createRequire(import.meta.url)('../../package.json') as {
@@ -112,13 +114,11 @@ Examples:
   align-and-attend street.mp4 --box 20,20,120,40 --box 400,80,60,200@30-90 -o clean.mp4
   align-and-attend frames/ --mask masks/ -o clean/
   align-and-attend street.mp4 --mask person.mp4 --preview 120 -o frame.png
+  align-and-attend mask street.mp4 --point 310,120@0 -o person.mp4
   align-and-attend inspect
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 `;
-
-/** Which signals end the work, and what the shell is told then. */
-const signals = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 /**
  * Runs the command line.
@@ -208,6 +208,26 @@ export async function run(
     .action(async (video: string | undefined, options: { weights?: string; json?: boolean }) =>
       video === undefined ? inspect(version, options) : inspectVideo(video, options),
     );
+  const several = (value: string, all: string[] = []) => [...all, value];
+  program
+    .command('mask')
+    .description('follow an object that is pointed at, and write its masks for --mask')
+    .argument('<input>', 'a video, or a folder of images')
+    .option('-o, --output <path>', 'a video (.mp4 .mov .mkv .webm), or a folder for PNG')
+    .option('-p, --point <x,y[@frame]>', 'the object is here, may be repeated', several)
+    .option('-n, --not <x,y[@frame]>', 'the object is not here, may be repeated', several)
+    .option('-b, --box <x,y,w,h[@frame]>', 'the object is in this box', several)
+    .option('-m, --mask <path[@frame]>', 'an image that is white where the object is', several)
+    .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto')
+    .option('--threads <n>', 'threads of the CPU (default: all)', integer)
+    .option('--work-size <n>', 'longer side at which frames are compared (default: 432)', integer)
+    .option('--weights <file>', 'other weights than those of the package')
+    .option('--json', 'print the result as one line of JSON')
+    .option('-q, --quiet', 'print errors only')
+    .exitOverride()
+    .action(async (input: string, options: MaskCommandOptions) => {
+      code = await mask(input, options);
+    });
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
@@ -264,18 +284,7 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       'expected --mask or --box to say what to remove, got neither',
     );
   }
-  const abort = new AbortController();
-  let stopped = 0;
-  const handlers = Object.entries(signals).map(([signal, code]) => {
-    const handler = () => {
-      // The second time the user means it; what is unfinished is removed on the way out.
-      if (stopped) process.exit(code);
-      stopped = code;
-      abort.abort();
-    };
-    process.on(signal, handler);
-    return () => process.off(signal, handler);
-  });
+  using stop = stoppable();
   const progress = showProgress(quiet);
   const notes: string[] = [];
   const note = (message: string) => {
@@ -306,7 +315,7 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       to: options.to,
       deinterlace: options.deinterlace,
       onError: options.onError,
-      signal: abort.signal,
+      signal: stop.signal,
       onWarning: note,
     };
     if (options.preview !== undefined) {
@@ -338,11 +347,9 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
     return 0;
   } catch (error) {
     progress.stop();
-    if (!stopped) throw error;
+    if (!stop.code) throw error;
     process.stderr.write('stopped; nothing was written\n');
     if (json && output !== '-') printError('ERR_ABORTED', 'stopped');
-    return stopped;
-  } finally {
-    for (const remove of handlers) remove();
+    return stop.code;
   }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
-import type { Network, Seen } from '../network/network.js';
+import type { Network, Registration } from '../network/network.js';
 import { resize } from '../ops/resize.js';
 import type { Size } from '../ops/window.js';
 import { scope } from '../scope.js';
@@ -80,7 +80,7 @@ export class Scene {
   readonly #pinned = new Set<number>();
   readonly #file: FileHandle | undefined;
   readonly #filed: number;
-  #latest: { seen: Seen; small: Thumbnail; shot: number } | undefined;
+  #latest: { features: Registration; small: Thumbnail; shot: number } | undefined;
   #count = 0;
 
   private constructor(
@@ -141,28 +141,28 @@ export class Scene {
       );
     }
     const before = this.#latest;
-    const { seen, half, step } = scope(() => {
+    const { features, half, step } = scope(() => {
       const frame = this.#device.upload(data, [1, h, w, channels]);
       const packed = this.#network.pack(frame, this.#blank, {
         dilate: 0,
         scaled: this.scaled,
         plane: this.#plane,
       });
-      const now = this.#network.see(packed);
+      const now = this.#network.registrationFeatures(packed);
       return {
-        seen: now,
+        features: now,
         half: resize(packed.colour, { ...this.size, mode: 'area' }),
-        step: before && this.#network.track(now, before.seen),
+        step: before && this.#network.track(now, before.features),
       };
     });
     const [colour, found] = await Promise.all([half.read(), step?.read()]);
     half.dispose();
     step?.dispose();
-    before?.seen.dispose();
+    before?.features.dispose();
     const rgb = Uint8Array.from(colour, (v) => Math.round(127.5 * (v + 1)));
     const small = thumbnailOf(rgb, this.size);
     const shot = !before || isCut(before.small, small) ? this.#count : before.shot;
-    this.#latest = { seen, small, shot };
+    this.#latest = { features, small, shot };
     const sane = found?.every(Number.isFinite);
     const kept = { rgb, shot, step: found && sane ? [...found] : identity };
     if (this.#file && this.#count < this.#filed) await this.#write(this.#count, kept);
@@ -250,7 +250,7 @@ export class Scene {
     }
     this.#views.clear();
     this.#kept.clear();
-    this.#latest?.seen.dispose();
+    this.#latest?.features.dispose();
     this.#blank.dispose();
     await this.#file?.close();
   }

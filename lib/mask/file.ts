@@ -1,0 +1,109 @@
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Device } from '../device.js';
+import { InpaintError } from '../errors.js';
+import { mediaError } from '../video/ffmpeg.js';
+import { openMask } from '../video/masks.js';
+import { createWriter, openVideo } from '../video/media.js';
+import type { VideoReader } from '../video/reader.js';
+import type { Prompt } from './prompts.js';
+import { type TrackOptions, trackMask } from './track.js';
+
+/** As {@link Prompt}, in pixels of the frame as displayed; a mask by its path. */
+export type FilePrompt =
+  | Exclude<Prompt, { kind: 'mask' }>
+  | { readonly kind: 'mask'; readonly frame: number; readonly path: string };
+
+/** An object of a video to follow. */
+export interface MaskJob extends Omit<TrackOptions, 'onProgress'> {
+  /** A video, or a folder of images. */
+  readonly input: string;
+  readonly prompts: readonly FilePrompt[];
+  /** A video, or a folder for PNG, see {@link createWriter}: white where the object is. */
+  readonly output: string;
+  readonly onProgress?:
+    | ((progress: { readonly frame: number; readonly frames: number | undefined }) => void)
+    | undefined;
+}
+
+/** What became of a {@link MaskJob}. */
+export interface MaskResult {
+  readonly output: string;
+  readonly frames: number;
+  /** Frames in which the object was not found. */
+  readonly lost: number;
+  readonly seconds: number;
+  /** Masks a second, decoding and encoding included. */
+  readonly fps: number;
+}
+
+/** The corner nearest to the origin of what is stored where x, y, width, height is displayed. */
+function stored(x: number, y: number, width: number, height: number, like: VideoReader) {
+  const { width: w, height: h, rotation } = like;
+  const [left, top] = {
+    0: [x, y],
+    90: [y, h - x - width],
+    180: [w - x - width, h - y - height],
+    270: [w - y - height, x],
+  }[rotation] as [number, number];
+  return rotation % 180
+    ? { x: left, y: top, width: height, height: width }
+    : { x: left, y: top, width, height };
+}
+
+async function storedPrompt(prompt: FilePrompt, like: VideoReader): Promise<Prompt> {
+  if (prompt.kind === 'mask') {
+    await using masks = await openMask(prompt.path, like);
+    for await (const image of masks) {
+      const copy = { ...image, data: Uint8Array.from(image.data) };
+      return { kind: 'mask', frame: prompt.frame, image: copy };
+    }
+    throw mediaError('trackFile', `${prompt.path} to hold a mask`, 'none');
+  }
+  if (prompt.kind === 'box')
+    return { ...prompt, ...stored(prompt.x, prompt.y, prompt.width, prompt.height, like) };
+  const { x, y } = stored(prompt.x, prompt.y, 1, 1, like);
+  return { ...prompt, x, y };
+}
+
+/**
+ * Follows an object through a file, and writes its masks as the removal takes them.
+ *
+ * @throws InpaintError (rejects) what {@link openVideo}, {@link createWriter} and {@link trackMask}
+ *   throw, and ERR_ARGUMENT when the output would replace the input. Nothing is left under the
+ *   output's name then
+ */
+export async function trackFile(device: Device, job: MaskJob): Promise<MaskResult> {
+  const { input, prompts, output, onProgress, ...options } = job;
+  const started = performance.now();
+  const real = (path: string) => realpath(path).catch(() => resolve(path));
+  if ((await real(input)) === (await real(output))) {
+    const expected = 'an output other than what is read';
+    const message = `expected ${expected}, got ${output} for both`;
+    throw new InpaintError('ERR_ARGUMENT', 'trackFile', message);
+  }
+  await using video = await openVideo(input);
+  const said = await Promise.all(prompts.map((prompt) => storedPrompt(prompt, video)));
+  let [frames, lost] = [0, 0];
+  const masks = trackMask(device, video, said, {
+    ...options,
+    onProgress: ({ looked, given }) =>
+      // Until the first mask, the frames that are looked at tell how it goes.
+      onProgress?.({
+        frame: given || Math.min(looked, video.frames ?? looked),
+        frames: video.frames,
+      }),
+  });
+  await using writer = await createWriter(output, video);
+  for await (const mask of masks) {
+    const { data, width, height } = mask;
+    const rgb = new Uint8Array(3 * data.length);
+    for (let i = 0; i < data.length; i++) if (data[i]) rgb.fill(255, 3 * i, 3 * i + 3);
+    await writer.write({ data: rgb, width, height, channels: 3 });
+    frames += 1;
+    if (mask.lost) lost += 1;
+  }
+  await writer.close();
+  const seconds = (performance.now() - started) / 1000;
+  return { output, frames, lost, seconds, fps: frames / seconds };
+}

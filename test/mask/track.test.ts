@@ -1,0 +1,88 @@
+import { expect, it } from 'vitest';
+import {
+  type Prompt,
+  type TrackedMask,
+  type TrackOptions,
+  trackMask,
+} from '../../lib/mask/index.js';
+import type { Image } from '../../lib/video/image.js';
+import { describeBackends } from '../backends.js';
+import { type ObjectScene, objectClip, overlap } from './scenes.js';
+
+const moving: ObjectScene = {
+  width: 160,
+  height: 112,
+  frames: 14,
+  pan: 1,
+  object: (t) => [40 + 4 * t, 56 + t, 20],
+};
+
+const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+
+describeBackends('trackMask', (backend) => {
+  async function track(
+    frames: readonly Image[],
+    prompts: readonly Prompt[],
+    options: TrackOptions = {},
+  ): Promise<TrackedMask[]> {
+    const masks: TrackedMask[] = [];
+    for await (const mask of trackMask(backend.device, frames, prompts, options)) masks.push(mask);
+    return masks;
+  }
+  const overlaps = (masks: readonly Image[], clip: readonly { mask: Image }[]) =>
+    masks.map((mask, t) => overlap(mask, (clip[t] as { mask: Image }).mask));
+
+  it('follows a painted mask, forwards', async () => {
+    const clip = objectClip(moving);
+    const [first] = clip as [(typeof clip)[number]];
+    const frames = clip.map(({ frame }) => frame);
+    const masks = await track(frames, [{ kind: 'mask', frame: 0, image: first.mask }]);
+    expect(masks.map(({ index }) => index)).toEqual(frames.map((_, t) => t));
+    expect(Math.min(...overlaps(masks, clip))).toBeGreaterThan(0.75);
+    expect(masks.every(({ data }) => data.every((v) => v === 0 || v === 255))).toBe(true);
+  });
+
+  it('finds what a point is on, and follows it backwards', async () => {
+    const clip = objectClip(moving);
+    const frames = clip.map(({ frame }) => frame);
+    const masks = await track(frames, [{ kind: 'point', frame: 13, x: 92, y: 69 }]);
+    expect(mean(overlaps(masks, clip))).toBeGreaterThan(0.7);
+  });
+
+  it('takes a correction behind, and before', async () => {
+    const clip = objectClip(moving);
+    const frames = clip.map(({ frame }) => frame);
+    const far: Prompt = { kind: 'box', frame: 0, x: 110, y: 70, width: 40, height: 36 };
+    const wrong = await track(frames, [far]);
+    const image = (clip[9] as (typeof clip)[number]).mask;
+    const right = await track(frames, [{ kind: 'mask', frame: 9, image }, far]);
+    const [before, after] = [wrong, right].map((masks) => mean(overlaps(masks, clip).slice(5)));
+    expect(before).toBeLessThan(0.3);
+    expect(after).toBeGreaterThan(0.7);
+  });
+
+  it('says where the object is lost, and where it is found again', async () => {
+    const clip = objectClip({
+      ...moving,
+      pan: 0,
+      frames: 24,
+      bar: [75, 115],
+      object: (t) => [20 + 5 * t, 56, 16],
+    });
+    const notes: string[] = [];
+    const masks = await track(
+      clip.map(({ frame }) => frame),
+      [{ kind: 'mask', frame: 0, image: (clip[0] as (typeof clip)[number]).mask }],
+      { onNote: (note) => notes.push(note) },
+    );
+    expect(notes).toEqual([
+      expect.stringMatching(/^the object is lost in frame 1[45678]$/),
+      expect.stringMatching(/^the object is found again in frame (19|2[012])$/),
+    ]);
+    for (const { lost, data } of masks) expect(lost).toBe(!data.includes(255));
+    expect(masks[16]?.lost).toBe(true);
+    expect(overlap(masks[23] as Image, (clip[23] as (typeof clip)[number]).mask)).toBeGreaterThan(
+      0.5,
+    );
+  });
+});
