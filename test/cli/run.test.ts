@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { clock } from '../../lib/cli/progress.js';
 import { byteCount, type CreateInpainter, run, version } from '../../lib/cli/run.js';
 import type { InpainterOptions } from '../../lib/inpainter.js';
-import { makeClip, makeImage, probe, scratch } from '../video/clips.js';
+import { flat, makeClip, makeImage, probe, scratch } from '../video/clips.js';
 import { standIn } from '../video/stand_in.js';
 
 const at = scratch();
@@ -337,4 +337,51 @@ it('goes on when nobody reads what it prints', async () => {
 it('starts with a line that makes it a program', async () => {
   const main = new URL('../../lib/cli/main.ts', import.meta.url);
   expect(await readFile(main, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+});
+
+describe('align-and-attend mask', () => {
+  it('writes masks that the removal takes', async () => {
+    const input = await makeClip(at('still.mp4'), { frames: 4, paint: flat(90, 128, 128) });
+    const painted = Array.from({ length: 64 * 48 }, (_, i) => (i % 64 < 20 ? 255 : 0));
+    const image = await makeImage(at('painted.png'), [64, 48], 'gray', painted);
+    const masks = await cli(
+      'mask',
+      input,
+      '--mask',
+      `${image}@1`,
+      '-o',
+      at('followed.mp4'),
+      '--json',
+    );
+    expect({ code: masks.code, stderr: masks.stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(masks.stdout)).toMatchObject({ frames: 4, lost: 0, device: 'cpu' });
+    const { code, stdout } = await cli(
+      input,
+      '--mask',
+      at('followed.mp4'),
+      '-o',
+      at('gone.mp4'),
+      '--json',
+    );
+    expect({ code, frames: JSON.parse(stdout).masked }).toEqual({ code: 0, frames: 4 });
+  });
+
+  it('says what is missing, or makes no sense', async () => {
+    const bad = async (...args: string[]) => {
+      const { code, stderr } = await cli('mask', at('in.mp4'), '-o', at('bad.mp4'), ...args);
+      expect(code).toBe(2);
+      return stderr;
+    };
+    expect(await bad()).toContain('expected --point, --box or --mask to say what to follow');
+    expect(await bad('--point', '3')).toContain("expected a point as x,y or x,y@frame, got '3'");
+    expect(await bad('--not', '3,4')).toContain('got points that are not it');
+    expect(await bad('--point', '640,4')).toContain('inside 64 x 48, got one at 640, 4');
+    expect(await bad('--point', '6,4@10')).toContain(
+      'to be less than the 10 frames there are, got 10',
+    );
+    const same = await cli('mask', at('in.mp4'), '--point', '3,4', '-o', at('in.mp4'));
+    expect(same.stderr).toContain('expected an output other than what is read');
+    const none = await cli('mask', at('in.mp4'), '--point', '3,4');
+    expect(none.stderr).toContain('expected --output to say where to write, got none');
+  });
 });
