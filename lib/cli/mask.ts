@@ -2,6 +2,7 @@ import type { DeviceName } from '../device.js';
 import { InpaintError } from '../errors.js';
 import type { FilePrompt } from '../mask/file.js';
 import { type Prompt, parseObjectBox, parsePoint } from '../mask/prompts.js';
+import { parseBox } from '../video/masks.js';
 import { showProgress } from './progress.js';
 import { stoppable } from './signals.js';
 
@@ -12,6 +13,7 @@ export interface MaskCommandOptions {
   readonly not?: string[];
   readonly box?: string[];
   readonly mask?: string[];
+  readonly overlay?: string[];
   readonly device: DeviceName;
   readonly threads?: number;
   readonly workSize?: number;
@@ -32,7 +34,7 @@ function parseMask(text: string): FilePrompt {
  * @returns the exit code
  */
 export async function mask(input: string, options: MaskCommandOptions): Promise<number> {
-  const { output, point = [], not = [], box = [], json, quiet = false } = options;
+  const { output, point = [], not = [], box = [], overlay = [], json, quiet = false } = options;
   const prompts: FilePrompt[] = [
     ...point.map((text) => parsePoint(text)),
     ...not.map((text) => parsePoint(text, true)),
@@ -42,8 +44,8 @@ export async function mask(input: string, options: MaskCommandOptions): Promise<
   const missing =
     output === undefined
       ? '--output to say where to write'
-      : prompts.length === 0
-        ? '--point, --box or --mask to say what to follow'
+      : prompts.length + overlay.length === 0
+        ? '--point, --box, --mask or --overlay to say what to look for'
         : undefined;
   if (output === undefined || missing !== undefined)
     throw new InpaintError('ERR_ARGUMENT', 'mask', `expected ${missing}, got none`);
@@ -59,6 +61,7 @@ export async function mask(input: string, options: MaskCommandOptions): Promise<
     const result = await trackFile(device, {
       input,
       prompts,
+      overlays: overlay.map(parseBox),
       output,
       workSize,
       weights,
@@ -73,7 +76,7 @@ export async function mask(input: string, options: MaskCommandOptions): Promise<
       process.stdout.write(`${JSON.stringify({ ...result, device: device.name })}\n`);
     } else if (!quiet) {
       const speed = `${result.frames} masks, ${result.fps.toFixed(1)} a second on ${device.name}`;
-      const lost = result.lost ? `; not found in ${result.lost} frames` : '';
+      const lost = result.lost ? `; nothing in ${result.lost} frames` : '';
       process.stdout.write(`${output}: ${speed}${lost}\n`);
     }
     return 0;

@@ -366,19 +366,31 @@ describe('align-and-attend mask', () => {
     expect({ code, frames: JSON.parse(stdout).masked }).toEqual({ code: 0, frames: 4 });
   });
 
+  it('looks for overlays in a box, which it takes when there are none', async () => {
+    const input = await makeClip(at('blank.mp4'), { frames: 4, paint: flat(90, 128, 128) });
+    const args = ['--overlay', '10,10,20,8@1-2', '-o', at('overlay.mp4'), '--json'];
+    const { code, stdout, stderr } = await cli('mask', input, ...args);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ frames: 4, lost: 2 });
+    expect(stderr).toBe('note: no overlay is found in 10,10,20,8 of frame 1; the box is taken\n');
+  });
+
   it('says what is missing, or makes no sense', async () => {
     const bad = async (...args: string[]) => {
       const { code, stderr } = await cli('mask', at('in.mp4'), '-o', at('bad.mp4'), ...args);
       expect(code).toBe(2);
       return stderr;
     };
-    expect(await bad()).toContain('expected --point, --box or --mask to say what to follow');
+    expect(await bad()).toContain(
+      'expected --point, --box, --mask or --overlay to say what to look for',
+    );
     expect(await bad('--point', '3')).toContain("expected a point as x,y or x,y@frame, got '3'");
     expect(await bad('--not', '3,4')).toContain('got points that are not it');
     expect(await bad('--point', '640,4')).toContain('inside 64 x 48, got one at 640, 4');
     expect(await bad('--point', '6,4@10')).toContain(
       'to be less than the 10 frames there are, got 10',
     );
+    expect(await bad('--point', '6,4', '--overlay', '1,1,9,9')).toContain('got both');
     const same = await cli('mask', at('in.mp4'), '--point', '3,4', '-o', at('in.mp4'));
     expect(same.stderr).toContain('expected an output other than what is read');
     const none = await cli('mask', at('in.mp4'), '--point', '3,4');
