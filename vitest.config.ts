@@ -16,7 +16,7 @@ const emulator = {
       'test/ops/*.test.ts',
       'test/emulator/*.test.ts',
       'test/lifecycle/*.test.ts',
-      'test/mask/track.test.ts',
+      'test/mask/emulated.test.ts',
       'test/network/emulated.test.ts',
       'test/program.test.ts',
       'test/network/parts.test.ts',
