@@ -27,7 +27,9 @@ const prior = { all: -0.5, box: 1, before: 1.3 } as const;
 /** How far a correction reaches: this share of the square root of the mask's area. */
 const zone = { share: 0.5, least: 8 } as const;
 /** Colours that a correction spreads to: from pixel to pixel, and from the spot's own. */
-const spread = { step: 0.15, own: 0.5 } as const;
+const spread = { step: 0.22, own: 0.5 } as const;
+/** How much more the better masks count: the power of what they are worth. */
+const trust = 4;
 /** What is around a mask, to judge it by. */
 const ring = 8;
 
@@ -57,8 +59,8 @@ export interface Said {
  * The mask of a frame from what was said of it: [h w], how much each pixel is the object.
  *
  * What moves against the background, has the colours of the spots, and hangs together with them. How
- * much has to move is not known: several thresholds are tried, and the mask is taken that parts
- * motion and colours best from those around it.
+ * much has to move is not known: several thresholds are tried, and the masks averaged: those count
+ * most that part motion and colours best from those around them.
  *
  * @param before its mask so far, when it is to be corrected
  */
@@ -81,18 +83,21 @@ export async function seed(
   const known = (v: number) => (v === Number.POSITIVE_INFINITY ? 0 : v);
   const first = close.map(known);
   const maps = [first, first.map((v, i) => Math.max(v, known(apart[i] as number)))];
-  let best: { object: Float32Array; worth: number } = {
-    object: first,
-    worth: Number.NEGATIVE_INFINITY,
-  };
+  const guesses: { readonly object: Float32Array; readonly worth: number }[] = [];
   for (const far of maps) {
     for (const threshold of thresholds) {
       const object = await guess.make(far, threshold);
-      const worth = worthOf(object, far, target, scene.size);
-      if (worth > best.worth) best = { object, worth };
+      guesses.push({ object, worth: worthOf(object, far, target, scene.size) });
     }
   }
-  return best.object;
+  const best = Math.max(...guesses.map(({ worth }) => worth));
+  const weights = guesses.map(({ worth }) => (worth / best) ** trust);
+  const total = weights.reduce((a, b) => a + b);
+  return first.map((_, i) =>
+    guesses.reduce((sum, { object }, k) => {
+      return sum + ((weights[k] as number) / total) * (object[i] as number);
+    }, 0),
+  );
 }
 
 /** Calls `set` with every pixel of the discs around spots. */
@@ -197,8 +202,10 @@ class Guess {
       const alike = flood(this.#target, size, it, (i) => !!within[i] && before[i] !== side);
       for (let i = 0; i < base.length; i++) if (alike[i]) base[i] = side;
     }
+    // What is only told where the object is not adds nothing to it.
+    const adds = spots.some((it) => it.isObject);
     for (let i = 0; i < base.length; i++) {
-      if (!within[i]) this.#fixed[i] = -spot.logit;
+      if (!within[i] || !(adds || before[i])) this.#fixed[i] = -spot.logit;
       const settled = this.#fixed[i] as number;
       if (settled) base[i] = settled > 0 ? 1 : 0;
       this.#prior[i] = (this.#prior[i] as number) + (base[i] ? prior.before : -prior.before);
@@ -253,7 +260,7 @@ function worthOf(object: Float32Array, far: Float32Array, { bin }: View, size: S
     (sum, v, k) => sum + Math.sqrt((v / own.count) * ((other.colours[k] as number) / other.count)),
     0,
   );
-  return Math.max(0.01, moves) * (1 - shared);
+  return Math.max(0.01, moves) * Math.max(0.01, 1 - shared);
 }
 
 /** What hangs together with a spot, and looks like it. */
