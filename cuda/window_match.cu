@@ -5,8 +5,8 @@
 //   distance(p, q) = mean over the 3 x 3 pixels around of |target(p + o) - frames[r](q + o)|^2
 //   miss[0] = labels[r, q]     miss[1] = 1 - labels[r, q]
 //
-//   target [h, w, 3]   frames [r, h, w, 3]   seen, labels [r, h, w]   output [h, w, 2]
-//   q within `radius` of p where seen[r, q] > .5; borders are repeated for the 3 x 3 pixels
+//   target [h, w, 3]   frames [r, h, w, 3]   visibility, labels [r, h, w]   output [h, w, 2]
+//   q within `radius` of p where visibility[r, q] > .5; borders are repeated for the 3 x 3 pixels
 //
 // A block makes 32 x 4 pixels. Reference by reference it loads the window around them, colours and
 // labels in planes, so that the lanes of a warp read neighbours. A thread keeps the 3 x 3 pixels
@@ -48,8 +48,8 @@ __global__ void __launch_bounds__(threads) match(const __grid_constant__ WindowM
       const int64_t at = (int64_t(r) * p.h + inside(row, p.h)) * p.w + inside(column, p.w);
 #pragma unroll
       for (int k = 0; k < 3; ++k) window[k * plane + i] = value(map<T>(p.frames)[at * 3 + k]);
-      const bool counts =
-          row >= 0 && row < p.h && column >= 0 && column < p.w && value(map<T>(p.seen)[at]) > .5f;
+      const bool counts = row >= 0 && row < p.h && column >= 0 && column < p.w &&
+                          value(map<T>(p.visibility)[at]) > .5f;
       window[3 * plane + i] = counts ? value(map<T>(p.labels)[at]) : hidden;
     }
     __syncthreads();

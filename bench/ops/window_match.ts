@@ -18,9 +18,9 @@ export const cases = (feed: Feed): Case[] =>
       prepare: () => {
         const [target, others] = [feed.map(plane, 3), feed.map(plane, 3, frames)];
         const bits = () => feed.upload(feed.random.bits(frames * h * w, 0.8), frames, h, w, 1);
-        const [seen, labels] = [bits(), bits()];
+        const [visibility, labels] = [bits(), bits()];
         return () =>
-          windowMatch(target, others, seen, labels, { radius, slope: 0.001, toll: 0.05 });
+          windowMatch(target, others, visibility, labels, { radius, slope: 0.001, toll: 0.05 });
       },
     };
   });

@@ -5,8 +5,8 @@
 //   distance(p, q) = mean over the 3 x 3 pixels around of |target(p + o) - frames[r](q + o)|^2
 //   miss[0] = labels[r, q]     miss[1] = 1 - labels[r, q]
 //
-//   target [h, w, 3]   frames [r, h, w, 3]   seen, labels [r, h, w]   output [h, w, 2]
-//   q within `radius` of p where seen[r, q] > .5; borders are repeated for the 3 x 3 pixels
+//   target [h, w, 3]   frames [r, h, w, 3]   visibility, labels [r, h, w]   output [h, w, 2]
+//   q within `radius` of p where visibility[r, q] > .5; borders are repeated for the 3 x 3 pixels
 //
 // 1. Colours are laid out in planes with a border, and so is what a match with a label costs.
 // 2. A task makes four rows. For each shift of the window it adds up differences per pixel, then by
@@ -66,7 +66,7 @@ void window_match(Context& context, const WindowMatch& p) {
     spread_colours(p.frames + from * 3, w, keys, 5 * r, y);
     float *first = keys.at(5 * r + 3, y, 0), *second = keys.at(5 * r + 4, y, 0);
     for (int x = -keys.edge; x < keys.stride - keys.edge; ++x) {
-      const bool counts = y >= 0 && y < h && x >= 0 && x < w && p.seen[from + x] > .5f;
+      const bool counts = y >= 0 && y < h && x >= 0 && x < w && p.visibility[from + x] > .5f;
       first[x] = counts ? p.toll * p.labels[from + x] : WindowMatch::far;
       second[x] = counts ? p.toll * (1 - p.labels[from + x]) : WindowMatch::far;
     }

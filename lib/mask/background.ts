@@ -37,9 +37,9 @@ export async function distanceToBackground(
   const out = scope(() => {
     const map = (data: Float32Array) => device.upload(data, [1, h, w, 1]);
     const theta = device.upload(Float32Array.from(thetas.flat()), [thetas.length, 3, 3]);
-    const seen = map(new Float32Array(h * w).fill(1));
+    const visibility = map(new Float32Array(h * w).fill(1));
     const none = map(new Float32Array(h * w));
-    const each = others.map(() => seen);
+    const each = others.map(() => visibility);
     const objects = indices.map((index) => {
       const object = objectOf(index);
       return object ? map(object) : none;
@@ -50,7 +50,7 @@ export async function distanceToBackground(
       theta,
     );
     const labels = homographySample(objects, each, theta).output;
-    return windowMatch(target.half, frames.output, frames.seen, labels, {
+    return windowMatch(target.half, frames.output, frames.visibility, labels, {
       radius,
       slope: 0,
       toll: never,

@@ -160,8 +160,8 @@ export class Follower {
     const out = scope(() => {
       const map = (data: Float32Array, { h, w } = size) => this.#device.upload(data, [1, h, w, 1]);
       const theta = this.#device.upload(Float32Array.from(thetas.flat()), [thetas.length, 3, 3]);
-      const seen = map(new Float32Array(cells.h * cells.w).fill(1), cells);
-      const each = others.map(() => seen);
+      const visibility = map(new Float32Array(cells.h * cells.w).fill(1), cells);
+      const each = others.map(() => visibility);
       const objects = masks.map((mask) => resize(map(mask), { ...cells, mode: 'area' }));
       const frames = homographySample(
         others.map((it) => it.quarter),
@@ -172,7 +172,7 @@ export class Follower {
       const { slope, toll } = match;
       const radius = this.#lost ? lostRadius : match.radius;
       const options = { radius, slope, toll };
-      const found = windowMatch(target.quarter, frames.output, frames.seen, labels, options);
+      const found = windowMatch(target.quarter, frames.output, frames.visibility, labels, options);
       return resize(found, { ...size, mode: 'bilinear' });
     });
     const values = await out.read();

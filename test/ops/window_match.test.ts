@@ -16,16 +16,16 @@ describeBackends('windowMatch', (backend) => {
     toll: 0.25,
     target: random.values(h * w * 3),
     frames: random.values(r * h * w * 3),
-    seen: random.bits(r * h * w, chance),
+    visibility: random.bits(r * h * w, chance),
     labels: random.bits(r * h * w, 0.4).map((v) => v * 0.75 + 0.125),
   });
   type Case = ReturnType<typeof make>;
-  const run = ({ r, h, w, target, frames, seen, labels, ...options }: Case) =>
+  const run = ({ r, h, w, target, frames, visibility, labels, ...options }: Case) =>
     backend.run(() =>
       windowMatch(
         backend.upload(target, 1, h, w, 3),
         backend.upload(frames, r, h, w, 3),
-        backend.upload(seen, r, h, w, 1),
+        backend.upload(visibility, r, h, w, 1),
         backend.upload(labels, r, h, w, 1),
         options,
       ),
@@ -59,7 +59,7 @@ describeBackends('windowMatch', (backend) => {
     expect(at(5, 30, 1)).toBe(16);
   });
 
-  it('is 16 where nothing is seen', async () => {
+  it('is 16 where nothing is visible', async () => {
     const p = make(2, 6, 9, 3, 0);
     expect(new Set(await run(p))).toEqual(new Set([16]));
   });
@@ -73,7 +73,7 @@ describeBackends('windowMatch', (backend) => {
     rejects(
       () => windowMatch(map(1, 3), map(2, 3), map(1, 1), map(2, 1), options),
       'ERR_SHAPE',
-      'seen to have shape [r=2, h=8, w=12, 1], got [1, 8, 12, 1]',
+      'visibility to have shape [r=2, h=8, w=12, 1], got [1, 8, 12, 1]',
     );
     rejects(
       () => windowMatch(map(1, 4), map(2, 3), map(2, 1), map(2, 1), options),

@@ -1,6 +1,6 @@
 import type { Round } from '../close.js';
 
-/** Target [h w 3], frames [r h w 3], seen and labels [r h w]. */
+/** Target [h w 3], frames [r h w 3], visibility and labels [r h w]. */
 export interface WindowMatch {
   readonly r: number;
   readonly h: number;
@@ -10,7 +10,7 @@ export interface WindowMatch {
   readonly toll: number;
   readonly target: ArrayLike<number>;
   readonly frames: ArrayLike<number>;
-  readonly seen: ArrayLike<number>;
+  readonly visibility: ArrayLike<number>;
   readonly labels: ArrayLike<number>;
 }
 
@@ -42,7 +42,7 @@ export function windowMatch(p: WindowMatch, round: Round): Float64Array {
             const [far, qy, qx] = [dy * dy + dx * dx, y + dy, x + dx];
             if (far > radius * radius || qy < 0 || qy >= h || qx < 0 || qx >= w) continue;
             const q = k * h * w + qy * w + qx;
-            if (!((p.seen[q] as number) > 0.5)) continue;
+            if (!((p.visibility[q] as number) > 0.5)) continue;
             const way = round(distance(k, y, x, dy, dx) + round(p.slope * far));
             const label = p.labels[q] as number;
             [label, 1 - label].forEach((miss, i) => {
