@@ -64,10 +64,10 @@ def table(rows):
     for method in rows[0][1]:
         print(f'\n{method:24s}' + ''.join(f'{name:>9s}' for name in score.FIGURES))
         values = [(name, figures[method]) for name, figures in rows]
-        mean = np.mean([v for _, v in values], 0)
+        mean = np.nanmean([v for _, v in values], 0)
         for name, figures in [*values, (f'mean of {len(values)}', mean)]:
             print(f'{name:24s}' + ''.join(f'{v:9.{d}f}'
-                                         for v, d in zip(figures, (2, 4, 2, 3, 3, 0))))
+                                         for v, d in zip(figures, score.DIGITS)))
 
 
 def main():

@@ -2,7 +2,10 @@
 import cv2
 import numpy as np
 
-FIGURES = ('PSNR', 'SSIM', 'hole', 'Ewarp', 'Ehole', 'outside')
+FIGURES = ('PSNR', 'SSIM', 'hole', 'Ewarp', 'Ehole', 'outside', 'energy', 'patches', 'around', 'change')
+DIGITS = (2, 4, 2, 3, 3, 0, 3, 3, 3, 2)
+
+PATCH, DIRECTIONS, MOST = 7, 64, 2000  # side, projections, patches of a frame
 
 
 def psnr(square):
@@ -40,9 +43,85 @@ def flows(truth):
     return found
 
 
+def gradient_energy(frame, mask):
+    """Mean square of the differences between neighbours, at least one of which is in the hole."""
+    x = frame.astype(np.float32)
+    total = count = 0
+    for axis in (0, 1):
+        n = mask.shape[axis]
+        near = mask.take(range(1, n), axis) | mask.take(range(n - 1), axis)
+        step = (np.diff(x, axis=axis) ** 2).mean(-1)[near]
+        total, count = total + step.sum(), count + step.size
+    return total / max(count, 1)
+
+
+def patches(frame, where, random):
+    """Patches around some of the places that are true in `where`: less their mean, over their length
+    (that of one with little contrast counts as 10 grey levels)."""
+    grey, half = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY).astype(np.float32), PATCH // 2
+    inner = where[half:-half, half:-half]
+    places = np.argwhere(inner)
+    if len(places) > MOST:
+        places = places[random.choice(len(places), MOST, replace=False)]
+    views = np.lib.stride_tricks.sliding_window_view(grey, (PATCH, PATCH))
+    found = views[tuple(places.T)].reshape(len(places), -1)
+    found = found - found.mean(1, keepdims=True)
+    return found / np.sqrt((found ** 2).mean(1, keepdims=True) + 10 ** 2)
+
+
+def patch_distance(a, at, b, there):
+    """Sliced Wasserstein distance of the patches around places of two frames, mean of three scales."""
+    random = np.random.default_rng(1)
+    directions = random.normal(size=(PATCH * PATCH, DIRECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    levels, found = np.linspace(0, 1, 101), []
+    for scale in range(3):
+        if scale:
+            a, b = cv2.pyrDown(a), cv2.pyrDown(b)
+            at, there = (mask[::2, ::2] for mask in (at, there))
+        x, y = patches(a, at, random), patches(b, there, random)
+        if len(x) < 20 or len(y) < 20:
+            continue
+        x, y = (np.quantile(it @ directions, levels, axis=0) for it in (x, y))
+        found.append(np.abs(x - y).mean())
+    return np.mean(found) if found else np.nan
+
+
+def surroundings(mask, reach=24):
+    """What is near a hole, and far enough for no patch to reach into it."""
+    def grown(by):
+        return cv2.dilate(mask.astype(np.uint8), np.ones((2 * by + 1,) * 2, np.uint8)) > 0
+    return grown(reach) & ~grown(PATCH // 2 + 1)
+
+
+def detail(frames, truth, masks):
+    """What does not reward grey: gradient energy in the hole over the truth's; distance of patches, hole
+    against truth and hole against surroundings; mean change from frame to frame in the hole where
+    the truth stands still (less than 8 levels in every colour and frame), over that of the truth."""
+    energy, same, near, moved, still = [], [], [], [], []
+    for t, (frame, true, mask) in enumerate(zip(frames, truth, masks)):
+        if mask.sum() <= 20:
+            continue
+        energy.append(gradient_energy(frame, mask) / max(gradient_energy(true, mask), 1))
+        if t % 2 == 0:
+            same.append(patch_distance(frame, mask, true, mask))
+            near.append(patch_distance(frame, mask, frame, surroundings(mask)))
+        if t == 0:
+            continue
+        both = mask & masks[t - 1]
+        off, real = (np.abs(cv2.GaussianBlur(x[t], (0, 0), 2).astype(np.float32)
+                            - cv2.GaussianBlur(x[t - 1], (0, 0), 2)).max(-1) for x in (frames, truth))
+        both &= real < 8
+        if both.sum() > 20:
+            moved.append(off[both].mean())
+            still.append(real[both].mean())
+    change = np.sum(moved) / max(np.sum(still), 1e-3) if moved else np.nan
+    return np.mean(energy), np.nanmean(same), np.nanmean(near), change
+
+
 def score(frames, truth, masks, motion):
     """PSNR and SSIM of whole frames, PSNR in the hole, warping error x 1e-3 whole and in the hole
-    (where the flow of the truth is visible in both frames), and the largest change outside."""
+    (where the flow of the truth is visible in both frames), the largest change outside, and `detail`."""
     square = [(a.astype(np.float32) - b) ** 2 for a, b in zip(frames, truth)]
     holes = [psnr(e[m].mean()) for e, m in zip(square, masks) if m.sum() > 20]
     outside = [np.abs(a.astype(int) - b)[~m].max() for a, b, m in zip(frames, truth, masks)]
@@ -56,4 +135,4 @@ def score(frames, truth, masks, motion):
             inside.append(off[seen].mean())
     similar = np.mean([ssim(a, b) for a, b in zip(frames, truth)])
     return (np.mean([psnr(e.mean()) for e in square]), similar, np.mean(holes),
-            np.mean(whole) * 1e3, np.mean(inside) * 1e3, max(outside))
+            np.mean(whole) * 1e3, np.mean(inside) * 1e3, max(outside), *detail(frames, truth, masks))
