@@ -20,6 +20,7 @@
 #include "ops/push_pull.h"
 #include "ops/refinement_level.h"
 #include "ops/resize.h"
+#include "ops/synthesize.h"
 #include "ops/temporal_pool.h"
 #include "ops/unshuffle.h"
 #include "ops/window_match.h"
@@ -47,6 +48,7 @@ struct Operations {
   void (*local_distance)(Context&, const LocalDistance&);
   void (*temporal_pool)(Context&, const TemporalPool&);
   void (*push_pull)(Context&, const PushPull&);
+  void (*synthesize)(Context&, const Synthesize&);
   void (*windowed_attention)(Context&, const WindowedAttention&);
   void (*flow_warp)(Context&, const FlowWarp&);
   void (*blend)(Context&, const Blend&);

@@ -247,6 +247,14 @@ void push_pull(Call& call, const Operations& on) {
                            call.input(1), call.input(2), call.input(3), call.output(0)});
 }
 
+void synthesize(Call& call, const Operations& on) {
+  const Tensor& frame = *call.in[0];
+  call.push(on.synthesize,
+            {frame.dim(1), frame.dim(2), call.integer("seed"), call.window(2, "decoded"),
+             call.input(0), call.input(1), call.input(3), call.input(4), call.output(0),
+             call.output(1), call.output(2), call.output(3), call.output(4), call.output(5)});
+}
+
 void windowed_attention(Call& call, const Operations& on) {
   const Tensor& keys = *call.in[2];
   call.push(on.windowed_attention,
@@ -334,6 +342,7 @@ const std::unordered_map<std::string, Row> table = {
     {"push_pull", push_pull},
     {"refinement_level", refinement_level},
     {"resize", resize},
+    {"synthesize", synthesize},
     {"temporal_pool", temporal_pool},
     {"unshuffle", unshuffle},
     {"window_match", window_match},

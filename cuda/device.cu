@@ -180,6 +180,7 @@ Operations table(const char* name) {
       run<LocalDistance, local_distance>,
       run<TemporalPool, temporal_pool>,
       run<PushPull, push_pull>,
+      run<Synthesize, synthesize>,
       run<WindowedAttention, windowed_attention>,
       run<FlowWarp, flow_warp>,
       run<Blend, blend>,

@@ -32,6 +32,7 @@ const Operations operations = {
     run<LocalDistance, local_distance>,
     run<TemporalPool, temporal_pool>,
     run<PushPull, push_pull>,
+    run<Synthesize, synthesize>,
     run<WindowedAttention, windowed_attention>,
     run<FlowWarp, flow_warp>,
     run<Blend, blend>,

@@ -54,6 +54,7 @@ void homography_sample(Context&, const HomographySample&);
 void local_distance(Context&, const LocalDistance&);
 void temporal_pool(Context&, const TemporalPool&);
 void push_pull(Context&, const PushPull&);
+void synthesize(Context&, const Synthesize&);
 void windowed_attention(Context&, const WindowedAttention&);
 void flow_warp(Context&, const FlowWarp&);
 void blend(Context&, const Blend&);

@@ -26,6 +26,7 @@ export * from './paint_native.js';
 export * from './push_pull.js';
 export * from './refinement_level.js';
 export * from './resize.js';
+export * from './synthesize.js';
 export * from './temporal_pool.js';
 export * from './unshuffle.js';
 export type { Region, Size, Window, Windowed } from './window.js';

@@ -1,0 +1,35 @@
+#pragma once
+#include "window.h"
+
+namespace aa {
+
+// Contract: lib/ops/synthesize.ts
+struct Synthesize {
+  int h, w, seed;
+  Window decoded;              // c = 4
+  const float* frame;          // [h, w, 3]
+  const float* known;          // [h, w]
+  const float* carried;        // [h, w, 3], or null
+  const float* carried_known;  // [h, w], likewise
+  float* output;               // [h, w, 3]
+  float* made;                 // [h, w]
+  float* left;                 // [decoded.h, decoded.w, 4]
+  // What the seam is off by, where it is, and that spread over the frame.
+  float* seam;      // [h, w, 3]
+  float* ring;      // [h, w]
+  float* membrane;  // [h, w, 3]
+
+  static constexpr int levels = 3;
+  static constexpr int radius = 3;       // of a patch: 7 x 7 pixels
+  static constexpr int last_radius = 1;  // of the patches that are mixed in the frame itself
+  // How often matches are looked for and mixed at the smallest level; in the frame itself never,
+  // between them once. Rounds of looking; the second asks neighbours that are `jump` away.
+  static constexpr int searches = 6, rounds = 2, jump = 4;
+  static constexpr int candidates = 4;  // at random: two anywhere, two near the match
+  // Below this nothing is known; from here on what is carried counts, and what is known is copied from.
+  static constexpr float least = .001f, enough = .5f, sure = .9f;
+  static constexpr int most = 64, depths = 12;    // what a pixel counts, halved up to how deep
+  static constexpr int soft = 4, unit = 1 << 14;  // a patch counts unit / (soft + distance)
+};
+
+}  // namespace aa
