@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(threads, blocks)
     const auto made = [&](int k) {
       return mix_parts(map<T>(decoded.data), decoded.w, made_rows, made_columns, 4, k);
     };
-    const float u = 1 - made(3) * known;
+    const float u = 1 - made(3) * (any ? known : 1);
     float colour[3];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {

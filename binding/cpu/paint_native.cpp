@@ -195,7 +195,7 @@ int paint_row(const PaintNative& p, const Projective* projections, const Enlarge
       const float known = pooled.known[j];
       const Quad correction = mix_columns(enlarged.decoded, enlarged.decoded_columns[x], 4);
       const Quad coarse = mix_columns(enlarged.coarse, enlarged.coarse_columns[x], 3);
-      const float u = 1 - correction[3] * known;
+      const float u = 1 - correction[3] * (pooled.any[j] > 0 ? known : 1);
       Quad v = known * pooled.mean[j] + (1 - known) * coarse + u * correction;
       shown += pooled.any[j] > 0;
       if (p.previous) {

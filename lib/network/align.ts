@@ -48,7 +48,7 @@ export interface Coarse {
 }
 
 /** How far around a place references are compared with the target, in pixels. */
-const localSigma = 24;
+export const localSigma = 24;
 
 /**
  * How much of what is borrowed is shown: sigmoid(slope (doubt - its mean difference from the

@@ -69,7 +69,7 @@ export interface PaintNativeInputs {
  *     enlarged to what the working plane spans (see resize, bilinear)
  *   S[r] = softmax over r with V[r] of (-scale D[r])
  *   K = sigmoid(slope (doubt - sum over r of S[r] D[r])) if any V[r], else 0
- *   u = 1 - g K,   raw = K sum over r of S[r] (A[r] + O[r]) + (1 - K) F + u RGB
+ *   u = 1 - g K if any V[r], else 1 - g,   raw = K sum over r of S[r] (A[r] + O[r]) + (1 - K) F + u RGB
  *   output = (1 - s) raw + s previous(p + flowScale extent / plane (dx, dy)),   s = u sigmoid(-logit);
  *     raw without previous
  *   frame[p] = round((min(max(output, -1), 1) + 1) 127.5)

@@ -13,6 +13,7 @@ import type {
   Registration,
 } from '../network/network.js';
 import { grow } from '../network/region.js';
+import { type Anchor, makeUp } from '../network/synthesis.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
@@ -104,6 +105,7 @@ interface PaintInputs {
   readonly previous: Previous | undefined;
   /** The previous output at the frame's own size. */
   readonly native: Tensor | undefined;
+  readonly anchor: Anchor | undefined;
 }
 
 /** Grid that the hole's window is rounded to on a GPU, in pixels of the working size. */
@@ -114,6 +116,12 @@ const mostGrown = 1.3;
 
 /** Windows that are kept for the holes to come. */
 const mostWindows = 8;
+
+/**
+ * Painted frames after which what was made up is carried on from a later one: each such step blurs
+ * it a little, and what the anchor does not show is made up anew in every frame.
+ */
+const anchored = 16;
 
 /** Milliseconds of queueing after which other work gets its turn. */
 const longestTurn = 5;
@@ -204,7 +212,7 @@ export function estimateBytes(
   const kept = own + pixels * (51 + 21.25) + 2 ** 19;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
   // copies, scratch.
-  const working = pixels * (references * 52 + 640) + own * 8 + 112 * 2 ** 20;
+  const working = pixels * (references * 52 + 800) + own * 8 + 112 * 2 ** 20;
   const weights = 48 * 2 ** 20; // packed; measured: what a new inpainter has in use
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
@@ -225,6 +233,8 @@ export class Completion {
   /** Consecutive frames. */
   readonly #tracked = new Map<number, Tracked>();
   readonly #outputs: Output[] = []; // latest first
+  /** What is made up is carried on from here; owns `theta`, and `frame` once no output does. */
+  #anchor: (Anchor & { readonly age: number }) | undefined;
   #windows: readonly Region[] = []; // that were painted, latest first
   #shot = -1;
   /** First frame that is tracked. */
@@ -329,6 +339,7 @@ export class Completion {
   /** A frame without a hole: its own output. */
   async #passThrough(held: HeldFrame, turn: Turn): Promise<Queued> {
     if (this.#start !== undefined) await this.#track([held.index], turn);
+    this.#followAnchor(held.index);
     this.#pushOriginal(held);
     return { data: new Uint8Array(held.frame.data) };
   }
@@ -353,6 +364,7 @@ export class Completion {
     const previous = latest && before && { y1: latest.working, y2: before.working };
 
     await this.#track([index, ...chosen], turn);
+    this.#followAnchor(index);
     const target = this.#painted(index);
     const references: Painted[] = [];
     for (const at of chosen) {
@@ -367,6 +379,7 @@ export class Completion {
       starts,
       previous,
       native: latest?.native,
+      anchor: this.#anchor && { frame: this.#anchor.frame, theta: this.#anchor.theta },
     };
     const painted = previous
       ? this.#network.programs.run(this.#paintKey(inputs, bounds, sizes), inputs, (it) =>
@@ -374,6 +387,7 @@ export class Completion {
         )
       : scope(() => this.#fill(inputs, bounds, sizes));
     this.#push({ working: painted.working, native: painted.frame, owned: true });
+    if (!this.#anchor || this.#anchor.age >= anchored) this.#setAnchor(painted.working);
     const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
     const coverage = painted.coverage.read() as Promise<Float32Array>;
     painted.coverage.dispose();
@@ -412,15 +426,30 @@ export class Completion {
   }
 
   /** Names all that {@link #fill} works with beside the tensors' values. */
-  #paintKey({ target, references }: PaintInputs, { y, x, h, w }: Region, sizes: Sizes): string {
+  #paintKey(
+    { target, references, anchor }: PaintInputs,
+    { y, x, h, w }: Region,
+    sizes: Sizes,
+  ): string {
     const { scaled, plane } = sizes;
-    const numbers = [y, x, h, w, scaled.h, scaled.w, plane.h, plane.w, references.length];
+    const numbers = [
+      y,
+      x,
+      h,
+      w,
+      scaled.h,
+      scaled.w,
+      plane.h,
+      plane.w,
+      references.length,
+      +!!anchor,
+    ];
     return `paint ${[...target.frame.shape, ...numbers]}`;
   }
 
   /** Completes the target within bounds of its hole, in the frame's own pixels. */
   #fill(inputs: PaintInputs, bounds: Region, sizes: Sizes) {
-    const { starts, previous, native: latest } = inputs;
+    const { starts, previous, native: latest, anchor } = inputs;
     const { native, scaled, plane, extent } = sizes;
     const { frame: own, encoded, pyramid } = inputs.target;
     const references = inputs.references.map((it) => it.encoded);
@@ -428,7 +457,7 @@ export class Completion {
     const pyramids = inputs.references.map((it) => it.pyramid);
     const theta = this.#network.refineHomographies(starts, pyramid, pyramids, window);
     const options = { target: encoded, references, theta, previous, window };
-    const completion = this.#network.complete(options);
+    const completion = makeUp(this.#network.complete(options), { target: encoded, anchor });
     const finished = this.#network.finish(completion, options);
     const same = scaled.h === native.h && scaled.w === native.w;
     const sources = inputs.references.length ? inputs.references : [inputs.target];
@@ -592,8 +621,37 @@ export class Completion {
   /** Forgets what registers frames, and all that is loaded of frames behind `index`. */
   #loseTrack(index: number): void {
     this.#start = undefined;
+    this.#dropAnchor();
     for (const at of this.#tracked.keys()) this.#untrack(at);
     for (const at of this.#loaded.keys()) if (at > index) this.#unload(at);
+  }
+
+  #setAnchor(frame: Tensor): void {
+    this.#dropAnchor();
+    const theta = this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
+    this.#anchor = { frame, theta, age: 0 };
+  }
+
+  /** Leads the homography to the anchor on from the frame before to this one. */
+  #followAnchor(index: number): void {
+    if (!this.#anchor) return;
+    const { frame, theta: last, age } = this.#anchor;
+    const step = this.#tracked.get(index)?.step;
+    if (!step) return this.#dropAnchor();
+    const theta = this.#network.chainHomographies({
+      steps: [last, step],
+      target: 2,
+      references: [0],
+    });
+    last.dispose();
+    this.#anchor = { frame, theta, age: age + 1 };
+  }
+
+  #dropAnchor(): void {
+    const { frame, theta } = this.#anchor ?? {};
+    this.#anchor = undefined;
+    theta?.dispose();
+    if (!this.#outputs.some((it) => it.working === frame)) frame?.dispose();
   }
 
   /** Makes `output` the latest; two are kept. */
@@ -604,7 +662,7 @@ export class Completion {
 
   #release({ working, native, owned }: Output): void {
     if (!owned) return;
-    working.dispose();
+    if (working !== this.#anchor?.frame) working.dispose();
     native.dispose();
   }
 

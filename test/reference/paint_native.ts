@@ -128,7 +128,8 @@ export function paintNative(p: PaintNative, round: Round) {
 
     const coarse = enlarge(p.coarse, plane, y, x);
     const correction = enlarge(p.decoded, plane, y, x);
-    const u = round(1 - round((correction[3] as number) * known));
+    const kept = shown.length > 0 ? known : 1;
+    const u = round(1 - round((correction[3] as number) * kept));
     const moved = p.motion && enlarge(p.motion, p.motion, y, x);
     const [dx = 0, dy = 0, logit = 0] = moved ?? [];
     const s = previous ? round(u * sigmoid(-logit)) : 0;
