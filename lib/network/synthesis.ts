@@ -11,6 +11,8 @@ import type { Completion } from './network.js';
 export interface Anchor {
   /** [1 h w 3]. */
   readonly frame: Tensor;
+  /** [1 h w 1]: 1 everywhere. */
+  readonly seen: Tensor;
   /** [1 3 3], from the target to it. */
   readonly theta: Tensor;
 }
@@ -25,11 +27,9 @@ export interface MakeUpOptions {
 const seed = 1;
 
 /** The anchor on the target, as one reference among others would be, and the trust in it. */
-function carry(target: AlignmentInput, { frame, theta }: Anchor) {
-  const [, h = 0, w = 0] = frame.shape;
+function carry(target: AlignmentInput, anchor: Anchor) {
   return scope(() => {
-    const everywhere = frame.device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
-    const { output, seen } = homographySample([frame], [everywhere], theta);
+    const { output, seen } = homographySample([anchor.frame], [anchor.seen], anchor.theta);
     const { distance, offset } = localDistance(
       output,
       seen,

@@ -233,8 +233,8 @@ export class Completion {
   /** Consecutive frames. */
   readonly #tracked = new Map<number, Tracked>();
   readonly #outputs: Output[] = []; // latest first
-  /** What is made up is carried on from here; owns `theta`, and `frame` once no output does. */
-  #anchor: (Anchor & { readonly age: number }) | undefined;
+  /** What is made up is carried on from here; owns it, but `frame` only once no output does. */
+  #anchor: { readonly from: Anchor; readonly age: number } | undefined;
   #windows: readonly Region[] = []; // that were painted, latest first
   #shot = -1;
   /** First frame that is tracked. */
@@ -379,7 +379,7 @@ export class Completion {
       starts,
       previous,
       native: latest?.native,
-      anchor: this.#anchor && { frame: this.#anchor.frame, theta: this.#anchor.theta },
+      anchor: this.#anchor?.from,
     };
     const painted = previous
       ? this.#network.programs.run(this.#paintKey(inputs, bounds, sizes), inputs, (it) =>
@@ -628,30 +628,34 @@ export class Completion {
 
   #setAnchor(frame: Tensor): void {
     this.#dropAnchor();
+    const [, h = 0, w = 0] = frame.shape;
     const theta = this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
-    this.#anchor = { frame, theta, age: 0 };
+    const seen = this.#device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
+    this.#anchor = { from: { frame, seen, theta }, age: 0 };
   }
 
   /** Leads the homography to the anchor on from the frame before to this one. */
   #followAnchor(index: number): void {
     if (!this.#anchor) return;
-    const { frame, theta: last, age } = this.#anchor;
+    const { from, age } = this.#anchor;
     const step = this.#tracked.get(index)?.step;
-    if (!step) return this.#dropAnchor();
-    const theta = this.#network.chainHomographies({
-      steps: [last, step],
-      target: 2,
-      references: [0],
-    });
-    last.dispose();
-    this.#anchor = { frame, theta, age: age + 1 };
+    if (!step) {
+      this.#dropAnchor();
+      return;
+    }
+    const steps = [from.theta, step];
+    const theta = this.#network.chainHomographies({ steps, target: 2, references: [0] });
+    from.theta.dispose();
+    this.#anchor = { from: { ...from, theta }, age: age + 1 };
   }
 
   #dropAnchor(): void {
-    const { frame, theta } = this.#anchor ?? {};
+    if (!this.#anchor) return;
+    const { frame, seen, theta } = this.#anchor.from;
     this.#anchor = undefined;
-    theta?.dispose();
-    if (!this.#outputs.some((it) => it.working === frame)) frame?.dispose();
+    theta.dispose();
+    seen.dispose();
+    if (!this.#outputs.some((it) => it.working === frame)) frame.dispose();
   }
 
   /** Makes `output` the latest; two are kept. */
@@ -662,7 +666,7 @@ export class Completion {
 
   #release({ working, native, owned }: Output): void {
     if (!owned) return;
-    if (working !== this.#anchor?.frame) working.dispose();
+    if (working !== this.#anchor?.from.frame) working.dispose();
     native.dispose();
   }
 
