@@ -68,6 +68,10 @@ describeBackends('paintNative', (backend) => {
         previous: p.previous && bytes(p.previous, c),
       });
     });
+  const setGate = (p: PaintNative, to: number) => {
+    const values = p.decoded.data as Float32Array;
+    for (let i = 3; i < values.length; i += 4) values[i] = to;
+  };
   const check = async (p: PaintNative) => {
     const out = await run(p);
     expectSame(out.coverage, reference(p, (x) => x).coverage);
@@ -192,7 +196,17 @@ describeBackends('paintNative', (backend) => {
     const { frame, coverage } = await check(p);
     expect(coverage[1]).toBeGreaterThan(0);
     for (const { visibility } of p.references) visibility.fill(0);
+    setGate(p, 0);
     expectSame((await run(p)).frame, frame);
+  });
+
+  it('keeps the coarse frame as it is where no reference shows anything and the gate is open', async () => {
+    const p = make(2, 15, 17, 3);
+    for (const { visibility } of p.references) visibility.fill(0);
+    setGate(p, 1);
+    const { frame } = await check(p);
+    p.decoded.data.fill(0);
+    expectSame((await run({ ...p, ...first })).frame, frame);
   });
 
   it('changes nothing without a hole', async () => {
@@ -207,6 +221,7 @@ describeBackends('paintNative', (backend) => {
     const p = make(1, 14, 18, 3);
     p.target.visibility.fill(0);
     for (const { visibility } of p.references) visibility.fill(0);
+    setGate(p, 0);
     p.motion.data.forEach((_, i, all) => {
       all[i] = [0, 0, -100][i % 3]!;
     });
