@@ -258,10 +258,12 @@ __global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S p,
       near |= level.state[v * p.w + u] == open;
   int colour[3];
   if (!near || !vote(level, i, S::last_radius, colour)) return;
-  map<T>(made_up ? p.made : p.ring)[i] = stored<T>(1);
+  if (made_up) map<T>(p.made)[i] = stored<T>(1);
+  map<T>(p.ring)[i] = stored<T>(made_up ? S::steady : 1);
   for (int c = 0; c < 3; ++c) {
-    const int at = i * 3 + c, off = made_up ? colour[c] - 128 : level.colour[at] - colour[c];
-    map<T>(made_up ? p.output : p.seam)[at] = stored<T>(float(off) / 128);
+    const int at = i * 3 + c;
+    map<T>(p.seam)[at] = stored<T>(float(level.colour[at] - colour[c]) / 128);
+    if (made_up) map<T>(p.output)[at] = stored<T>(float(colour[c] - 128) / 128);
   }
 }
 

@@ -303,12 +303,10 @@ void synthesize(Context& context, const Synthesize& p) {
     int colour[3];
     if (!near || !vote(level, at, S::last_radius, colour)) return;
     if (made_up) p.made[at] = 1;
-    p.ring[at] = made_up ? 0 : 1;
+    p.ring[at] = made_up ? S::steady : 1;
     for (int c = 0; c < 3; ++c) {
-      if (made_up)
-        p.output[at * 3 + c] = float(colour[c] - 128) / 128;
-      else
-        p.seam[at * 3 + c] = float(level.colour[at * 3 + c] - colour[c]) / 128;
+      p.seam[at * 3 + c] = float(level.colour[at * 3 + c] - colour[c]) / 128;
+      if (made_up) p.output[at * 3 + c] = float(colour[c] - 128) / 128;
     }
   });
   // This takes the scratch.

@@ -51,9 +51,10 @@ export interface Synthesized {
  *
  * two rounds and a mean, six times at the smallest level. A level starts from the doubled matches of
  * the one below and the mean they give, weighted by w; the middle one looks once more. The frame
- * itself takes its mean over patches at most one pixel off, so as to stay sharp. What this mean is off
- * by at the pixels that touch what is open, is spread over it by pushPull and added, then clamped to
- * [-1, 1].
+ * itself takes its mean over patches at most one pixel off, so as to stay sharp. What colours are off
+ * this mean, with weight 1 at the pixels that touch what is open and 1/256 in it, is spread by
+ * pushPull and added, then clamped to [-1, 1]: seams close, and large areas keep the colour that
+ * was there.
  *
  * Where no patch can be copied, what is open stays as it is.
  *

@@ -193,10 +193,10 @@ describeBackends('paintNative', (backend) => {
     const p = { ...make(2, 15, 17, 3), ...first, doubt: 0, slope: 1e6 };
     for (const { visibility } of p.references) visibility.fill(1);
     p.distance.data.fill(1);
+    setGate(p, 0);
     const { frame, coverage } = await check(p);
     expect(coverage[1]).toBeGreaterThan(0);
     for (const { visibility } of p.references) visibility.fill(0);
-    setGate(p, 0);
     expectSame((await run(p)).frame, frame);
   });
 

@@ -263,10 +263,10 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
     const said = touches ? first.vote(i, 1) : undefined;
     if (!said) return;
     if (it === 'open') made[i] = 1;
-    else ring[i] = 1;
+    ring[i] = it === 'open' ? 1 / 256 : 1;
     said.forEach((x, k) => {
       if (it === 'open') out[3 * i + k] = (x - 128) / 128;
-      else seam[3 * i + k] = ((first.level.colour[i]?.[k] as number) - x) / 128;
+      seam[3 * i + k] = ((first.level.colour[i]?.[k] as number) - x) / 128;
     });
   });
   const membrane = pushPull({ h, w, c: 3, data: seam }, ring, round);
