@@ -5,6 +5,7 @@ import { flowScale } from '../lib/network/flow.js';
 import type { RegistrationFeatures } from '../lib/network/homography.js';
 import { type Encoded, margin, type Network, type Previous } from '../lib/network/network.js';
 import { grow } from '../lib/network/region.js';
+import { type Anchor, makeUp } from '../lib/network/synthesis.js';
 import { composite, flowWarp, type Region, type Size, unshuffle } from '../lib/ops/index.js';
 import { pushPull } from '../lib/ops/push_pull.js';
 import { scope } from '../lib/scope.js';
@@ -21,6 +22,7 @@ export interface Scene {
   readonly target: { readonly frame: Tensor; readonly known: Known };
   readonly references: readonly Known[];
   readonly previous: Previous;
+  readonly anchor: Anchor;
   readonly window: Region;
   /** Packs and encodes the target anew. */
   encode(): unknown;
@@ -53,6 +55,11 @@ export function sceneOf(
   const references = others.map(({ known }) => known);
   const output = () => device.upload(Float32Array.from(picture), [1, h, w, 3]);
   const previous = { y1: output(), y2: output() };
+  const anchor = {
+    frame: output(),
+    seen: device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]),
+    theta: device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]),
+  };
   const window = boundsOf(size);
   const target = encode(0);
   const trackOf = (known: Known) => network.track(known, references[0] as Known);
@@ -68,6 +75,7 @@ export function sceneOf(
     target,
     references,
     previous,
+    anchor,
     window,
     encode: () => encode(0),
     track: () => trackOf(target.known),
@@ -81,11 +89,12 @@ export function sceneOf(
         references,
         starts: network.chainHomographies(track),
         previous,
+        anchor,
       };
       return network.programs.run(`paint ${text(size)} ${count}`, inputs, (it) => {
         const theta = network.refineHomographies(it.starts, it.target, it.references, window);
         const options = { ...it, theta, window };
-        const completion = network.complete(options);
+        const completion = makeUp(network.complete(options), it);
         const finished = network.finish(completion, options);
         return composite(finished.y, completion.covered, it.frame, it.target.nativeVisibility)
           .frame;
@@ -145,6 +154,7 @@ export async function timeNetwork(
         },
         region,
       ),
+    'make up': () => makeUp(completion, { target, anchor: scene.anchor }),
     'blend and composite': () => {
       const { y } = network.finish(completion, { target, previous, window });
       return composite(y, completion.covered, frame, target.nativeVisibility);
