@@ -57,7 +57,7 @@ export function sceneOf(
   const previous = { y1: output(), y2: output() };
   const anchor = {
     frame: output(),
-    seen: device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]),
+    visibility: device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]),
     theta: device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]),
   };
   const window = boundsOf(size);

@@ -12,7 +12,7 @@ export interface Anchor {
   /** [1 h w 3]. */
   readonly frame: Tensor;
   /** [1 h w 1]: 1 everywhere. */
-  readonly seen: Tensor;
+  readonly visibility: Tensor;
   /** [1 3 3], from the target to it. */
   readonly theta: Tensor;
 }
@@ -29,22 +29,26 @@ const seed = 1;
 /** The anchor on the target, as one reference among others would be, and the trust in it. */
 function carry(target: AlignmentInput, anchor: Anchor) {
   return scope(() => {
-    const { output, seen } = homographySample([anchor.frame], [anchor.seen], anchor.theta);
+    const { output, visibility } = homographySample(
+      [anchor.frame],
+      [anchor.visibility],
+      anchor.theta,
+    );
     const { distance, offset } = localDistance(
       output,
-      seen,
+      visibility,
       target.colour,
-      target.seen,
+      target.visibility,
       localSigma,
     );
     const { filled, known } = temporalPool({
       aligned: output,
-      seen,
+      visibility,
       distance,
       offset,
       scale: 1, // one reference: of no effect
       target: target.colour,
-      targetSeen: target.seen,
+      targetVisibility: target.visibility,
       ...trust,
     });
     return { carried: filled, carriedKnown: known };

@@ -630,8 +630,8 @@ export class Completion {
     this.#dropAnchor();
     const [, h = 0, w = 0] = frame.shape;
     const theta = this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
-    const seen = this.#device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
-    this.#anchor = { from: { frame, seen, theta }, age: 0 };
+    const visibility = this.#device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
+    this.#anchor = { from: { frame, visibility, theta }, age: 0 };
   }
 
   /** Leads the homography to the anchor on from the frame before to this one. */
@@ -651,10 +651,10 @@ export class Completion {
 
   #dropAnchor(): void {
     if (!this.#anchor) return;
-    const { frame, seen, theta } = this.#anchor.from;
+    const { frame, visibility, theta } = this.#anchor.from;
     this.#anchor = undefined;
     theta.dispose();
-    seen.dispose();
+    visibility.dispose();
     if (!this.#outputs.some((it) => it.working === frame)) frame.dispose();
   }
 

@@ -23,9 +23,9 @@ describeBackends('makeUp', (backend) => {
       const rest = backend.upload(cells, 1, 1, 1, 1);
       const target = {
         colour: map(given, 3),
-        seen: map(seen, 1),
+        visibility: map(seen, 1),
         features: rest,
-        featuresSeen: rest,
+        featuresVisibility: rest,
         cellColours: rest,
       };
       const identity = new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]);
@@ -33,7 +33,7 @@ describeBackends('makeUp', (backend) => {
         target,
         anchor: anchor && {
           frame: map(anchor, 3),
-          seen: map(new Float32Array(h * w).fill(1), 1),
+          visibility: map(new Float32Array(h * w).fill(1), 1),
           theta: backend.upload(identity, 1, 3, 3),
         },
       });
