@@ -27,7 +27,7 @@ struct Synthesize {
   static constexpr int searches = 6, rounds = 2, jump = 4;
   static constexpr int candidates = 4;  // at random: two anywhere, two near the match
   // Below this nothing is known; from here on what is carried counts, and what is known is copied from.
-  static constexpr float least = .001f, enough = .5f, sure = .9f;
+  static constexpr float least = 1e-6f, enough = .5f, sure = .9f;
   static constexpr int most = 64, depths = 12;  // what a pixel counts, halved up to how deep
   static constexpr float steady =
       1.f / 256;  // how much what was there before counts in the membrane

@@ -32,9 +32,9 @@ export interface Synthesized {
 /**
  * Makes up what nothing shows out of patches of what is shown.
  *
- * A pixel is unknown where known < 0.001. There, what is carried is taken where carriedKnown >= 0.5; else
- * the pixel is open. Patches are copied from those that lie in the frame and are known > 0.9 in every
- * pixel. The rest is for comparison.
+ * A pixel is unknown where known < 1e-6: nothing is shown there, or what is shown is far off. What is
+ * carried is taken there where carriedKnown >= 0.5; else the pixel is open. Patches are copied from
+ * those that lie in the frame and are known > 0.9 in every pixel. The rest is for comparison.
  *
  * Numbers are whole: colours are floor(128 x + 128.5), within 0 to 256; of open pixels, those of frame +
  * decoded. Two more levels halve the frame: a cell is open if a pixel of it is, can be copied from if

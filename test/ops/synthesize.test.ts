@@ -57,7 +57,7 @@ describeBackends('synthesize', (backend) => {
     const [h, w] = [64, 72];
     const known = box(h, w, 14, 13, 15, 13);
     known.fill(0.5, 10 * w + 4, 10 * w + 30);
-    known.fill(0.0005, 60 * w + 64, 60 * w + 69);
+    known.fill(5e-7, 60 * w + 64, 60 * w + 69);
     const carriedKnown = box(h, w, 14, 13, 15, 6).map((x) => 0.75 * x);
     const maps = make(h, w, known);
     const out = await check({ ...maps, carried: random.values(h * w * 3), carriedKnown });

@@ -215,7 +215,7 @@ class Filling {
 /** The frame, what is known of it, and what is left of the correction. */
 export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
   const { h, w, frame, known, decoded, carried, carriedKnown } = maps;
-  const unknown = (i: number) => (known[i] as number) < 0.001;
+  const unknown = (i: number) => (known[i] as number) < Math.fround(1e-6);
   const taken = (i: number) => unknown(i) && (carriedKnown?.[i] ?? 0) >= 0.5;
   const window = (i: number) => {
     const [y, x] = [Math.floor(i / w) - decoded.y, (i % w) - decoded.x];
