@@ -10,16 +10,19 @@ import { kind } from './child.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-describe.skipIf(kind !== 'cpu')('another place', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'align-and-attend-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+// Nothing here depends on the device.
+describe.skipIf(kind !== 'cpu')(
+  `another place${kind === 'cpu' ? '' : ': run once, on the CPU'}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'align-and-attend-'));
+    afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('a context without Symbol.dispose, as that of vmThreads', () => {
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-    const at = (path: string) => JSON.stringify(join(root, 'dist', path));
-    writeFileSync(
-      join(folder, 'context.test.mjs'),
-      `import { expect, it } from 'vitest';
+    it('a context without Symbol.dispose, as that of vmThreads', () => {
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+      const at = (path: string) => JSON.stringify(join(root, 'dist', path));
+      writeFileSync(
+        join(folder, 'context.test.mjs'),
+        `import { expect, it } from 'vitest';
       const before = typeof Symbol.dispose;
       const { Inpainter } = await import(${at('index.js')});
       const { createWriter, openVideo } = await import(${at('video/index.js')});
@@ -35,36 +38,37 @@ describe.skipIf(kind !== 'cpu')('another place', () => {
         await inpainter[Symbol.asyncDispose]();
         await expect(openVideo('nothing.mp4')).rejects.toThrow('no such file');
       });`,
-    );
-    const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-    const args = [vitest, 'run', '--pool', 'vmThreads', '--root', folder];
-    const env = { ...process.env, VITEST: undefined, VITEST_MODE: undefined };
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-      cwd: folder,
-      encoding: 'utf8',
-      env,
+      );
+      const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+      const args = [vitest, 'run', '--pool', 'vmThreads', '--root', folder];
+      const env = { ...process.env, VITEST: undefined, VITEST_MODE: undefined };
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+        cwd: folder,
+        encoding: 'utf8',
+        env,
+      });
+      expect(status, stdout + stderr).toBe(0);
     });
-    expect(status, stdout + stderr).toBe(0);
-  });
 
-  it('a bundle, which has no addon beside it', () => {
-    const outfile = join(folder, 'bundle.mjs');
-    buildSync({
-      stdin: {
-        contents: `import { devices } from ${JSON.stringify(join(root, 'dist/index.js'))};
+    it('a bundle, which has no addon beside it', () => {
+      const outfile = join(folder, 'bundle.mjs');
+      buildSync({
+        stdin: {
+          contents: `import { devices } from ${JSON.stringify(join(root, 'dist/index.js'))};
           try { devices(); } catch (error) { console.log(error.code, error.message); }`,
-        resolveDir: root,
-      },
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      outfile,
+          resolveDir: root,
+        },
+        bundle: true,
+        platform: 'node',
+        format: 'esm',
+        outfile,
+      });
+      const { stdout } = spawnSync(process.execPath, [outfile], {
+        encoding: 'utf8',
+        env: { ...process.env, ALIGN_AND_ATTEND_PREBUILD: undefined },
+      });
+      expect(stdout).toMatch(/ERR_ADDON .*code in a bundle; tell the bundler .* is external/);
+      expect(stdout).not.toMatch(/cmake/);
     });
-    const { stdout } = spawnSync(process.execPath, [outfile], {
-      encoding: 'utf8',
-      env: { ...process.env, ALIGN_AND_ATTEND_PREBUILD: undefined },
-    });
-    expect(stdout).toMatch(/ERR_ADDON .*code in a bundle; tell the bundler .* is external/);
-    expect(stdout).not.toMatch(/cmake/);
-  });
-});
+  },
+);

@@ -82,16 +82,16 @@ class EncodedReferences:
             self.features.backward(self.leaf.grad)
 
 
-def arguments(network, clips, theta, references, t):
+def arguments(network, clips, theta, encoded, t):
     """What the network is given for target t: a withheld reference is all hole."""
     frame, mask = clips.frames[:, t], clips.masks[:, t]
     withheld = clips.withheld[:, t, :, None, None, None].float()
     features, visibility = network.encode(frame.contiguous(memory_format=torch.channels_last), mask)
-    return (features, visibility, references.leaf, references.visibility * (1 - withheld), theta[:, t], frame, mask,
+    return (features, visibility, encoded.leaf, encoded.visibility * (1 - withheld), theta[:, t], frame, mask,
             clips.references, torch.maximum(clips.reference_masks, withheld))
 
 
-def run(network, clips, theta, references, flow=True):
+def run(network, clips, theta, encoded, flow=True):
     """Yields output, raw output, flow and composited output of every target.
 
     Outputs are handed on without their gradient: a target answers for itself, so its graph can be
@@ -100,7 +100,7 @@ def run(network, clips, theta, references, flow=True):
     past = []
     for t in range(clips.frames.shape[1]):
         previous = (past[-1], past[-2] if len(past) > 1 else past[-1]) if past and flow else None
-        given = arguments(network, clips, theta, references, t)
+        given = arguments(network, clips, theta, encoded, t)
         output, raw, moved, _ = network(*given, previous)
         whole = composite(output, clips.frames[:, t], clips.masks[:, t])
         past.append(whole.detach().clamp(-1, 1))

@@ -81,10 +81,10 @@ def weighted(terms, weights):
 def learn(network, adversaries, batch, theta, weights):
     """Gradients of all objectives over a batch of clips. -> the terms as numbers, the outputs."""
     network.alone = batch.alone
-    references = recursion.EncodedReferences(network, batch)
+    encoded = recursion.EncodedReferences(network, batch)
     sums, wholes = {}, []
     count = batch.frames.shape[1]
-    for t, (output, raw, moved, whole) in enumerate(recursion.run(network, batch, theta, references)):
+    for t, (output, raw, moved, whole) in enumerate(recursion.run(network, batch, theta, encoded)):
         truth, mask = batch.frames[:, t], batch.masks[:, t]
         terms = objectives.frame_terms(output.float(), raw.float(), truth, mask)
         terms.update(objectives.coarse_terms(network.attended, network.wanted, network.filled,
@@ -98,7 +98,7 @@ def learn(network, adversaries, batch, theta, weights):
         wholes[-1] = wholes[-1].detach()
         for name, value in terms.items():
             sums[name] = sums.get(name, 0) + float(value) / count
-    references.backward()
+    encoded.backward()
     return sums, wholes
 
 
@@ -111,12 +111,12 @@ def judge(network, homography, options, held_out, path):
         batch = clips.batch(99, i, held_out, 1, options.size, targets, references)
         theta = recursion.transforms(homography, batch)
         network.alone = torch.zeros(1)
-        references = recursion.EncodedReferences(network, batch)
-        wholes = [whole.float() for *_, whole in recursion.run(network, batch, theta, references)]
+        encoded = recursion.EncodedReferences(network, batch)
+        wholes = [whole.float() for *_, whole in recursion.run(network, batch, theta, encoded)]
         last = targets - 1
         truth, mask = batch.frames[:, last], batch.masks[:, last]
         errors.append(objectives.mean(((wholes[-1] - truth) / 2).square(), mask))
-        coarse = network.coarse(*recursion.arguments(network, batch, theta, references, last))[2]
+        coarse = network.coarse(*recursion.arguments(network, batch, theta, encoded, last))[2]
         rows.append([sheets.hidden(truth, mask), coarse, wholes[-1], truth])
     sheets.write(path, rows)
     return float(-10 * torch.log10(torch.stack(errors)).mean())
