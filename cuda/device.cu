@@ -376,7 +376,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
           {ticket_, std::exchange(batch.operations, {}), std::exchange(batch.in_use, {}),
            std::move(done)},
           [&](const Waiter::Slot& slot) {
-            const bool graph = graphs_.play(batch.batch, stream);
+            const bool graph = graphs_[lane].play(batch.batch, stream);
             if (graph) {
               count(slot, batch.ends.size(), stream);
             } else {
@@ -480,7 +480,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   Staging staging_;
   std::shared_ptr<Staging::Block> count_;  // the numbers from 0 on
   Collector collector_;
-  Graphs graphs_;
+  Graphs graphs_[most_lanes];  // a lane has memory of its own, and so nodes of its own
   Waiter waiter_;
   size_t ticket_ = 0;     // of the last task that has run
   size_t staged_ = 0;     // bytes that the batch uploads
