@@ -3,7 +3,13 @@ import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
 import { expectInteger, expectOptions } from './expect.js';
 import { Network } from './network/network.js';
-import { Completion, type CompletionOptions, completed, type Queued } from './video/completion.js';
+import {
+  type Carried,
+  Completion,
+  type CompletionOptions,
+  completed,
+  type Queued,
+} from './video/completion.js';
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
 import { FrameWindow, type HeldFrame } from './video/window.js';
@@ -57,6 +63,14 @@ export interface Progress {
   readonly coverage: number;
 }
 
+/** @internal How a video is worked on in segments, see lib/video/segments.ts. */
+export interface Segmented {
+  /** What frame `from` takes of those before it, as {@link InpaintedFrame.ended} told. */
+  readonly carried?: Carried | undefined;
+  /** Whether a segment ends before a frame, whose shot begins at `shot`. */
+  readonly endsBefore: (index: number, shot: number) => boolean;
+}
+
 /** How one video is inpainted; everything may be left out. */
 export interface InpaintOptions {
   /** Ends the work with ERR_ABORTED. */
@@ -72,6 +86,8 @@ export interface InpaintOptions {
   readonly from?: number | undefined;
   /** Last frame to complete, by default the last there is. Nothing is read beyond its references. */
   readonly to?: number | undefined;
+  /** @internal */
+  readonly segmented?: Segmented | undefined;
 }
 
 /** A completed frame. The data is the caller's. */
@@ -91,6 +107,8 @@ export interface InpaintedFrame {
   readonly coverage: number;
   /** Number of the first frame of its shot. */
   readonly shot: number;
+  /** @internal On the last frame of a segment: what the frame behind it takes of those so far. */
+  readonly ended?: { readonly carried: Carried | undefined };
 }
 
 const createOptions = [
@@ -112,6 +130,7 @@ const inpaintOptions = [
   'frames',
   'from',
   'to',
+  'segmented',
 ] satisfies (keyof InpaintOptions)[];
 
 /** The weights that come with the package. */
@@ -283,7 +302,9 @@ export class Inpainter implements AsyncDisposable {
         'expected an inpainter in use, got one that was disposed of',
       );
     }
-    return this.#run(new FrameWindow(source), { signal, onProgress, frames, from, to });
+    const { segmented } = options;
+    const window = new FrameWindow(source);
+    return this.#run(window, { signal, onProgress, frames, from, to, segmented });
   }
 
   /**
@@ -319,19 +340,22 @@ export class Inpainter implements AsyncDisposable {
       frames,
       from,
       to,
+      segmented,
     }: InpaintOptions & { readonly from: number; readonly to: number },
   ): AsyncGenerator<InpaintedFrame, void, void> {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
-    const finish = async (queued: Queued, { index, frame, shot }: HeldFrame) => {
+    type Ended = Promise<Carried | undefined> | undefined;
+    const finish = async (queued: Queued, { index, frame, shot }: HeldFrame, ended: Ended) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
       const { width, height, channels } = frame;
       const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
-      return { data, width, height, channels: channels as 3 | 4, index, coverage, shot };
+      const done = { data, width, height, channels: channels as 3 | 4, index, coverage, shot };
+      return ended ? { ...done, ended: { carried: await orAborted(ended, signal) } } : done;
     };
     // A frame is waited for when the next one is queued: the device goes on with that meanwhile.
-    let last: (() => Promise<InpaintedFrame>) | undefined;
+    let last: ((ended?: Ended) => Promise<InpaintedFrame>) | undefined;
     try {
       for (let index = 0; index <= to; ++index) {
         await orAborted(window.pull(index + 1), signal);
@@ -344,9 +368,13 @@ export class Inpainter implements AsyncDisposable {
           await orAborted(completion.skip(held, from), signal);
           continue;
         }
+        const isEnd = index > from && segmented?.endsBefore(index, held.shot);
+        const ended = isEnd ? completion.carry(held) : undefined;
+        ended?.catch(() => {}); // heard with the frame
+        if (index === from && segmented?.carried) completion.carryOn(held, segmented.carried);
         const queued = await orAborted(completion.queue(held), signal);
-        if (last) yield await last();
-        last = () => finish(queued, held);
+        if (last) yield await last(ended);
+        last = (end) => finish(queued, held, end);
       }
       if (last) yield await last();
     } finally {

@@ -74,6 +74,20 @@ interface Output {
   readonly owned: boolean;
 }
 
+/**
+ * What a frame takes of the frames before it in its shot, beside what it sees of them: with it, the
+ * work goes on anywhere, and gives the same bits.
+ */
+export interface Carried {
+  /** The outputs before it, latest first: see {@link Output}. */
+  readonly outputs: readonly { readonly working: Float32Array; readonly native: Uint8Array }[];
+  readonly anchor:
+    | { readonly frame: Float32Array; readonly theta: Float32Array; readonly age: number }
+    | undefined;
+  /** What was painted of it, latest first. */
+  readonly windows: readonly Region[];
+}
+
 /** A completed frame: its bytes, and the share of its hole that some reference shows. */
 export interface CompletedFrame {
   readonly data: Uint8Array<ArrayBuffer>;
@@ -122,6 +136,9 @@ const mostWindows = 8;
  * it a little, and what the anchor does not show is made up anew in every frame.
  */
 const anchored = 16;
+
+/** The homography of no motion. */
+const identity: Float32Array = new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]);
 
 /** Milliseconds of queueing after which other work gets its turn. */
 const longestTurn = 5;
@@ -304,6 +321,49 @@ export class Completion {
     if (bounds) this.#dropOutputs();
     else if (index >= wanted - 2) this.#pushOriginal(held);
     this.#leave(held);
+  }
+
+  /**
+   * What the next frame takes of those before it; undefined where it begins a shot, as nothing goes
+   * over a cut.
+   */
+  async carry(next: HeldFrame): Promise<Carried | undefined> {
+    if (next.shot !== this.#shot) return undefined;
+    const windows = this.#windows;
+    const { from, age = 0 } = this.#anchor ?? {};
+    // All reads are queued before the next frame changes anything.
+    const floats = (tensor: Tensor) => tensor.read() as Promise<Float32Array>;
+    const bytes = (tensor: Tensor) => tensor.read() as Promise<Uint8Array>;
+    const outputs = this.#outputs.map(({ working, native }) =>
+      Promise.all([floats(working), bytes(native)]),
+    );
+    const anchor = from && Promise.all([floats(from.frame), floats(from.theta)]);
+    const [made, kept] = await Promise.all([Promise.all(outputs), anchor]);
+    return {
+      outputs: made.map(([working, native]) => ({ working, native })),
+      anchor: kept && { frame: kept[0], theta: kept[1], age },
+      windows,
+    };
+  }
+
+  /**
+   * Goes on at a frame with what {@link carry} told for it. All frames before it were gone past with
+   * {@link skip}.
+   *
+   * @throws InpaintError ERR_SHAPE when it was told of frames of another size
+   */
+  carryOn(next: HeldFrame, { outputs, anchor, windows }: Carried): void {
+    const { plane } = this.plan(next).sizes;
+    const { width, height, channels } = next.frame;
+    const working = (data: Float32Array) => this.#device.upload(data, [1, plane.h, plane.w, 3]);
+    this.#dropOutputs();
+    for (const output of [...outputs].reverse()) {
+      const native = this.#device.upload(output.native, [1, height, width, channels]);
+      this.#push({ working: working(output.working), native, owned: true });
+    }
+    this.#dropAnchor();
+    if (anchor) this.#setAnchor(working(anchor.frame), anchor);
+    this.#windows = windows;
   }
 
   #enter(held: HeldFrame): Turn {
@@ -626,12 +686,12 @@ export class Completion {
     for (const at of this.#loaded.keys()) if (at > index) this.#unload(at);
   }
 
-  #setAnchor(frame: Tensor): void {
+  #setAnchor(frame: Tensor, { theta, age } = { theta: identity, age: 0 }): void {
     this.#dropAnchor();
     const [, h = 0, w = 0] = frame.shape;
-    const theta = this.#device.upload(new Float32Array([1, 0, 0, 0, 1, 0, 0, 0, 1]), [1, 3, 3]);
     const visibility = this.#device.upload(new Float32Array(h * w).fill(1), [1, h, w, 1]);
-    this.#anchor = { from: { frame, visibility, theta }, age: 0 };
+    const from = { frame, visibility, theta: this.#device.upload(theta, [1, 3, 3]) };
+    this.#anchor = { from, age };
   }
 
   /** Leads the homography to the anchor on from the frame before to this one. */
@@ -678,6 +738,7 @@ export class Completion {
   #forget(): void {
     this.#dropOutputs();
     this.#loseTrack(-1);
+    this.#windows = [];
   }
 
   /** Frees everything; a frame in hand fails with ERR_ABORTED. */

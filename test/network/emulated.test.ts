@@ -4,6 +4,7 @@ import { Inpainter } from '../../lib/index.js';
 import type { FramePair } from '../../lib/video/image.js';
 import * as emulator from '../emulator/probe.js';
 import { clip } from '../video/scenes.js';
+import { bothWays } from '../video/segmented.js';
 import { fixturePath } from './fixtures.js';
 
 const narrow = fixturePath('narrow.safetensors');
@@ -86,6 +87,22 @@ describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
       const off = differences(frames, got, wanted);
       expect(off.every((it) => it <= bounds[precision].most)).toBe(true);
       expect(mean(off)).toBeLessThanOrEqual(bounds[precision].mean);
+    },
+  );
+
+  it.each([0, 2])(
+    'goes on in segments with the same bits: a hole that moves by %i',
+    async (speed) => {
+      const options = {
+        device: 'cuda',
+        maxReferences: 4,
+        referenceStride: 2,
+        weights: narrow,
+      } as const;
+      const lengths = { shortest: 4, longest: 4 };
+      const { undivided, segments, starts } = await bothWays(source(11, speed), options, lengths);
+      expect(starts).toHaveLength(3);
+      expect(segments).toEqual(undivided);
     },
   );
 });
