@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Device, type DeviceName } from './device.js';
 import { InpaintError } from './errors.js';
@@ -195,11 +197,20 @@ export class Inpainter implements AsyncDisposable {
   readonly device: Device;
   readonly #network: Network;
   readonly #options: CompletionOptions;
+  readonly #weights: string;
+  readonly #precision: 'f16' | 'f32';
 
-  private constructor(device: Device, network: Network, options: CompletionOptions) {
+  private constructor(
+    device: Device,
+    network: Network,
+    options: CompletionOptions,
+    { weights, precision }: { readonly weights: string; readonly precision: 'f16' | 'f32' },
+  ) {
     this.device = device;
     this.#network = network;
     this.#options = options;
+    this.#weights = weights;
+    this.#precision = precision;
   }
 
   /**
@@ -238,18 +249,33 @@ export class Inpainter implements AsyncDisposable {
     });
     try {
       const network = await loadNetwork(device, weights ?? defaultWeights, memoryLimit);
-      return new Inpainter(device, network, {
+      const completion = {
         workSize,
         dilate,
         maxReferences,
         referenceStride,
         memoryLimit: memoryLimit ?? Number.POSITIVE_INFINITY,
         logger: logger ?? (() => {}),
-      });
+      };
+      const made = { weights: weights ?? defaultWeights, precision: precision ?? 'f16' };
+      return new Inpainter(device, network, completion, made);
     } catch (error) {
       device.dispose();
       throw error;
     }
+  }
+
+  /** @internal All that decides what a frame's bits are, beside the frames. */
+  async settings(): Promise<Record<string, unknown>> {
+    const { logger, ...options } = this.#options;
+    const { name, kind, instructionSet } = this.device;
+    const weights = createHash('sha256').update(await readFile(this.#weights));
+    return {
+      ...options,
+      device: `${name} ${instructionSet}`,
+      ...(kind === 'cuda' && { precision: this.#precision }),
+      weights: weights.digest('hex'),
+    };
   }
 
   /**

@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { DeviceName } from '../device.js';
 import { InpaintError } from '../errors.js';
 import type { InpainterOptions } from '../inpainter.js';
+import { version } from '../version.js';
 import { containers, type VideoCodec } from '../video/encoding.js';
 import { type FrameInpainter, inpaintFile } from '../video/file.js';
 import { type Moment, parseBox, parseMoment } from '../video/masks.js';
@@ -12,11 +12,6 @@ import { inspect, inspectVideo } from './inspect.js';
 import { type MaskCommandOptions, mask } from './mask.js';
 import { showProgress } from './progress.js';
 import { stoppable } from './signals.js';
-
-/** The package's version. */
-export const { version } = createRequire(import.meta.url)('../../package.json') as {
-  version: string;
-};
 
 const name = 'align-and-attend';
 
@@ -56,6 +51,7 @@ interface Options {
   readonly preset?: string;
   readonly pixFmt?: string;
   readonly format?: string;
+  readonly resume?: boolean;
   readonly report?: string;
   readonly preview?: number;
   readonly json?: boolean;
@@ -186,11 +182,15 @@ export async function run(
     .option('--memory-limit <size>', 'most memory to use, such as 2G (default: none)', byteCount)
     .option('--weights <file>', 'other weights than those of the package')
     .option('--fps <n>', 'frames a second of a folder of images (default: 25)', positive)
+    .option(
+      '--resume',
+      'keep what is finished until all is, and go on from what an earlier run left',
+    )
     .option('--report <file>', 'write a page (.html) that tells how it went and where to look')
     .addOption(
       new Option('--preview <n>', 'write frame n alone, as a PNG')
         .argParser(integer)
-        .conflicts(['codec', 'crf', 'preset', 'pixFmt', 'format', 'report']),
+        .conflicts(['codec', 'crf', 'preset', 'pixFmt', 'format', 'report', 'resume']),
     )
     .option('--json', 'print the result as one line of JSON')
     .option('-q, --quiet', 'print errors only')
@@ -333,6 +333,7 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
       preset: options.preset,
       pixelFormat: options.pixFmt,
       format: options.format,
+      resume: options.resume,
       onProgress: progress.update,
       report,
     });
@@ -349,7 +350,9 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
   } catch (error) {
     progress.stop();
     if (!stop.code) throw error;
-    process.stderr.write('stopped; nothing was written\n');
+    const isKept = options.resume && output !== undefined;
+    const left = isKept ? 'the same command goes on from what is finished' : 'nothing was written';
+    process.stderr.write(`stopped; ${left}\n`);
     if (json && output !== '-') printError('ERR_ABORTED', 'stopped');
     return stop.code;
   }

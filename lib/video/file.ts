@@ -1,19 +1,25 @@
 import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
 import { expectOptions } from '../expect.js';
+import type { Carried } from './completion.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
 import type { FramePair, Image } from './image.js';
-import { type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
-import { createWriter, openVideo } from './media.js';
+import { isPath, type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
+import { createResumable, openVideo } from './media.js';
 import { isStream, type ReadOptions, type VideoFrame, type VideoReader } from './reader.js';
 import type { Report } from './report.js';
+import { endsBefore } from './segments.js';
+import { fingerprint, WorkFolder } from './work.js';
+import { clearLeftovers, type VideoWriter } from './writer.js';
 
 /** A frame as an inpainter yields it, see `Inpainter.inpaint`. */
 interface Inpainted extends VideoFrame {
   readonly index: number;
   readonly coverage: number;
   readonly shot: number;
+  /** @internal */
+  readonly ended?: { readonly carried: Carried | undefined };
 }
 
 /** How far a file is. */
@@ -28,6 +34,8 @@ export interface FileProgress {
 
 /** What inpaints: an `Inpainter`, or anything of its shape. */
 export interface FrameInpainter {
+  /** @internal All that decides what a frame's bits are, beside the frames. */
+  settings?(): Promise<Record<string, unknown>>;
   inpaint(
     source: AsyncIterable<FramePair>,
     options: {
@@ -36,6 +44,11 @@ export interface FrameInpainter {
       frames?: number;
       from?: number;
       to?: number;
+      /** @internal */
+      segmented?: {
+        readonly carried?: Carried | undefined;
+        readonly endsBefore: (index: number, shot: number) => boolean;
+      };
     },
   ): AsyncIterable<Inpainted>;
 }
@@ -48,6 +61,12 @@ export interface FileJob extends ReadOptions, MaskOptions, WriteOptions {
   readonly mask: MaskSpec | readonly MaskSpec[];
   /** A video, or a folder for PNG, see {@link createWriter}. */
   readonly output: string;
+  /**
+   * Keeps what is finished in a folder beside the output, `.NAME.work`, until all is, and goes on
+   * from what an earlier run left there, however that ended. The frames are those of a run that was
+   * not stopped. Input, masks and output are files or folders.
+   */
+  readonly resume?: boolean | undefined;
   /** Ends the work with ERR_ABORTED; no output is left. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: FileProgress) => void) | undefined;
@@ -75,6 +94,7 @@ const jobOptions = [
   'preset',
   'pixelFormat',
   'format',
+  'resume',
   'signal',
   'onProgress',
   'onWarning',
@@ -85,6 +105,8 @@ const jobOptions = [
 export interface FileResult {
   readonly output: string;
   readonly frames: number;
+  /** How many of them an earlier run had finished. */
+  readonly resumed: number;
   /** Frames that had a hole. */
   readonly masked: number;
   /** Mean share of the hole that some reference shows, over the frames with one; 1 if none. */
@@ -148,6 +170,10 @@ async function isSameFile(a: string, b: string): Promise<boolean> {
   );
 }
 
+function specsOf(mask: FileJob['mask']): readonly MaskSpec[] {
+  return typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
+}
+
 /**
  * @internal Judges that an output replaces nothing that is read.
  *
@@ -158,12 +184,24 @@ export async function expectOther(
   { input, mask }: Pick<FileJob, 'input' | 'mask'>,
   output: string,
 ): Promise<void> {
-  const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
-  for (const path of [input, ...specs.filter((spec) => typeof spec === 'string')]) {
+  for (const path of [input, ...specsOf(mask).filter(isPath)]) {
     if (!(await isSameFile(path, output))) continue;
     const expected = 'an output other than what is read';
     throw new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${output} for both`);
   }
+}
+
+/** How the rest of some work is divided. */
+function segmentsFrom({ next, carried }: WorkFolder) {
+  let begun = next;
+  return {
+    carried,
+    endsBefore(index: number, shot: number) {
+      const isEnd = endsBefore(begun, index, shot);
+      if (isEnd) begun = index;
+      return isEnd;
+    },
+  };
 }
 
 /** Asks for the next items while the latest is worked on: decoding and computing overlap. */
@@ -223,6 +261,31 @@ class DamageCheck implements AsyncDisposable {
   }
 }
 
+/** @throws InpaintError ERR_ARGUMENT when work on these cannot go on after a stop. */
+function expectResumable(op: string, { input, mask, output, report }: FileJob): void {
+  const wrong = (expected: string, got: string) =>
+    new InpaintError('ERR_ARGUMENT', op, `expected ${expected}, got ${got}`);
+  const stream = [input, ...specsOf(mask).filter(isPath), output].find(isStream);
+  if (stream !== undefined) {
+    throw wrong('files or folders, as work is to go on after a stop', stream);
+  }
+  if (report) throw wrong('no report of work that goes on after a stop', report.path);
+}
+
+/** All that decides what an output's frames are. */
+async function settingsOf(
+  inpainter: FrameInpainter,
+  { input, mask, fps, deinterlace, onError, invert, from, to }: FileJob,
+  { encoding, headers }: VideoWriter,
+): Promise<Record<string, unknown>> {
+  return {
+    ...(await inpainter.settings?.()),
+    input: await fingerprint(input),
+    masks: await Promise.all(specsOf(mask).map((it) => (isPath(it) ? fingerprint(it) : it))),
+    ...{ fps, deinterlace, onError, invert, from, to, encoding, headers },
+  };
+}
+
 /**
  * Inpaints a file: reads, completes and writes frame by frame, with memory bounded however long the
  * video is.
@@ -236,19 +299,22 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   expectOptions(op, 'job', job, jobOptions);
   const { input, mask, output, signal, onProgress, onWarning = () => {}, report } = job;
   const { fps, deinterlace, onError, invert, from, to } = job;
-  const { codec, crf, preset, pixelFormat, format } = job;
+  const { codec, crf, preset, pixelFormat, format, resume } = job;
   const started = performance.now();
   await expectOther(op, job, output);
+  if (resume) expectResumable(op, job);
+  for (const name of isStream(output) ? [] : await clearLeftovers(output)) {
+    onWarning(`${name} was left by a run that ended early; it is removed`);
+  }
+  await using work = resume ? await WorkFolder.open(output, onWarning) : undefined;
   await using video = await openVideo(input, { fps, deinterlace, onError });
   await video.count();
   await using holes = await openMask(mask, video, { invert, from, to });
-  await using writer = await createWriter(output, video, {
-    codec,
-    crf,
-    preset,
-    pixelFormat,
-    format,
-  });
+  const encoding = { codec, crf, preset, pixelFormat, format };
+  await using writer = await createResumable(output, video, encoding, work);
+  await work?.begin(await settingsOf(inpainter, job, writer), await writer.whole());
+  const resumed = work?.next ?? 0;
+  if (resumed) onWarning(`frames to ${resumed - 1} were finished by an earlier run`);
   const fields = tellFields(input, video, deinterlace ?? false);
   if (fields) onWarning(fields);
   for (const remark of holes.remarks) onWarning(remark);
@@ -261,8 +327,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
 
   await using check = new DamageCheck(input, video, signal);
   let read = 0;
-  let masked = 0;
-  let covered = 0;
+  let { masked, covered } = work?.sums ?? { masked: 0, covered: 0 };
   let isDoubted = false;
   let looked = 0;
   const holed = new Set<number>();
@@ -277,8 +342,9 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
         const doubtful = !isDoubted && looked++ % 16 === 0 && doubt(pair.mask, read);
         if (doubtful) onWarning(doubtful);
         isDoubted ||= Boolean(doubtful);
-        holed.add(read);
+        if (read >= resumed) holed.add(read);
       }
+      if (read < resumed) await writer.pass();
       read += 1;
       yield pair;
     }
@@ -292,6 +358,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     signal: check.signal,
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
+    ...(work && { from: resumed, segmented: segmentsFrom(work) }),
   };
   const worker = report ? report.watch(inpainter, video) : inpainter;
   let written: Promise<void> = Promise.resolve();
@@ -304,6 +371,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
       }
       await written;
       written = writer.write(frame, { isOriginal: !hadHole });
+      if (frame.ended) written = writer.endSegment({ masked, covered }, frame.ended.carried);
       written.catch(() => {}); // heard with the next frame
     }
   } catch (error) {
@@ -318,6 +386,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   if (writer.frames !== read) {
     throw mediaError(op, 'as many frames out as in', `${writer.frames} for ${read}`);
   }
+  await writer.endSegment({ masked, covered }, undefined);
   await writer.close();
   const { concealed, lost, cutOff } = video;
   if (concealed.length) {
@@ -330,7 +399,15 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   }
   const seconds = (performance.now() - started) / 1000;
   const coverage = masked ? covered / masked : 1;
-  const { encoding } = writer;
-  const speed = read / seconds;
-  return { output, frames: read, masked, coverage, concealed, encoding, seconds, fps: speed };
+  return {
+    output,
+    frames: read,
+    resumed,
+    masked,
+    coverage,
+    concealed,
+    encoding: writer.encoding,
+    seconds,
+    fps: (read - resumed) / seconds,
+  };
 }

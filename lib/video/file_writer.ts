@@ -19,6 +19,7 @@ import {
 import type { Image } from './image.js';
 import { Originals } from './originals.js';
 import { isStream, type OpenFile, openFile, urlOf, type VideoReader } from './reader.js';
+import type { StoredPacket, WorkFolder } from './work.js';
 import { isOpaque, VideoWriter } from './writer.js';
 
 const op = 'createWriter';
@@ -57,6 +58,17 @@ function brightness(av: FFmpeg) {
   ] as const;
 }
 
+/** A packet as it is kept in a work folder; of its side data, that which is a part of the video. */
+function storedPacket(av: FFmpeg, packet: Packet): StoredPacket {
+  const { pts, duration, flags } = packet;
+  const kinds = [av.AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL, av.AV_PKT_DATA_NEW_EXTRADATA];
+  const sideData = kinds.flatMap((kind): [number, Uint8Array][] => {
+    const bytes = packet.getSideData(kind);
+    return bytes ? [[kind, bytes]] : [];
+  });
+  return { pts, duration, flags, data: packet.data ?? Buffer.alloc(0), sideData };
+}
+
 /** @internal Writes a video file; what else the source holds is copied beside the video. */
 export class FileWriter extends VideoWriter {
   readonly #av: FFmpeg;
@@ -64,6 +76,8 @@ export class FileWriter extends VideoWriter {
   /** The source, open a second time: its other streams are copied as the video advances. */
   #source: OpenFile | undefined;
   #encoder: CodecContext | undefined;
+  /** Whether the encoder is at its end, and the next frame needs another. */
+  #isFlushed = false;
   #originals: Originals | undefined;
   /** What the first frame of HDR tells of its brightness, by the type that a stream has for it. */
   readonly #brightness = new Map<number, Buffer>();
@@ -83,8 +97,14 @@ export class FileWriter extends VideoWriter {
   /** When the next frame would come at a constant rate. */
   #next = 0;
 
-  constructor(av: FFmpeg, path: string, like: VideoReader, destination: Destination) {
-    super(path, like, destination.isFile);
+  constructor(
+    av: FFmpeg,
+    path: string,
+    like: VideoReader,
+    destination: Destination,
+    work: WorkFolder | undefined,
+  ) {
+    super(path, like, work, destination.isFile);
     this.#av = av;
     this.#destination = destination;
   }
@@ -99,6 +119,14 @@ export class FileWriter extends VideoWriter {
 
   override get changesCodec(): string | undefined {
     return this.#changesCodec;
+  }
+
+  override get headers(): string {
+    return (this.#video?.codecpar.extradata ?? Buffer.alloc(0)).toString('base64');
+  }
+
+  override async whole(): Promise<number> {
+    return Number.POSITIVE_INFINITY;
   }
 
   #must(code: number, expected = `to write ${this.path}`): void {
@@ -164,6 +192,7 @@ export class FileWriter extends VideoWriter {
     this.#encoding = chosen.text;
     if (source.codec !== chosen.name) this.#changesCodec = source.codec;
     const encoder = new av.CodecContext();
+    this.#encoder?.freeContext();
     this.#encoder = encoder;
     encoder.allocContext3(chosen.codec);
     encoder.width = width;
@@ -341,6 +370,8 @@ export class FileWriter extends VideoWriter {
     isOriginal: boolean,
   ): Promise<void> {
     const av = this.#av;
+    if (this.#isFlushed) await this.#openEncoder();
+    this.#isFlushed = false;
     const encoder = this.#encoder as CodecContext;
     const originals = this.#originals as Originals;
     const { pixelFormat, colorRange, colorSpace } = encoder;
@@ -367,40 +398,75 @@ export class FileWriter extends VideoWriter {
     frame.colorTrc = encoder.colorTrc;
     frame.chromaLocation = encoder.chromaLocation;
     frame.pictType = av.AV_PICTURE_TYPE_NONE; // the encoder's choice
-    const { timeBase, timings, fps } = this.like;
-    const { pts, duration, fields } = timings.shift() ?? {
-      pts: this.#next,
-      duration: 0,
-      fields: 0,
-    };
+    const { timeBase } = this.like;
+    const { pts, fields } = this.#timing();
     frame.flags = (frame.flags & ~fieldFlags(av)) | fields;
-    const usual = Math.max(1, Math.round(timeBase.den / (timeBase.num * fps)));
-    this.#next = pts + (duration || usual);
     frame.pts = BigInt(pts) - av.avRescaleQ(this.#start, microseconds, timeBase);
     frame.duration = BigInt(this.#next - pts);
     frame.timeBase = encoder.timeBase;
     frame.sampleAspectRatio = encoder.sampleAspectRatio;
     this.#must(await encoder.sendFrame(frame), `to encode frame ${this.frames}`);
-    await this.#writePackets();
+    await this.#takePackets();
   }
 
-  /**
-   * Writes the packets that the encoder has ready, each after what other streams have before it.
-   */
-  async #writePackets(): Promise<void> {
+  /** When the next frame is shown. */
+  #timing() {
+    const { timeBase, timings, fps } = this.like;
+    const timing = timings.shift() ?? { pts: this.#next, duration: 0, fields: 0 };
+    const usual = Math.max(1, Math.round(timeBase.den / (timeBase.num * fps)));
+    this.#next = timing.pts + (timing.duration || usual);
+    return timing;
+  }
+
+  protected override async skip(): Promise<void> {
+    (await this.#originals?.next())?.free();
+    this.#timing();
+  }
+
+  /** The next segment is encoded for itself. */
+  protected override async flush(): Promise<void> {
+    this.#must(await (this.#encoder as CodecContext).sendFrame(null), 'to end the encoding');
+    await this.#takePackets();
+    this.#isFlushed = true;
+  }
+
+  /** Takes the packets that the encoder has ready. */
+  async #takePackets(): Promise<void> {
     const av = this.#av;
     const encoder = this.#encoder as CodecContext;
-    const { index, timeBase } = this.#video as Stream;
     using packet = new av.Packet();
     packet.alloc();
     for (;;) {
       const code = await encoder.receivePacket(packet);
       if (code === av.AVERROR_EAGAIN || code === av.AVERROR_EOF) return;
       this.#must(code, `to encode frame ${this.frames}`);
-      packet.streamIndex = index;
-      packet.rescaleTs(encoder.timeBase, timeBase);
-      await this.#copyUntil((Number(packet.dts) * timeBase.num) / timeBase.den);
-      await this.#writePacket(packet);
+      if (this.work) await this.work.add(storedPacket(av, packet));
+      else await this.#writeVideo(packet);
+    }
+  }
+
+  /** Writes a packet of the encoder's after what other streams have before it. */
+  async #writeVideo(packet: Packet): Promise<void> {
+    const { index, timeBase } = this.#video as Stream;
+    packet.streamIndex = index;
+    packet.rescaleTs((this.#encoder as CodecContext).timeBase, timeBase);
+    await this.#copyUntil((Number(packet.dts) * timeBase.num) / timeBase.den);
+    await this.#writePacket(packet);
+  }
+
+  /** Writes the segments, one behind the other. */
+  async #join(work: WorkFolder): Promise<void> {
+    using packet = new this.#av.Packet();
+    packet.alloc();
+    for await (const { data, pts, dts, duration, flags, sideData } of work.packets()) {
+      packet.data = Buffer.from(data);
+      [packet.pts, packet.dts, packet.duration] = [pts, dts, duration];
+      packet.flags = flags as Packet['flags'];
+      for (const [kind, bytes] of sideData) {
+        this.#must(packet.addSideData(kind as never, Buffer.from(bytes)));
+      }
+      await this.#writeVideo(packet);
+      packet.unref();
     }
   }
 
@@ -462,8 +528,8 @@ export class FileWriter extends VideoWriter {
   protected override async finish(): Promise<void> {
     const output = this.#output as FormatContext;
     if (!this.frames) throw mediaError(op, `at least one frame for ${this.path}`, 'none');
-    this.#must(await (this.#encoder as CodecContext).sendFrame(null), 'to end the encoding');
-    await this.#writePackets();
+    if (this.work) await this.#join(this.work);
+    else await this.flush();
     await this.#copyUntil(Number.POSITIVE_INFINITY);
     this.#must(await output.writeTrailer());
     await output.flush();

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { depthOf } from './encoding.js';
 import {
@@ -10,11 +10,30 @@ import {
   formatName,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
+import { syncFolder } from './lock.js';
 import { Originals, type Target } from './originals.js';
 import type { VideoReader } from './reader.js';
+import type { WorkFolder } from './work.js';
 import { VideoWriter } from './writer.js';
 
 const op = 'createWriter';
+
+/** What a PNG ends with. */
+const pngEnd = Buffer.from('0000000049454e44ae426082', 'hex');
+
+/** Whether a file is a PNG that is whole. */
+async function isWhole(path: string): Promise<boolean> {
+  const file = await open(path).catch(() => undefined);
+  if (!file) return false;
+  try {
+    const { size } = await file.stat();
+    const length = pngEnd.length;
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, Math.max(0, size - length));
+    return buffer.equals(pngEnd);
+  } finally {
+    await file.close();
+  }
+}
 
 /** @internal Writes a folder of PNG, with 16 bits where the source has more than 8. */
 export class FolderWriter extends VideoWriter {
@@ -27,15 +46,15 @@ export class FolderWriter extends VideoWriter {
   #encoder: CodecContext | undefined;
   #originals: Originals | undefined;
 
-  constructor(av: FFmpeg, path: string, like: VideoReader) {
-    super(path, like);
+  constructor(av: FFmpeg, path: string, like: VideoReader, work: WorkFolder | undefined) {
+    super(path, like, work);
     this.#av = av;
     const names = (like.images ?? []).map((image) => `${basename(image, extname(image))}.png`);
     this.#names = new Set(names).size === names.length ? names : [];
   }
 
   async start(): Promise<this> {
-    await mkdir(this.temporary);
+    await mkdir(this.temporary, { recursive: this.work !== undefined });
     this.#originals = await Originals.open(this.#av, this.like);
     return this;
   }
@@ -58,6 +77,26 @@ export class FolderWriter extends VideoWriter {
     };
   }
 
+  readonly headers = '';
+
+  override async whole(): Promise<number> {
+    for (let index = 0; ; index++) if (!(await isWhole(this.#pathOf(index)))) return index;
+  }
+
+  protected override async skip(): Promise<void> {
+    (await this.#originals?.next())?.free();
+    this.like.timings.shift();
+  }
+
+  protected override flush(): Promise<void> {
+    return syncFolder(this.temporary);
+  }
+
+  #pathOf(index: number): string {
+    const name = this.#names[index] ?? `${String(index).padStart(6, '0')}.png`;
+    return join(this.temporary, name);
+  }
+
   protected override async encode(image: Image, index: number, isOriginal: boolean): Promise<void> {
     const av = this.#av;
     const must = (code: number) => check(av, code, op, 'to encode a PNG');
@@ -73,11 +112,11 @@ export class FolderWriter extends VideoWriter {
     packet.alloc();
     must(await encoder.sendFrame(frame));
     must(await encoder.receivePacket(packet));
-    const name = this.#names[index] ?? `${String(index).padStart(6, '0')}.png`;
+    const path = this.#pathOf(index);
     try {
-      await writeFile(join(this.temporary, name), packet.data ?? '', { flush: true });
+      await writeFile(path, packet.data ?? '', { flush: true });
     } catch (cause) {
-      throw fileError(op, `to write ${join(this.path, name)}`, cause);
+      throw fileError(op, `to write ${join(this.path, basename(path))}`, cause);
     }
     this.like.timings.shift();
   }
@@ -99,7 +138,9 @@ export class FolderWriter extends VideoWriter {
     return encoder;
   }
 
-  protected override async finish(): Promise<void> {}
+  protected override finish(): Promise<void> {
+    return syncFolder(this.temporary);
+  }
 
   protected override async release(): Promise<void> {
     this.#encoder?.freeContext();

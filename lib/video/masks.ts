@@ -39,6 +39,11 @@ export interface Box {
  */
 export type MaskSpec = string | Box;
 
+/** @internal Whether it is a path: a folder may well be named 2024-01-01; a box has commas. */
+export function isPath(spec: MaskSpec): spec is string {
+  return typeof spec === 'string' && !/^([\d\s@-]*,|$)[\d\s,@-]*$/.test(spec);
+}
+
 /** A moment of a video: the number of a frame, or seconds after the first one. */
 export type Moment = number | { readonly seconds: number };
 
@@ -372,10 +377,7 @@ export async function openMask(
   expectMoment('from', options.from);
   expectMoment('to', options.to);
   const specs = typeof mask === 'object' && Symbol.iterator in mask ? mask : [mask];
-  // A folder may well be named 2024-01-01; a box has commas.
-  const isPath = (spec: MaskSpec) =>
-    typeof spec === 'string' && !/^([\d\s@-]*,|$)[\d\s,@-]*$/.test(spec);
-  const [path, ...more] = specs.filter(isPath) as string[];
+  const [path, ...more] = specs.filter(isPath);
   if (!specs.length || more.length) {
     const got = specs.length ? `${more.length + 1} paths` : 'nothing';
     const message = `expected boxes and at most one path as mask, got ${got}`;

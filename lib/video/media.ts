@@ -8,6 +8,7 @@ import { ffmpeg, fileError, mediaError } from './ffmpeg.js';
 import { FileWriter } from './file_writer.js';
 import { FolderWriter } from './folder_writer.js';
 import { isStream, type ReadOptions, VideoReader } from './reader.js';
+import type { WorkFolder } from './work.js';
 import type { VideoWriter } from './writer.js';
 
 /**
@@ -45,6 +46,16 @@ export async function createWriter(
   like: VideoReader,
   options: WriteOptions = {},
 ): Promise<VideoWriter> {
+  return createResumable(path, like, options, undefined);
+}
+
+/** @internal The same, with a folder where what is finished is kept. */
+export async function createResumable(
+  path: string,
+  like: VideoReader,
+  options: WriteOptions,
+  work: WorkFolder | undefined,
+): Promise<VideoWriter> {
   const op = 'createWriter';
   const known = [
     'codec',
@@ -74,8 +85,8 @@ export async function createWriter(
   if (isFile) await expectPlace(op, path, isFolder, existing);
   const container = format ?? 'matroska';
   const writer = isFolder
-    ? new FolderWriter(av, path, like)
-    : new FileWriter(av, path, like, { ...options, container, isFile });
+    ? new FolderWriter(av, path, like, work)
+    : new FileWriter(av, path, like, { ...options, container, isFile }, work);
   try {
     return await writer.start();
   } catch (error) {

@@ -1,11 +1,15 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { InpaintError } from '../errors.js';
+import type { Carried } from './completion.js';
 import { fileError } from './ffmpeg.js';
 import { type Image, toImage } from './image.js';
+import { isRunning, syncFolder } from './lock.js';
 import type { VideoReader } from './reader.js';
+import type { Sums, WorkFolder } from './work.js';
 
 const op = 'createWriter';
 
@@ -13,7 +17,13 @@ const op = 'createWriter';
 const unfinished = new Set<string>();
 let watching = false;
 
-/** A name beside the final one, so that the rename at the end is within one file system. */
+/** Tells machines apart that share a folder. */
+const host = createHash('sha256').update(hostname()).digest('hex').slice(0, 8);
+
+/**
+ * A name beside the final one, so that the rename at the end is within one file system. It tells
+ * whose it is.
+ */
 function temporaryPath(path: string): string {
   if (!watching) {
     process.on('exit', () => {
@@ -22,10 +32,36 @@ function temporaryPath(path: string): string {
     watching = true;
   }
   const extension = extname(path);
-  const name = `.${basename(path, extension)}.${randomBytes(4).toString('hex')}.part${extension}`;
+  const owner = `${host}-${process.pid}-${randomBytes(2).toString('hex')}`;
+  const name = `.${basename(path, extension)}.${owner}.part${extension}`;
   const temporary = join(dirname(path), name);
   unfinished.add(temporary);
   return temporary;
+}
+
+/**
+ * @internal Removes what processes that are gone were writing of an output.
+ *
+ * @returns the names
+ */
+export async function clearLeftovers(output: string): Promise<string[]> {
+  const path = resolve(output);
+  const [folder, extension] = [dirname(path), extname(path)];
+  const start = `.${basename(path, extension)}.${host}-`;
+  const names = await readdir(folder).catch(() => []);
+  const cleared: string[] = [];
+  for (const name of names) {
+    if (!name.startsWith(start) || !name.endsWith(`.part${extension}`)) continue;
+    const left = join(folder, name);
+    const pid = Number.parseInt(name.slice(start.length), 10);
+    const { mtimeMs } = await stat(left).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+    // The number of a process is given again, to this one too.
+    const isOld = pid === process.pid && mtimeMs < performance.timeOrigin;
+    if (!isOld && isRunning(pid)) continue;
+    await rm(left, { recursive: true, force: true });
+    cleared.push(name);
+  }
+  return cleared;
 }
 
 /**
@@ -53,16 +89,28 @@ export abstract class VideoWriter implements AsyncDisposable {
   protected readonly like: VideoReader;
   /** Undefined when it is written to directly. */
   readonly #final: string | undefined;
+  /** @internal Where what is finished is kept, for work that is to go on after a stop. */
+  protected readonly work: WorkFolder | undefined;
   #frames = 0;
   #last: Promise<void> = Promise.resolve();
   #ended = false;
 
   /** @internal */
-  protected constructor(path: string, like: VideoReader, isFile = true) {
+  protected constructor(
+    path: string,
+    like: VideoReader,
+    work: WorkFolder | undefined,
+    isFile = true,
+  ) {
     this.path = path;
     this.like = like;
+    this.work = work;
     this.#final = isFile ? resolve(path) : undefined;
-    this.temporary = this.#final === undefined ? path : temporaryPath(this.#final);
+    this.temporary = work
+      ? join(work.path, `output${extname(path)}`)
+      : this.#final === undefined
+        ? path
+        : temporaryPath(this.#final);
   }
 
   /** Frames written so far. */
@@ -92,6 +140,23 @@ export abstract class VideoWriter implements AsyncDisposable {
     });
   }
 
+  /** @internal Goes past a frame that an earlier run finished; none was written yet. */
+  pass(): Promise<void> {
+    return this.#next(async () => {
+      await this.skip();
+      this.#frames += 1;
+    });
+  }
+
+  /** @internal Finishes a segment: what was written since the last one ended. */
+  endSegment(sums: Sums, carried: Carried | undefined): Promise<void> {
+    return this.#next(async () => {
+      if (!this.work || this.#frames === this.work.next) return;
+      await this.flush();
+      await this.work.endSegment(this.#frames, sums, carried);
+    });
+  }
+
   /**
    * Finishes and gives the output its name. A file of that name is replaced.
    *
@@ -101,8 +166,12 @@ export abstract class VideoWriter implements AsyncDisposable {
     try {
       await this.#next(() => this.finish());
       this.#ended = true;
-      if (this.#final !== undefined) await rename(this.temporary, this.#final);
+      if (this.#final !== undefined) {
+        await rename(this.temporary, this.#final);
+        await syncFolder(dirname(this.#final));
+      }
       unfinished.delete(this.temporary);
+      await this.work?.remove();
     } catch (error) {
       await this[Symbol.asyncDispose]();
       throw fileError(op, `to write ${this.path}`, error);
@@ -129,6 +198,14 @@ export abstract class VideoWriter implements AsyncDisposable {
     return this.#last;
   }
 
+  /** @internal What of the output an earlier run is known by, beside its settings. */
+  abstract readonly headers: string;
+  /** @internal How many frames are there, of those that are kept as files of their own. */
+  abstract whole(): Promise<number>;
+  /** @internal Lets the source go past a frame. */
+  protected abstract skip(): Promise<void>;
+  /** @internal Has all that was encoded in the work folder, and on the disk. */
+  protected abstract flush(): Promise<void>;
   /** @internal */
   protected abstract encode(image: Image, index: number, isOriginal: boolean): Promise<void>;
   /** @internal Completes the temporary output. */

@@ -4,8 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { clock } from '../../lib/cli/progress.js';
-import { byteCount, type CreateInpainter, run, version } from '../../lib/cli/run.js';
+import { byteCount, type CreateInpainter, run } from '../../lib/cli/run.js';
 import type { InpainterOptions } from '../../lib/inpainter.js';
+import { version } from '../../lib/version.js';
 import { flat, makeClip, makeImage, probe, scratch } from '../video/clips.js';
 import { standIn } from '../video/stand_in.js';
 

@@ -90,19 +90,16 @@ describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
     },
   );
 
-  it.each([0, 2])(
-    'goes on in segments with the same bits: a hole that moves by %i',
-    async (speed) => {
-      const options = {
-        device: 'cuda',
-        maxReferences: 4,
-        referenceStride: 2,
-        weights: narrow,
-      } as const;
-      const lengths = { shortest: 4, longest: 4 };
-      const { undivided, segments, starts } = await bothWays(source(11, speed), options, lengths);
-      expect(starts).toHaveLength(3);
-      expect(segments).toEqual(undivided);
-    },
-  );
+  it('goes on in segments with the same bits', async () => {
+    const options = {
+      device: 'cuda',
+      maxReferences: 4,
+      referenceStride: 2,
+      weights: narrow,
+    } as const;
+    const lengths = { shortest: 4, longest: 4 };
+    const { undivided, segments, starts } = await bothWays(source(9, 2), options, lengths);
+    expect(starts).toHaveLength(3);
+    expect(segments).toEqual(undivided);
+  });
 });

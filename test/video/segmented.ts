@@ -1,14 +1,21 @@
 // A video completed whole, and segment by segment, each from what the one before it told.
 
+import { createHash } from 'node:crypto';
 import { deserialize, serialize } from 'node:v8';
 import { type InpaintedFrame, Inpainter, type InpainterOptions } from '../../lib/index.js';
 import type { Carried } from '../../lib/video/completion.js';
 import type { FramePair } from '../../lib/video/image.js';
 import { endsBefore, type SegmentLengths } from '../../lib/video/segments.js';
 
-async function collect(frames: AsyncIterable<InpaintedFrame>): Promise<InpaintedFrame[]> {
+/** All of a frame, its bytes as a short text. */
+const shown = ({ data, index, shot, coverage }: InpaintedFrame) => {
+  const bytes = createHash('sha1').update(data).digest('hex');
+  return `${index} of ${shot}: ${coverage}, ${bytes}`;
+};
+
+async function collect(frames: AsyncIterable<InpaintedFrame>): Promise<string[]> {
   const all = [];
-  for await (const frame of frames) all.push(frame);
+  for await (const frame of frames) all.push(shown(frame));
   return all;
 }
 
@@ -36,14 +43,14 @@ export async function bothWays(
     },
   };
   await using first = await Inpainter.create(options);
-  const whole: InpaintedFrame[] = [];
-  for await (const { ended, ...frame } of first.inpaint(source, { segmented })) {
-    whole.push(frame);
-    if (ended)
-      starts.push({ from: frame.index + 1, carried: deserialize(serialize(ended.carried)) });
+  const whole: string[] = [];
+  for await (const frame of first.inpaint(source, { segmented })) {
+    const { ended, index } = frame;
+    whole.push(shown(frame));
+    if (ended) starts.push({ from: index + 1, carried: deserialize(serialize(ended.carried)) });
   }
   const undivided = await collect(first.inpaint(source));
-  const segments: InpaintedFrame[] = [];
+  const segments: string[] = [];
   for (const [i, start] of starts.entries()) {
     const end = starts[i + 1]?.from;
     const to = end === undefined ? undefined : end - 1;
