@@ -64,8 +64,9 @@ const encoders: Readonly<Record<VideoCodec, Encoder>> = {
   h264: {
     name: 'libx264',
     // x264 would tell the units of timestamps as the frame rate. The timestamps themselves are
-    // kept, whatever rate it tells.
-    options: { crf: '16', preset: 'fast', 'x264-params': 'force-cfr=1' },
+    // kept, whatever rate it tells. Where it has AVX-512, the same frames would not give the same
+    // bits each time, but for the other parameter.
+    options: { crf: '16', preset: 'fast', 'x264-params': 'force-cfr=1:cpu-independent=1' },
     crf: [0, 51],
     preset: 'preset',
     holdsFields: true,

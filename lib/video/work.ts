@@ -247,7 +247,7 @@ export class WorkFolder implements AsyncDisposable {
     for (const key of new Set([...Object.keys(known), ...Object.keys(wanted)])) {
       const [before, now] = [shown(known[key]), shown(wanted[key])];
       if (before === now) continue;
-      const isShort = before.length + now.length < 200;
+      const isShort = before.length + now.length < 100;
       const what = isShort ? `${key} as in the work begun, ${before}` : `the same ${key}`;
       const got = isShort ? now : 'another';
       const message = `expected ${what}, got ${got}; ${hint}`;

@@ -6,10 +6,13 @@ import { toImage } from '../../lib/video/image.js';
 
 export { inpaintFile };
 
+const carried = { outputs: [], anchor: undefined, windows: [] };
+
 /** Paints holes green, a frame every `milliseconds`. */
 export function standIn(milliseconds = 0): FrameInpainter {
   return {
-    async *inpaint(source, { signal, onProgress, frames, from = 0, to = 1e9 }) {
+    async *inpaint(source, { signal, onProgress, frames, from = 0, to = 1e9, segmented }) {
+      if (from && segmented && !segmented.carried) throw new Error('nothing is carried on');
       let index = -1;
       for await (const pair of source) {
         index += 1;
@@ -32,6 +35,7 @@ export function standIn(milliseconds = 0): FrameInpainter {
           index,
           coverage,
           shot: 0,
+          ...(segmented?.endsBefore(index + 1, 0) && { ended: { carried } }),
         };
         if (index === to) return;
       }
