@@ -19,7 +19,7 @@ const { film = '', out = '' } = values;
 const random = new Random(Number(values.seed));
 mkdirSync(out, { recursive: true });
 let [runs, kills, same, resumed] = [0, 0, 0, 0];
-for (const name of ['whole.mkv', 'whole']) {
+for (const name of ['whole.mp4', 'whole']) {
   const output = join(out, name);
   await rm(output, { recursive: true, force: true });
   const { milliseconds } = await work(film, output);

@@ -276,12 +276,20 @@ describe('inspect', () => {
 
 describe.skipIf(process.platform === 'win32')('signals', () => {
   const file = fileURLToPath(new URL('./run_in_child.ts', import.meta.url));
-  const start = async (output: string) => {
-    await makeClip(at('long.mp4'), { frames: 100 });
+  beforeAll(() => makeClip(at('long.mp4'), { frames: 100 }));
+  const start = async (output: string, ...more: (string | NodeJS.ProcessEnv)[]) => {
     const args = ['--import', 'tsx', file, at('long.mp4'), '--box', '0,0,8,8', '-o', output];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    // Its temporary file tells that it is at work.
-    while (!(await readdir(at(''))).some((name) => name.includes('.part'))) {
+    const child = spawn(
+      process.execPath,
+      [...args, ...more.filter((it) => typeof it === 'string')],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: Object.assign({}, process.env, ...more.filter((it) => typeof it === 'object')),
+      },
+    );
+    // Its temporary file, or its manifest, tells that it is at work.
+    const isAtWork = (name: string) => name.includes('.part') || name.endsWith('manifest.json');
+    while (!(await readdir(at(''), { recursive: true })).some(isAtWork)) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     return child;
@@ -303,6 +311,22 @@ describe.skipIf(process.platform === 'win32')('signals', () => {
       expect(files.filter((name) => name.includes('.part') || name === 'signal.mp4')).toEqual([]);
     });
   }
+
+  it('SIGINT keeps what is finished, with --resume', async () => {
+    const child = await start(at('kept.mp4'), '--resume');
+    let stderr = '';
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    child.kill('SIGINT');
+    expect(await once(child, 'exit')).toEqual([130, null]);
+    expect(stderr).toMatch(/stopped; the same command goes on from what is finished/);
+    expect(await readdir(at('.kept.mp4.work'))).toContain('manifest.json');
+    const fast = { STAND_IN_MILLISECONDS: '0' };
+    const again = await start(at('kept.mp4'), '--resume', fast);
+    expect(await once(again, 'exit')).toEqual([0, null]);
+    expect((await readdir(at(''))).filter((name) => name.startsWith('.kept'))).toEqual([]);
+  });
 
   it('a second one stops at once', async () => {
     const child = await start(at('twice.mp4'));

@@ -118,7 +118,7 @@ describe('inpaintFile with resume', () => {
     expect(await hidden()).toEqual([]);
   });
 
-  it('judges what is whole', async () => {
+  it('judges what is whole', { timeout: 180_000 }, async () => {
     const unstopped = await contentOf(at('unstopped.mp4'));
     const damages: [number, (name: (at: number) => string) => Promise<void>][] = [
       // A part is missing at the end, or a bit is wrong; what is carried on is not there.
@@ -207,7 +207,7 @@ describe('inpaintFile with resume', () => {
     }
   });
 
-  it('keeps the frames of a folder that are whole', async () => {
+  it('keeps the frames of a folder that are whole', { timeout: 180_000 }, async () => {
     const output = at('frames');
     const work = at('.frames.work');
     await stop(300, { output });
