@@ -83,13 +83,14 @@ describe('boundaries', () => {
     expect(having(/['"]node-gyp-build['"]|\.node['"`]/, lib)).toEqual(['lib/addon.ts']);
   });
 
-  it('points dependencies from cli to mask to inpainter to video to network to ops to the rest', () => {
+  it('points dependencies from cli to studio to mask to inpainter to video to network to ops to the rest', () => {
     const order = [
       /^ops\//,
       /^network\//,
       /^video\//,
       /^inpainter\.ts/,
       /^mask\//,
+      /^studio\//,
       /^(cli\/|index\.ts)/,
     ];
     const rank = (path: string) => order.findIndex((pattern) => pattern.test(path)) + 1;
