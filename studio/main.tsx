@@ -101,8 +101,10 @@ function App() {
           <Timeline />
         </div>
         <aside>
-          <Actions />
-          <Work />
+          <section>
+            <Actions />
+            <Work />
+          </section>
           <Notes />
           <SaidList />
           <Downloads />

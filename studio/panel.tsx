@@ -102,7 +102,7 @@ const doing: Readonly<Record<JobKind, string>> = {
 /** How far the work is. */
 export function Work() {
   const { job, waiting = [] } = state.value ?? {};
-  if (!job) return <div class="work" role="status" />;
+  if (!job) return null;
   const { kind, done, of, left } = job;
   const far = of ? `, ${done} of ${of}` : '';
   const rest = left !== undefined && of ? `, ${clock(left)} left` : '';
@@ -132,7 +132,7 @@ export function Actions() {
     ['clip', 'Preview clip', 'C'],
     ['run', 'Remove it', 'Ctrl+Enter'],
   ];
-  const isStopped = !job && ready <= (video.value?.frames ?? 0) - 1;
+  const isStopped = !job && ready < (video.value?.frames ?? 0);
   return (
     <div class="actions">
       {isStopped && (
@@ -331,7 +331,6 @@ export function SaidList() {
           </li>
         ))}
         {zones.map((it, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: boxes have no other name
           <ZoneItem key={`zone ${i}`} it={it} at={i} />
         ))}
       </ul>

@@ -333,8 +333,9 @@ export function Stage() {
       <canvas
         ref={canvas}
         class={compares() ? 'compares' : `uses-${tool.value}`}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it takes keys
         tabIndex={0}
+        // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys
+        role="application"
         aria-label={label}
         onPointerDown={onDown}
         onPointerMove={onMove}

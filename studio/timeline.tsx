@@ -20,6 +20,7 @@ function Lane({ name, children }: { name: string; children: ComponentChildren })
     <svg class="lane" viewBox={`0 0 ${count} 1`} preserveAspectRatio="none" role="img">
       <title>{name}</title>
       {children}
+      <path class="now" d={`M${((frame.value + 0.5) * count) / (last.value + 1)} 0V1`} />
     </svg>
   );
 }
@@ -27,8 +28,9 @@ function Lane({ name, children }: { name: string; children: ComponentChildren })
 export function Timeline() {
   const { holes = [], coverage = [], said } = state.value ?? {};
   const { from, to } = pair.value ?? { from: 0, to: last.value };
+  const largest = Math.max(1e-6, ...holes);
   // What is hardly to be seen is to be seen as well.
-  const size = (share: number) => (share ? Math.max(0.12, Math.sqrt(share)) : 0);
+  const size = (share: number) => (share ? Math.max(0.12, share / largest) : 0);
   const known = coverage.filter((value) => value >= 0);
   const least = known.length ? Math.round(100 * Math.min(...known)) : undefined;
   const spoken = new Set([...(said?.points ?? []), ...(said?.paints ?? [])].map((it) => it.frame));

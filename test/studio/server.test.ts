@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Project, State } from '../../lib/studio/protocol.js';
 import { type Studio, startStudio } from '../../lib/studio/server.js';
@@ -260,6 +261,47 @@ describe('what is said', () => {
     const id = (await client.state()).video?.id;
     const whole = await client.ask('GET', `/api/masks/${id}/4`);
     expect([whole.status, whole.headers['content-type']]).toEqual([200, 'image/png']);
+  });
+});
+
+describe('a video that players turn', () => {
+  it('is spoken of as it is shown', async () => {
+    await makeClip(at('turned.mp4'), { width: 64, height: 48, rotation: 90 });
+    await upload(at('turned.mp4'));
+    const { video } = await client.state();
+    expect(video).toMatchObject({ width: 48, height: 64 });
+    const picture = await client.ask('GET', `/api/frames/${video?.id}/0`);
+    expect(await sharp(picture.data).metadata()).toMatchObject({ width: 48, height: 64 });
+    const hole = async () => {
+      const { data } = await client.ask('GET', `/api/masks/${video?.id}/3`);
+      const { data: pixels, info } = await sharp(data).raw().toBuffer({ resolveWithObject: true });
+      expect(info).toMatchObject({ width: 48, height: 64, channels: 4 });
+      return Array.from({ length: 48 * 64 }, (_, i) => (pixels[4 * i + 3] ? 1 : 0));
+    };
+    const box = (x: number, y: number, w: number, h: number) =>
+      Array.from({ length: 48 * 64 }, (_, i) => {
+        const [column, row] = [i % 48, Math.floor(i / 48)];
+        return column >= x && column < x + w && row >= y && row < y + h ? 1 : 0;
+      });
+    const zone = { kind: 'whole', x: 5, y: 9, width: 20, height: 7, from: 0, to: 9 } as const;
+    await client.say({ zones: [zone] });
+    expect(await hole()).toEqual(box(5, 9, 20, 7));
+    const pixels = box(30, 40, 6, 11).map((value) => 255 * value);
+    await makeImage(at('turned.png'), [48, 64], 'gray', pixels);
+    const sent = await client.ask('POST', '/api/paints', await readFile(at('turned.png')));
+    await client.say({ paints: [{ frame: 3, mask: (sent.json() as { mask: string }).mask }] });
+    expect(await hole()).toEqual(box(30, 40, 6, 11));
+    await client.until(isIdle);
+  });
+});
+
+describe('text in a box', () => {
+  it('is looked for in the frames of the box; where there is none, that is told', async () => {
+    await upload(at('in.mp4'));
+    await client.say({ zones: [{ ...box, kind: 'text', from: 2, to: 4 }] });
+    const { notes, holes } = await client.until((state) => isIdle(state) && state.ready === 10);
+    expect(holes.map((share) => share > 0)).toEqual(holes.map((_, i) => i >= 2 && i <= 4));
+    expect(notes).toEqual([expect.stringMatching(/no overlay is found in 20,10,16,12 of frame 2/)]);
   });
 });
 
