@@ -31,7 +31,7 @@ export class Painting {
   stroke(from: Place, to: Place): void {
     const context = this.#strokes.getContext('2d');
     if (!context) return;
-    context.strokeStyle = '#ff283c';
+    context.strokeStyle = '#ff00be';
     context.lineCap = 'round';
     context.lineWidth = 2 * radius.value;
     context.beginPath();

@@ -119,11 +119,15 @@ function draw(canvas: HTMLCanvasElement, film: HTMLVideoElement): void {
     line();
     return;
   }
-  context.globalAlpha = 0.55;
+  // With an edge, as the thing itself may have its colour.
+  context.globalAlpha = 0.5;
+  context.shadowColor = colours.ring;
+  context.shadowBlur = 3 * dot;
   if (painting && painting.index === index) context.drawImage(painting.picture, 0, 0, w, h);
   else if (mask.value?.picture && mask.value.index === index)
     context.drawImage(mask.value.picture, 0, 0, w, h);
   context.globalAlpha = 1;
+  context.shadowBlur = 0;
   drawSaid(context, scale, dot);
 }
 
@@ -330,11 +334,11 @@ export function Stage() {
     : 'The frame; arrow keys move a cross, Enter says that the object is there, Shift and Enter that it is not';
   return (
     <div class="stage">
+      {/* biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys of its own */}
       <canvas
         ref={canvas}
         class={compares() ? 'compares' : `uses-${tool.value}`}
         tabIndex={0}
-        // biome-ignore lint/a11y/noInteractiveElementToNoninteractiveRole: it takes keys
         role="application"
         aria-label={label}
         onPointerDown={onDown}

@@ -17,8 +17,8 @@ function files(folder: string, pattern = /./, deep = true): string[] {
 }
 
 const text = (path: string) => readFileSync(join(root, path), 'utf8');
-const folders = ['binding', 'cuda', 'lib', 'test', 'bench', 'weights', 'demo'];
-const sources = folders.flatMap((folder) => files(folder, /\.(ts|mjs|h|cpp|cuh?|py|sh)$/));
+const folders = ['binding', 'cuda', 'lib', 'studio', 'test', 'bench', 'weights', 'demo'];
+const sources = folders.flatMap((folder) => files(folder, /\.(tsx?|mjs|h|cpp|cuh?|py|sh)$/));
 const native = sources.filter((path) => /\.(h|cpp|cuh?)$/.test(path));
 /** The sources that a pattern occurs in. */
 const having = (pattern: RegExp, among: readonly string[]) =>

@@ -567,7 +567,7 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * The mask of a frame as PNG: red, and clear elsewhere.
+   * The mask of a frame as PNG: magenta, and clear elsewhere.
    *
    * @param isAlone whether it is the object's alone, without boxes and what was found in them
    */
@@ -577,7 +577,7 @@ export class Session implements AsyncDisposable {
     const { width, height, rotation } = video.view.video;
     const mask = isAlone ? objectOf(video, index) : maskOf(video, this.#said, index);
     const data = new Uint8Array(4 * mask.length);
-    for (let i = 0; i < mask.length; i++) if (mask[i]) data.set([255, 40, 60, 255], 4 * i);
+    for (let i = 0; i < mask.length; i++) if (mask[i]) data.set([255, 0, 190, 255], 4 * i);
     using pictures = new Pictures(await ffmpeg(op), op);
     return pictures.encode({ data, width, height, channels: 4 }, 'png', turned[rotation]);
   }

@@ -85,6 +85,7 @@ export class FrameSeeker implements AsyncDisposable {
   /** Number of the frame that the decoder gives next. */
   #next = 0;
   #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
 
   private constructor(av: FFmpeg, video: VideoReader, times: Times | undefined, frames: number) {
     this.#av = av;
@@ -144,6 +145,7 @@ export class FrameSeeker implements AsyncDisposable {
   }
 
   async #find(index: number): Promise<Frame> {
+    if (this.#isClosed) throw mediaError(op, `${this.video.path} to be open`, 'a closed one');
     const kept = this.#kept.get(index);
     if (kept) return kept;
     const { path, images } = this.video;
@@ -227,6 +229,7 @@ export class FrameSeeker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     await this.#last;
     await this.#stop();
     for (const frame of this.#kept.values()) frame.free();

@@ -71,6 +71,7 @@ describe('FrameSeeker', () => {
     await using second = await first.again();
     const [a] = await Promise.all([first.frame(5), second.frame(2)]);
     await first[Symbol.asyncDispose]();
+    await expect(first.frame(1)).rejects.toThrow('to be open');
     expect(Buffer.compare((await second.frame(5)).data, a.data)).toBe(0);
   });
 });
