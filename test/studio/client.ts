@@ -55,17 +55,22 @@ export class Client {
     return { status: response.statusCode ?? 0, headers: response.headers, data, json };
   }
 
-  /** Sends a body piece by piece, without telling its length. */
+  /** Sends a body piece by piece, without telling its length, until there is an answer. */
   async pour(path: string, pieces: Iterable<Buffer>): Promise<number> {
     const sent = this.#open('POST', path, { 'transfer-encoding': 'chunked' });
-    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    let status: number | undefined;
+    const answered = once(sent, 'response').then(([response]: IncomingMessage[]) => {
+      status = response?.statusCode;
+      response?.resume();
+    });
     sent.on('error', () => {}); // the studio may have enough
-    for (const piece of pieces)
+    for (const piece of pieces) {
       if (!sent.write(piece)) await Promise.race([once(sent, 'drain'), answered]);
+      if (status !== undefined) break;
+    }
     sent.end();
-    const [response] = await answered;
-    response.resume();
-    return response.statusCode ?? 0;
+    await answered;
+    return status ?? 0;
   }
 
   /** The states that a tab is told, until one is as wanted. */
