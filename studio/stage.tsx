@@ -211,8 +211,12 @@ function follow(film: HTMLVideoElement, canvas: HTMLCanvasElement): () => void {
     film.requestVideoFrameCallback(each);
   };
   film.requestVideoFrameCallback(each);
+  // The frame may come before it may be drawn.
+  const onSeeked = () => draw(canvas, film);
+  film.addEventListener('seeked', onSeeked);
   return () => {
     isOver = true;
+    film.removeEventListener('seeked', onSeeked);
     for (const stop of [source, playing, place]) stop();
   };
 }
