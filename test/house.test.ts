@@ -17,8 +17,8 @@ function files(folder: string, pattern = /./, deep = true): string[] {
 }
 
 const text = (path: string) => readFileSync(join(root, path), 'utf8');
-const folders = ['binding', 'cuda', 'lib', 'test', 'bench', 'weights', 'demo'];
-const sources = folders.flatMap((folder) => files(folder, /\.(ts|mjs|h|cpp|cuh?|py|sh)$/));
+const folders = ['binding', 'cuda', 'lib', 'studio', 'test', 'bench', 'weights', 'demo'];
+const sources = folders.flatMap((folder) => files(folder, /\.(tsx?|mjs|h|cpp|cuh?|py|sh)$/));
 const native = sources.filter((path) => /\.(h|cpp|cuh?)$/.test(path));
 /** The sources that a pattern occurs in. */
 const having = (pattern: RegExp, among: readonly string[]) =>
@@ -83,13 +83,14 @@ describe('boundaries', () => {
     expect(having(/['"]node-gyp-build['"]|\.node['"`]/, lib)).toEqual(['lib/addon.ts']);
   });
 
-  it('points dependencies from cli to mask to inpainter to video to network to ops to the rest', () => {
+  it('points dependencies from cli to studio to mask to inpainter to video to network to ops to the rest', () => {
     const order = [
       /^ops\//,
       /^network\//,
       /^video\//,
       /^inpainter\.ts/,
       /^mask\//,
+      /^studio\//,
       /^(cli\/|index\.ts)/,
     ];
     const rank = (path: string) => order.findIndex((pattern) => pattern.test(path)) + 1;

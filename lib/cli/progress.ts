@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
+import { pace } from '../video/pace.js';
 
 interface Progress {
   readonly frame: number;
@@ -24,24 +25,6 @@ export function clock(seconds: number): string {
   const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   if (!parts[0]) parts.shift();
   return parts.map((part, i) => (i ? String(part).padStart(2, '0') : part)).join(':');
-}
-
-/**
- * Tells how many seconds the latest frames took each: those without a hole pass in no time, so the
- * mean since the start says little of what is to come.
- */
-function pace(): (frame: number) => number | undefined {
-  let last: { frame: number; time: number } | undefined;
-  let seconds: number | undefined;
-  return (frame) => {
-    const time = performance.now();
-    if (last) {
-      const each = (time - last.time) / 1000 / Math.max(1, frame - last.frame);
-      seconds = seconds === undefined ? each : 0.9 * seconds + 0.1 * each;
-    }
-    last = { frame, time };
-    return seconds;
-  };
 }
 
 /**

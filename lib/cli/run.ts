@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import type { DeviceName } from '../device.js';
 import { InpaintError } from '../errors.js';
 import type { InpainterOptions } from '../inpainter.js';
+import type { StudioOptions } from '../studio/server.js';
 import { version } from '../version.js';
 import { containers, type VideoCodec } from '../video/encoding.js';
 import { type FrameInpainter, inpaintFile } from '../video/file.js';
@@ -12,6 +13,7 @@ import { inspect, inspectVideo } from './inspect.js';
 import { type MaskCommandOptions, mask } from './mask.js';
 import { showProgress } from './progress.js';
 import { stoppable } from './signals.js';
+import { studio } from './studio.js';
 
 const name = 'align-and-attend';
 
@@ -111,6 +113,7 @@ Examples:
   align-and-attend frames/ --mask masks/ -o clean/
   align-and-attend street.mp4 --mask person.mp4 --preview 120 -o frame.png
   align-and-attend mask street.mp4 --point 310,120@0 -o person.mp4
+  align-and-attend studio street.mp4
   align-and-attend inspect
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
@@ -228,6 +231,20 @@ export async function run(
     .exitOverride()
     .action(async (input: string, options: MaskCommandOptions) => {
       code = await mask(input, options);
+    });
+  program
+    .command('studio')
+    .description('open a page in the browser to point at an object, look, correct and remove it')
+    .argument('[video]', 'a video, or a folder of images; if left out, the page opens one')
+    .option('--project <file>', 'a project of that video, as the page saves it')
+    .option('--port <n>', 'port on 127.0.0.1 (default: one that is free)', integer)
+    .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto')
+    .option('--threads <n>', 'threads of the CPU (default: all)', integer)
+    .option('--work-size <n>', 'longer side at which the network runs (default: 512)', integer)
+    .option('--weights <file>', 'other weights than those of the package')
+    .exitOverride()
+    .action(async (video: string | undefined, options: Omit<StudioOptions, 'video'>) => {
+      code = await studio({ ...options, video });
     });
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -41,8 +41,8 @@ export interface MaskResult {
   readonly fps: number;
 }
 
-/** The corner nearest to the origin of what is stored where x, y, width, height is displayed. */
-function stored(x: number, y: number, width: number, height: number, like: VideoReader) {
+/** @internal The box that is stored where x, y, width, height is displayed. */
+export function stored(x: number, y: number, width: number, height: number, like: VideoReader) {
   const { width: w, height: h, rotation } = like;
   const [left, top] = {
     0: [x, y],
@@ -55,7 +55,8 @@ function stored(x: number, y: number, width: number, height: number, like: Video
     : { x: left, y: top, width, height };
 }
 
-async function storedPrompt(prompt: FilePrompt, like: VideoReader): Promise<Prompt> {
+/** @internal A prompt for frames as they are stored; a mask is read. */
+export async function storedPrompt(prompt: FilePrompt, like: VideoReader): Promise<Prompt> {
   if (prompt.kind === 'mask') {
     await using masks = await openMask(prompt.path, like);
     for await (const image of masks) {

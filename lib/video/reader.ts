@@ -317,6 +317,22 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     return ((this.#latest.pts - this.#first) * num) / den;
   }
 
+  /** @internal The timestamp of the frame read last, in units of the time base. */
+  get pts(): number {
+    return this.#latest.pts;
+  }
+
+  /**
+   * @internal Makes reading, which must not have begun, begin at the last key frame at or before a
+   * timestamp, in units of the time base.
+   */
+  async seek(pts: number): Promise<void> {
+    const { input, stream } = this.file as OpenFile;
+    const flags = this.#av.AVSEEK_FLAG_BACKWARD;
+    const code = await input.seekFrame(stream.index, BigInt(pts), flags);
+    check(this.#av, code, 'openVideo', `to find a key frame of ${this.path}`);
+  }
+
   /** What the file holds, for people: `video 0 h264 yuv420p`, `audio 1 aac`; none for images. */
   get streams(): string[] {
     const av = this.#av;
