@@ -39,11 +39,11 @@ const share = 0.25;
 /** Distances from the background that speak for something else than a shadow. */
 const something = { least: 0.2, scale: 0.06, most: 3 } as const;
 /** How far from the object that may be: this share of the square root of its area. */
-const nearby = 0.3;
+const nearby = 0.15;
 /** What is within this many pixels touches. */
 const gap = 2;
 /** In how many of the frames of its company something has to be, and how exactly. */
-const agreed = { share: 0.5, slack: 3 } as const;
+const agreed = { share: 0.75, slack: 3 } as const;
 
 interface Held {
   readonly index: number;
@@ -125,11 +125,6 @@ export class Attacher {
       return Math.max(z, clamp((distance - least) / scale, -most, most));
     });
     const logits = await smooth(this.#device, this.#scene, unary, view);
-    if (process.env.DBG) {
-      const g = globalThis as any;
-      g.dbg ??= {};
-      g.dbg[index] = { darker, far };
-    }
     return touching(
       Uint8Array.from(logits, (z) => (z > 0 ? 1 : 0)),
       region,
@@ -168,12 +163,11 @@ export class Attacher {
     ]);
     sampled.output.dispose();
     sampled.visibility.dispose();
-    const all = new Float32Array(n).fill(1);
-    const own = new Means(lab as Float32Array, all, cells);
+    const own = colourOf(lab as Float32Array);
     const grounds = indices.map((_, r) => {
       const seen = (shown as Float32Array).subarray(r * n, (r + 1) * n);
-      const ground = new Means((labs as Float32Array).subarray(3 * r * n), seen, cells);
-      return { ground, ...own.ratios(ground) };
+      const ground = colourOf((labs as Float32Array).subarray(3 * r * n, 3 * (r + 1) * n), seen);
+      return { ground, ...ratios(own.light, ground.light, cells) };
     });
     const logits = new Float32Array(n);
     for (let i = 0; i < n; i++) {
@@ -190,7 +184,7 @@ export class Attacher {
       // Where frames do not agree, it is brighter than some as it is darker than others.
       const darker = 1 - mean(brightest.map(({ low }) => low[i] as number));
       const brighter = mean(highs.slice(skipped, skipped + count)) - 1;
-      const chroma = mean(brightest.map(({ ground }) => own.chromaFrom(ground, i)));
+      const chroma = mean(brightest.map(({ ground }) => chromaFrom(own, ground, i)));
       const { least, scale, most, chromaScale } = shade;
       const z = (darker - Math.max(0, brighter) - least) / scale;
       logits[i] = clamp(z - Math.max(0, (chroma - shade.chroma) / chromaScale), -most, most);
@@ -204,87 +198,70 @@ export class Attacher {
   }
 }
 
-/** Means of a picture's colours over 3 x 3 cells, of what is seen. */
-class Means {
-  readonly #size: Size;
-  /** Lightness as CIE has it before it is scaled: the cube root of luminance. Not a number where little is seen. */
+interface Colour {
+  /** The cube root of luminance; not a number where nothing is seen. */
   readonly light: Float32Array;
-  readonly #a: Float32Array;
-  readonly #b: Float32Array;
+  /** L* a* b*, see `toLab`. */
+  readonly lab: Float32Array;
+}
 
-  constructor(lab: Float32Array, seen: Float32Array, size: Size) {
-    const { h, w } = size;
-    this.#size = size;
-    const n = h * w;
-    this.light = new Float32Array(n);
-    this.#a = new Float32Array(n);
-    this.#b = new Float32Array(n);
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++) {
-        let [count, l, a, b] = [0, 0, 0, 0];
-        for (let v = Math.max(0, y - 1); v <= Math.min(h - 1, y + 1); v++) {
-          for (let u = Math.max(0, x - 1); u <= Math.min(w - 1, x + 1); u++) {
-            const at = v * w + u;
-            if (!(seen[at] as number)) continue;
-            count += 1;
-            l += lab[3 * at] as number;
-            a += lab[3 * at + 1] as number;
-            b += lab[3 * at + 2] as number;
-          }
+function colourOf(lab: Float32Array, seen?: Float32Array): Colour {
+  const light = Float32Array.from({ length: lab.length / 3 }, (_, i) =>
+    seen && !seen[i] ? Number.NaN : (50 * (lab[3 * i] as number) + 16) / 116,
+  );
+  return { light, lab };
+}
+
+/**
+ * Lightness as a share of the ground's: of the darkest and the brightest that is within reach of
+ * where a frame may be off. What lens and exposure do to all of a frame is taken out.
+ */
+function ratios(
+  light: Float32Array,
+  ground: Float32Array,
+  size: Size,
+): { low: Float32Array; high: Float32Array } {
+  const { h, w } = size;
+  const plain = light.map((v, i) => v / (ground[i] as number));
+  const gain = nearestQuadratic(plain, size);
+  const low = new Float32Array(h * w);
+  const high = new Float32Array(h * w);
+  for (let y = 0; y < h; y++) {
+    for (let x = 0; x < w; x++) {
+      let [dark, bright] = [Number.POSITIVE_INFINITY, 0];
+      for (let v = Math.max(0, y - off); v <= Math.min(h - 1, y + off); v++) {
+        for (let u = Math.max(0, x - off); u <= Math.min(w - 1, x + off); u++) {
+          const there = ground[v * w + u] as number;
+          if (there < dark) dark = there;
+          if (there > bright) bright = there;
         }
-        const at = y * w + x;
-        this.light[at] = count >= 3 ? ((50 * l) / count + 16) / 116 : Number.NaN;
-        this.#a[at] = a / count;
-        this.#b[at] = b / count;
       }
+      const at = y * w + x;
+      const own = (plain[at] as number) * (ground[at] as number); // not a number where it is not seen
+      low[at] = own / dark / (gain[at] as number);
+      high[at] = own / bright / (gain[at] as number);
     }
   }
+  return { low, high };
+}
 
-  /**
-   * Lightness as a share of the ground's: of the darkest and the brightest that is within reach of
-   * where a frame may be off. What lens and exposure do to all of a frame is taken out.
-   */
-  ratios(ground: Means): { low: Float32Array; high: Float32Array } {
-    const { h, w } = this.#size;
-    const plain = this.light.map((v, i) => v / (ground.light[i] as number));
-    const gain = fit(plain, this.#size);
-    const low = new Float32Array(h * w);
-    const high = new Float32Array(h * w);
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++) {
-        let [dark, bright] = [Number.POSITIVE_INFINITY, 0];
-        for (let v = Math.max(0, y - off); v <= Math.min(h - 1, y + off); v++) {
-          for (let u = Math.max(0, x - off); u <= Math.min(w - 1, x + off); u++) {
-            const there = ground.light[v * w + u] as number;
-            if (there < dark) dark = there;
-            if (there > bright) bright = there;
-          }
-        }
-        const at = y * w + x;
-        const own = Number.isNaN(plain[at]) ? Number.NaN : (this.light[at] as number);
-        low[at] = own / dark / (gain[at] as number);
-        high[at] = own / bright / (gain[at] as number);
-      }
-    }
-    return { low, high };
-  }
-
-  /** How far chroma is from what the ground's would be in a shadow this dark. */
-  chromaFrom(ground: Means, i: number): number {
-    const ratio = (this.light[i] as number) / (ground.light[i] as number);
-    return Math.hypot(
-      (this.#a[i] as number) - ratio * (ground.#a[i] as number),
-      (this.#b[i] as number) - ratio * (ground.#b[i] as number),
-    );
-  }
+/** How far chroma is from what the ground's would be in a shadow this dark. */
+function chromaFrom(own: Colour, ground: Colour, i: number): number {
+  const ratio = (own.light[i] as number) / (ground.light[i] as number);
+  const [a, b] = [1, 2].map(
+    (k) => (own.lab[3 * i + k] as number) - ratio * (ground.lab[3 * i + k] as number),
+  ) as [number, number];
+  return Math.hypot(a, b);
 }
 
 const terms = 6;
 /** Rounds of fitting, and the difference above which values count less. */
 const robust = { rounds: 4, scale: 0.02 } as const;
+/** How firmly terms are held near 0: this many of each value. */
+const held = 0.02;
 
 /** The quadratic of the place that is nearest to most values. */
-function fit(values: Float32Array, { h, w }: Size): Float32Array {
+function nearestQuadratic(values: Float32Array, { h, w }: Size): Float32Array {
   const basis = (i: number) => {
     const [y, x] = [(2 * Math.floor(i / w) + 1) / h - 1, (2 * (i % w) + 1) / w - 1];
     return [1, x, y, x * x, x * y, y * y];
@@ -308,11 +285,10 @@ function fit(values: Float32Array, { h, w }: Size): Float32Array {
         row[terms] = (row[terms] as number) + v * (values[i] as number);
       }
     }
-    // Where little is seen, the curved terms are held near 0.
+    // Where little is seen, all but the constant are held near 0.
     for (let k = 0; k < terms; k++) {
       const row = normal[k] as Float64Array;
-      const hold = 0.02 * some.length * (k ? 1 : 0);
-      row[k] = (row[k] as number) + hold + 1e-6;
+      row[k] = (row[k] as number) + (k ? held * some.length : 0) + 1e-6;
     }
     coefficients = solve(normal);
   }

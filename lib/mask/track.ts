@@ -68,10 +68,14 @@ export function trackMask(
   options: TrackOptions = {},
 ): AsyncGenerator<TrackedMask, void, void> {
   expectObject(op, 'options', options);
-  const { workSize = 432, signal } = options;
+  const { workSize = 432, signal, attached } = options;
   expectInteger(op, 'workSize', workSize, 64, 1024);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     const message = `expected signal to be an AbortSignal, got ${typeof signal}`;
+    throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+  if (attached !== undefined && typeof attached !== 'boolean') {
+    const message = `expected attached to be a boolean, got ${typeof attached}`;
     throw new InpaintError('ERR_ARGUMENT', op, message);
   }
   const checked = expectPrompts(prompts);
@@ -136,9 +140,7 @@ class Tracking {
   }
 
   /** Adds what belongs to the object. */
-  async *#attach(
-    objects: AsyncIterable<Float32Array>,
-  ): AsyncGenerator<Float32Array, void, void> {
+  async *#attach(objects: AsyncIterable<Float32Array>): AsyncGenerator<Float32Array, void, void> {
     const attacher = new Attacher(this.#device, this.#scene);
     let [taken, given] = [0, 0];
     for await (const object of objects) {
@@ -162,8 +164,7 @@ class Tracking {
     this.#filing = last > 0;
     const follower = await this.#fileMasks();
     this.#filing = false;
-    for (let index = 0; index < last; index++)
-      yield await scene.filedMask(index);
+    for (let index = 0; index < last; index++) yield await scene.filedMask(index);
     yield follower.latest;
     for (let index = last + 1; ; index++) {
       await this.#pull(index + 1 + lookAhead);
