@@ -14,9 +14,9 @@ import { clamp, smooth } from './smooth.js';
 // bench/track/attached.ts and by eye.
 
 /** How far away frames are that show the ground: an object that is slow takes long to leave it. */
-const reach = 54;
-/** Every sixth frame is one, counted from the first, so that the same are used again. */
-const stride = 6;
+const reach = 80;
+/** Every eighth frame is one, counted from the first, so that the same are used again. */
+const stride = 8;
 /** Frames that show the background of what is no shadow: near ones, whose edges fit. */
 const around = [-18, -12, -6, 6, 12, 18] as const;
 /** Frames in which what belongs to the object has to be where it is now, seen from the object. */

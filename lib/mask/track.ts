@@ -21,7 +21,7 @@ export interface TrackOptions {
   /**
    * Whether masks hold what belongs to the object too: what differs from the background, touches the
    * object and moves with it, as shadows, reflections and what is carried. By default they do not.
-   * Reads 62 frames further ahead.
+   * Reads 88 frames further ahead.
    */
   readonly attached?: boolean | undefined;
   /** Path of the weights, by default those that come with the package. */
