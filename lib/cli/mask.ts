@@ -14,6 +14,7 @@ export interface MaskCommandOptions {
   readonly box?: string[];
   readonly mask?: string[];
   readonly overlay?: string[];
+  readonly withShadow?: boolean;
   readonly device: DeviceName;
   readonly threads?: number;
   readonly workSize?: number;
@@ -56,7 +57,7 @@ export async function mask(input: string, options: MaskCommandOptions): Promise<
   using stop = stoppable();
   const progress = showProgress(quiet);
   try {
-    const { threads, workSize, weights } = options;
+    const { threads, workSize, weights, withShadow } = options;
     using device = Device.create(options.device, { ...(threads !== undefined && { threads }) });
     const result = await trackFile(device, {
       input,
@@ -65,6 +66,7 @@ export async function mask(input: string, options: MaskCommandOptions): Promise<
       output,
       workSize,
       weights,
+      attached: withShadow,
       signal: stop.signal,
       onProgress: progress.update,
       onNote: (message) => {

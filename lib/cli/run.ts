@@ -221,6 +221,7 @@ export async function run(
     .option('-n, --not <x,y[@frame]>', 'the object is not here, may be repeated', several)
     .option('-b, --box <x,y,w,h[@frame]>', 'the object is in this box', several)
     .option('-m, --mask <path[@frame]>', 'an image that is white where the object is', several)
+    .option('--with-shadow', 'and its shadow, its reflection, what it carries')
     .option('--overlay <x,y,w,h[@from-to]>', 'find text and overlays in this box instead', several)
     .option('-d, --device <name>', 'auto, cpu, cuda or cuda:N', deviceName, 'auto')
     .option('--threads <n>', 'threads of the CPU (default: all)', integer)

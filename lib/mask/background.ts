@@ -9,6 +9,21 @@ const radius = 3;
 /** What a label costs that rules a pixel out: more than any difference of colours. */
 const never = 16;
 
+/** Of a frame, the numbers of those others of its shot that are there. */
+export async function neighbours(
+  scene: Scene,
+  { index, shot }: View,
+  offsets: readonly number[],
+): Promise<number[]> {
+  const indices: number[] = [];
+  for (const offset of offsets) {
+    const other = index + offset;
+    const isThere = other >= 0 && other < scene.count;
+    if (isThere && (await scene.shotOf(other)) === shot) indices.push(other);
+  }
+  return indices;
+}
+
 /**
  * How far each pixel's surroundings are from the background that other frames show there, the camera's
  * motion taken out: a root mean square of colours, see `toLab`. What stands still is near,
@@ -25,12 +40,7 @@ export async function distanceToBackground(
   objectOf: (index: number) => Float32Array | undefined = () => undefined,
 ): Promise<Float32Array> {
   const { h, w } = scene.size;
-  const indices: number[] = [];
-  for (const offset of offsets) {
-    const index = target.index + offset;
-    const isThere = index >= 0 && index < scene.count;
-    if (isThere && (await scene.shotOf(index)) === target.shot) indices.push(index);
-  }
+  const indices = await neighbours(scene, target, offsets);
   if (!indices.length) return new Float32Array(h * w).fill(Number.POSITIVE_INFINITY);
   const thetas = await scene.relate(target.index, indices);
   const others = await scene.views(indices);

@@ -92,6 +92,10 @@ export async function trackFile(device: Device, job: MaskJob): Promise<MaskResul
     const message = `expected prompts or overlays, got ${prompts.length ? 'both' : 'neither'}`;
     throw new InpaintError('ERR_ARGUMENT', 'trackFile', message);
   }
+  if (overlays.length && options.attached) {
+    const message = 'expected attached for an object to follow, got it with overlays';
+    throw new InpaintError('ERR_ARGUMENT', 'trackFile', message);
+  }
   const real = (path: string) => realpath(path).catch(() => resolve(path));
   if ((await real(input)) === (await real(output))) {
     const expected = 'an output other than what is read';

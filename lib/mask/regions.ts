@@ -71,3 +71,17 @@ export function placeOf(object: Float32Array, { w }: Size): Place | undefined {
   }
   return area ? { x: x / area + 0.5, y: y / area + 0.5, area } : undefined;
 }
+
+/** The parts of a region that come within `gap` pixels of another one, without that one's own. */
+export function touching(
+  region: Uint8Array,
+  start: Uint8Array,
+  size: Size,
+  gap: number,
+): Uint8Array {
+  const both = region.map((v, i) => v | (start[i] as number));
+  const { part, count } = parts(dilate(both, size, gap - 1), size);
+  const wanted = new Uint8Array(count + 1);
+  for (let i = 0; i < part.length; i++) if (start[i]) wanted[part[i] as number] = 1;
+  return region.map((v, i) => (v && wanted[part[i] as number] ? 1 : 0));
+}

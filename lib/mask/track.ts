@@ -6,6 +6,7 @@ import { Network } from '../network/network.js';
 import { resize } from '../ops/resize.js';
 import { scope } from '../scope.js';
 import { type Image, type ImageLike, toImage } from '../video/image.js';
+import { Attacher, attachedReach } from './attached.js';
 import { Follower, lookAhead, lookBack } from './follow.js';
 import { type Checked, expectInside, expectPrompts, type Prompt } from './prompts.js';
 import { Scene } from './scene.js';
@@ -17,6 +18,12 @@ const op = 'trackMask';
 export interface TrackOptions {
   /** Longer side, in pixels, at which frames are compared, 64 to 1024, default 432. */
   readonly workSize?: number | undefined;
+  /**
+   * Whether masks hold what belongs to the object too: what differs from the background, touches the
+   * object and moves with it, as shadows, reflections and what is carried. By default they do not.
+   * Reads 88 frames further ahead.
+   */
+  readonly attached?: boolean | undefined;
   /** Path of the weights, by default those that come with the package. */
   readonly weights?: string | undefined;
   /** Ends the work with ERR_ABORTED. */
@@ -61,10 +68,14 @@ export function trackMask(
   options: TrackOptions = {},
 ): AsyncGenerator<TrackedMask, void, void> {
   expectObject(op, 'options', options);
-  const { workSize = 432, signal } = options;
+  const { workSize = 432, signal, attached } = options;
   expectInteger(op, 'workSize', workSize, 64, 1024);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     const message = `expected signal to be an AbortSignal, got ${typeof signal}`;
+    throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+  if (attached !== undefined && typeof attached !== 'boolean') {
+    const message = `expected attached to be a boolean, got ${typeof attached}`;
     throw new InpaintError('ERR_ARGUMENT', op, message);
   }
   const checked = expectPrompts(prompts);
@@ -116,7 +127,11 @@ class Tracking {
       const filed = last > 0 ? last + seedAhead + 1 : 0;
       this.#scene = await Scene.open(this.#device, network, first, this.#options.workSize, filed);
       await this.#scene.add(first);
-      yield* this.#run(last);
+      let given = 0;
+      for await (const object of this.#options.attached
+        ? this.#attach(this.#objects(last))
+        : this.#objects(last))
+        yield await this.#mask(given++, object);
     } finally {
       await this.#scene?.dispose();
       network?.dispose();
@@ -124,7 +139,20 @@ class Tracking {
     }
   }
 
-  async *#run(last: number): AsyncGenerator<TrackedMask, void, void> {
+  /** Adds what belongs to the object. */
+  async *#attach(objects: AsyncIterable<Float32Array>): AsyncGenerator<Float32Array, void, void> {
+    const attacher = new Attacher(this.#device, this.#scene);
+    let [taken, given] = [0, 0];
+    for await (const object of objects) {
+      await attacher.take(taken++, object);
+      if (taken > given + attachedReach) yield await attacher.give(given++);
+      this.#scene.drop(given - attachedReach - lookBack, Number.POSITIVE_INFINITY);
+    }
+    while (given < taken) yield await attacher.give(given++);
+  }
+
+  /** The object's mask in each frame, in order. */
+  async *#objects(last: number): AsyncGenerator<Float32Array, void, void> {
     const scene = this.#scene;
     await this.#pull(last + 1 + seedAhead, () => {
       if (last > 0) scene.drop(scene.count - 1, scene.count);
@@ -136,14 +164,13 @@ class Tracking {
     this.#filing = last > 0;
     const follower = await this.#fileMasks();
     this.#filing = false;
-    for (let index = 0; index < last; index++)
-      yield await this.#mask(index, await scene.filedMask(index));
-    yield await this.#mask(last, follower.latest);
+    for (let index = 0; index < last; index++) yield await scene.filedMask(index);
+    yield follower.latest;
     for (let index = last + 1; ; index++) {
       await this.#pull(index + 1 + lookAhead);
       if (index >= scene.count) return;
-      yield await this.#mask(index, await this.#follow(follower, index));
-      scene.drop(index - lookBack, Number.POSITIVE_INFINITY);
+      yield await this.#follow(follower, index);
+      if (!this.#options.attached) scene.drop(index - lookBack, Number.POSITIVE_INFINITY);
     }
   }
 

@@ -96,6 +96,10 @@ describe('trackMask', () => {
     expect(() => trackMask(device, [frame()], [point], { workSize: 5 })).toThrow(
       'expected workSize',
     );
+    const attached = { attached: 'yes' as never };
+    expect(() => trackMask(device, [frame()], [point], attached)).toThrow(
+      'expected attached to be a boolean, got string',
+    );
     const sizes = trackMask(device, [frame(), frame(64)], [point]);
     await expect(sizes.next()).rejects.toThrow(
       'expected frame 1 to be 48 x 32 like the first, got 64 x 32',

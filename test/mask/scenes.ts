@@ -12,13 +12,24 @@ export interface ObjectScene {
   readonly object: (t: number) => readonly [x: number, y: number, radius: number] | undefined;
   /** A bar before everything, of the background's picture: first and last column. */
   readonly bar?: readonly [first: number, last: number];
+  /** Share of light, from 0 to 1, that reaches a place of frame t. */
+  readonly light?: (x: number, y: number, t: number) => number;
   /** The scene that is behind, for frame t. */
   readonly scene?: (t: number) => number;
 }
 
 /** A clip of a disc with a picture of its own, moving before another picture. */
 export function objectClip(scene: ObjectScene): { frame: Image; mask: Image }[] {
-  const { width, height, frames, pan = 0, object, bar, scene: behind = () => 1 } = scene;
+  const {
+    width,
+    height,
+    frames,
+    pan = 0,
+    object,
+    bar,
+    light = () => 1,
+    scene: behind = () => 1,
+  } = scene;
   return Array.from({ length: frames }, (_, t) => {
     const data = new Uint8Array(width * height * 3);
     const mask = new Uint8Array(width * height);
@@ -31,7 +42,9 @@ export function objectClip(scene: ObjectScene): { frame: Image; mask: Image }[] 
         mask[at] = inside ? 255 : 0;
         for (let c = 0; c < 3; c++) {
           const own = texture(4, 3 * (x - cx), 3 * (y - cy), c) * (c === 0 ? 1 : 0.4);
-          data[3 * at + c] = inside ? own : texture(behind(t), x + pan * t, y, c, 12);
+          const other = texture(behind(t), x + pan * t, y, c, 12);
+          // Bytes are about the square root of light.
+          data[3 * at + c] = inside ? own : other * Math.sqrt(light(x, y, t));
         }
       }
     }

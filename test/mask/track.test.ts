@@ -85,4 +85,52 @@ describeBackends('trackMask', (backend) => {
       0.5,
     );
   });
+
+  it('adds the shadow that moves along, and not one that stays', async () => {
+    const pan = 1;
+    const middle = (t: number): [number, number] => [24 + 4 * t, 46];
+    const edge = (d: number) => Math.min(1, Math.max(0, 0.5 - d / 3));
+    // A lying ellipse at the disc's foot, and a stripe of the ground, which the other one crosses.
+    const moved = (x: number, y: number, t: number) => {
+      const [cx, cy] = middle(t);
+      return edge(9 * (Math.hypot((x - cx - 12) / 26, (y - cy - 19) / 9) - 1));
+    };
+    const stays = (x: number, t: number) => edge(Math.abs(x + pan * t - 110) - 9);
+    const clip = objectClip({
+      width: 176,
+      height: 112,
+      frames: 30,
+      pan,
+      object: (t) => [...middle(t), 18],
+      light: (x, y, t) => (1 - 0.5 * moved(x, y, t)) * (1 - 0.5 * stays(x, t)),
+    });
+    const truth = clip.map(({ mask }, t): Image => {
+      const { width } = mask;
+      const data = mask.data.map((v, i) =>
+        v || moved(i % width, Math.floor(i / width), t) > 0.5 ? 255 : 0,
+      );
+      return { ...mask, data };
+    });
+    const prompts = clip.map(({ mask }, frame): Prompt => ({ kind: 'mask', frame, image: mask }));
+    const frames = clip.map(({ frame }) => frame);
+    const masks = await track(frames, prompts, { attached: true });
+    expect(masks.map(({ index }) => index)).toEqual(frames.map((_, t) => t));
+    const grown = masks.map((mask, t) => overlap(mask, truth[t] as Image));
+    const alone = clip.map(({ mask }, t) => overlap(mask, truth[t] as Image));
+    expect(mean(alone)).toBeLessThan(0.65);
+    expect(mean(grown)).toBeGreaterThan(0.75);
+    // Nothing of the stripe above and below the disc and its shadow.
+    let [taken, all] = [0, 0];
+    masks.forEach(({ data }, t) => {
+      for (let y = 0; y < 112; y++) {
+        if (y > 18 && y < 84) continue;
+        for (let x = 0; x < 176; x++) {
+          if (stays(x, t) < 0.5) continue;
+          all += 1;
+          if (data[y * 176 + x]) taken += 1;
+        }
+      }
+    });
+    expect(taken / all).toBeLessThan(0.01);
+  });
 });
