@@ -71,7 +71,7 @@ def config(homography, inpainter):
 def half(homography, inpainter):
     """All tensors under the names of the file, in float16."""
     parts = {'homography': homography, 'inpainter': inpainter}
-    tensors = {f'{part}.{name}': value.half()
+    tensors = {f'{part}.{name}': value.half().cpu()
                for part, state in parts.items() for name, value in state.items()}
     for name, value in tensors.items():
         assert torch.isfinite(value).all(), f'{name} does not fit float16'

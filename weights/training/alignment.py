@@ -11,8 +11,6 @@ affine_grid's [-1, 1] coordinates; its last entry is 1.
     local_distance  how far each reference is from the target around each cell, and what to add to it
     push_pull       what nobody shows, smoothly
 """
-import functools
-
 import torch
 import torch.nn.functional as F
 
@@ -27,11 +25,9 @@ doubt, slope = .1, 60.                      # of the trust in what is borrowed
 
 def precise(f):
     """Whatever is around it, f computes in float32: bfloat16 is not enough for positions."""
-    @functools.wraps(f)
-    def run(*given):
-        with torch.autocast('cpu', enabled=False), torch.autocast('cuda', enabled=False):
-            return f(*given)
-    return run
+    for kind in ('cpu', 'cuda') if torch.cuda.is_available() else ('cpu',):
+        f = torch.autocast(kind, enabled=False)(f)
+    return f
 
 
 def identity(n=1, device=None):
