@@ -6,8 +6,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 FACTORIES = {getattr(torch, name) for name in (
-    'arange', 'as_tensor', 'empty', 'eye', 'full', 'linspace', 'ones', 'rand', 'randint', 'randn',
-    'randperm', 'tensor', 'zeros')}
+    'arange', 'as_tensor', 'empty', 'eye', 'from_numpy', 'full', 'linspace', 'ones', 'rand',
+    'randint', 'randn', 'randperm', 'tensor', 'zeros')}
 TO_HOST = {torch.Tensor.numpy, torch.Tensor.cpu, torch.Tensor.__array__, torch.Tensor.tolist}
 
 

@@ -14,7 +14,9 @@ import convert  # noqa: E402, F401
 
 
 class Clock:
-    """How far a run is, by steps, seconds, or what comes first; time of earlier starts counts."""
+    """How far a run is, by steps, seconds, or what comes first; time of earlier starts counts.
+    However slow, it has a few steps, or it would leave out some of its phases."""
+    least = 10
 
     def __init__(self, steps, seconds, elapsed=0.):
         self.steps, self.seconds, self.began = steps, seconds, time.time() - elapsed
@@ -25,7 +27,8 @@ class Clock:
     def progress(self, step):
         """0 to 1."""
         by_steps = step / self.steps if self.steps else 0
-        return min(max(by_steps, self.elapsed() / self.seconds if self.seconds else 0), 1)
+        by_seconds = self.elapsed() / self.seconds if self.seconds else 0
+        return min(max(by_steps, min(by_seconds, step / self.least)), 1)
 
 
 class Stop:
