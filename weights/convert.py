@@ -3,9 +3,11 @@
     python3 weights/convert.py homography.pt inpainter.pt out.safetensors "where they come from"
 """
 import json
+import pathlib
 import struct
 import sys
 
+import numpy as np
 import torch
 
 LEVELS = [[4, 4, 1.5], [2, 4, 1.5], [1, 4, 1.5]]  # of the refinement: pixels of a cell, steps, robustness
@@ -24,6 +26,28 @@ def write_safetensors(path, tensors, metadata):
     text += b' ' * (-len(text) % 8)
     with open(path, 'wb') as file:
         file.write(struct.pack('<Q', len(text)) + text + data)
+
+
+def read_safetensors(path):
+    """Metadata, and tensors as float32."""
+    types = {'F16': np.float16, 'F32': np.float32}
+    raw = pathlib.Path(path).read_bytes()
+    length, = struct.unpack('<Q', raw[:8])
+    header = json.loads(raw[8:8 + length])
+    metadata, tensors = header.pop('__metadata__'), {}
+    for name, entry in header.items():
+        begin, end = (8 + length + at for at in entry['data_offsets'])
+        values = np.frombuffer(raw[begin:end], types[entry['dtype']]).astype(np.float32)
+        tensors[name] = torch.from_numpy(values).reshape(entry['shape'])
+    return metadata, tensors
+
+
+def state(path, part):
+    """The state dict of 'homography' or 'inpainter': a .pt file, or that part of a safetensors file."""
+    if pathlib.Path(path).suffix != '.safetensors':
+        return torch.load(path, map_location='cpu')
+    return {name[len(part) + 1:]: value for name, value in read_safetensors(path)[1].items()
+            if name.startswith(part + '.')}
 
 
 def config(homography, inpainter):
@@ -47,7 +71,7 @@ def config(homography, inpainter):
 def half(homography, inpainter):
     """All tensors under the names of the file, in float16."""
     parts = {'homography': homography, 'inpainter': inpainter}
-    tensors = {f'{part}.{name}': value.half()
+    tensors = {f'{part}.{name}': value.half().cpu()
                for part, state in parts.items() for name, value in state.items()}
     for name, value in tensors.items():
         assert torch.isfinite(value).all(), f'{name} does not fit float16'
@@ -60,5 +84,5 @@ def metadata(sizes, provenance):
 
 
 if __name__ == '__main__':
-    states = [torch.load(path, map_location='cpu') for path in sys.argv[1:3]]
+    states = [state(path, part) for path, part in zip(sys.argv[1:], ('homography', 'inpainter'))]
     write_safetensors(sys.argv[3], half(*states), metadata(config(*states), sys.argv[4]))

@@ -17,6 +17,7 @@ import alignment
 from complete import chosen, images, network, read, tensors
 from model import Homography, Inpainter, inpaint
 from recursion import unaligned
+from running import convert
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / 'bench' / 'quality'))
 import score  # noqa: E402
@@ -72,7 +73,7 @@ def main():
     parser.add_argument('inpainter')
     options = parser.parse_args()
     homography = network(Homography, options.homography)
-    state = torch.load(options.inpainter, map_location='cpu')
+    state = convert.state(options.inpainter, 'inpainter')
     rows = {name: [] for name in VARIANTS}
     for case in sorted(path for path in options.cases.iterdir() if path.is_dir()):
         truth = read(case / 'frames')[:options.frames]

@@ -11,8 +11,6 @@ affine_grid's [-1, 1] coordinates; its last entry is 1.
     local_distance  how far each reference is from the target around each cell, and what to add to it
     push_pull       what nobody shows, smoothly
 """
-import functools
-
 import torch
 import torch.nn.functional as F
 
@@ -27,20 +25,18 @@ doubt, slope = .1, 60.                      # of the trust in what is borrowed
 
 def precise(f):
     """Whatever is around it, f computes in float32: bfloat16 is not enough for positions."""
-    @functools.wraps(f)
-    def run(*given):
-        with torch.autocast('cpu', enabled=False):
-            return f(*given)
-    return run
+    for kind in ('cpu', 'cuda') if torch.cuda.is_available() else ('cpu',):
+        f = torch.autocast(kind, enabled=False)(f)
+    return f
 
 
-def identity(n=1):
-    return torch.eye(3).expand(n, 3, 3)
+def identity(n=1, device=None):
+    return torch.eye(3, device=device).expand(n, 3, 3)
 
 
 def from_affine(theta):
     """theta (n, 2, 3) -> (n, 3, 3)."""
-    return torch.cat([theta, torch.tensor([0., 0, 1]).expand(len(theta), 1, 3)], 1)
+    return torch.cat([theta, theta.new_tensor([0., 0, 1]).expand(len(theta), 1, 3)], 1)
 
 
 def normalised(homography):
@@ -49,7 +45,7 @@ def normalised(homography):
 
 def positions(homography, h, w):
     """-> positions in the target x, y (1, hw) and references u, v (n, hw), denominators (n, hw)."""
-    ys, xs = ((torch.arange(k) + .5) * 2 / k - 1 for k in (h, w))
+    ys, xs = ((torch.arange(k, device=homography.device) + .5) * 2 / k - 1 for k in (h, w))
     y, x = (g.flatten()[None] for g in torch.meshgrid(ys, xs, indexing='ij'))
     u, v, d = (homography[:, k, :1] * x + homography[:, k, 1:2] * y + homography[:, k, 2:]
                for k in range(3))
@@ -78,13 +74,13 @@ def separable(x, kernel):
 
 
 def binomial(x):
-    return separable(x, torch.tensor([1., 2, 1]) / 4)
+    return separable(x, torch.tensor([1., 2, 1], device=x.device) / 4)
 
 
 def window(x, sigma):
     """Gaussian of `sigma` cells, zeros outside: to be divided by the window of the weights."""
     r = int(2.5 * sigma + .5)
-    k = torch.exp(-torch.arange(-r, r + 1.) ** 2 / (2 * sigma ** 2))
+    k = torch.exp(-torch.arange(-r, r + 1., device=x.device) ** 2 / (2 * sigma ** 2))
     return separable(x, k / k.sum())
 
 
@@ -210,11 +206,11 @@ def gauss_newton(homography, target, reference, steps, robust, anchor=None):
 def moved(a, b, box, size):
     """How far apart two homographies take the corners of a box, at most, in cells (n)."""
     (top, left, high, wide), (h, w) = box, size
-    y = torch.tensor([top, top + high]) * 2 / h - 1
-    x = torch.tensor([left, left + wide]) * 2 / w - 1
-    corners = torch.stack([x.repeat(2), y.repeat_interleave(2), torch.ones(4)])
+    y = a.new_tensor([top, top + high]) * 2 / h - 1
+    x = a.new_tensor([left, left + wide]) * 2 / w - 1
+    corners = torch.stack([x.repeat(2), y.repeat_interleave(2), torch.ones_like(x).repeat(2)])
     u, v = ((m @ corners)[:, :2] / (m @ corners)[:, 2:].clamp(min=.1) for m in (a, b))
-    return ((u - v) * torch.tensor([w / 2, h / 2])[:, None]).norm(dim=1).amax(1)
+    return ((u - v) * a.new_tensor([w / 2, h / 2])[:, None]).norm(dim=1).amax(1)
 
 
 def refine(homography, target, reference, anchored=None):
@@ -233,14 +229,14 @@ def track(affine, target, before):
     """From a frame to the one before it: the better of what the identity and the network's estimate
     (1, 2, 3) become."""
     two = [tuple(x.expand(2, -1, -1, -1) for x in part) for part in before]
-    found = refine(torch.cat([identity(), from_affine(affine)]), target, two)
+    found = refine(torch.cat([identity(1, affine.device), from_affine(affine)]), target, two)
     best = mismatch(found, target[-1], two[-1]).argmin()
     return found[best:best + 1]
 
 
 def chain(steps, t):
     """steps[i] (1, 3, 3): frame i -> i - 1, none for 0 -> (len, 3, 3) from t to every frame."""
-    out = {t: identity()}
+    out = {t: identity(1, steps[-1].device)}
     for r in range(t - 1, -1, -1):
         out[r] = normalised(steps[r + 1] @ out[r + 1])
     for r in range(t + 1, len(steps)):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from model import Homography, Inpainter, inpaint
+from running import convert
 
 
 def read(folder, flags=cv2.IMREAD_COLOR):
@@ -49,7 +50,7 @@ def chosen(t, count, stride=10, most=16):
 
 def network(kind, path):
     made = kind()
-    made.load_state_dict(torch.load(path, map_location='cpu'))
+    made.load_state_dict(convert.state(path, kind.__name__.lower()))
     return made
 
 

@@ -54,20 +54,28 @@ def video(frames=3):
     return Discriminator(4 * frames + 2 * (frames - 1))
 
 
-def loss(discriminator, real, fake):
-    """What the discriminator itself is trained on."""
+def at_hole(judged, hole, wanted):
+    """Mean squared distance of judgements n h w 1 from what is wanted, where patches touch the hole."""
+    touched = F.adaptive_max_pool2d(hole, judged.shape[1:3]).permute(0, 2, 3, 1)
+    off = (judged.float() - wanted).square()
+    return (off * touched).sum() / touched.sum().clamp(min=1)
+
+
+def loss(discriminator, real, fake, hole):
+    """What the discriminator itself is trained on. All of the truth is real; what was made is only
+    the hole (n, 1, h, w)."""
     total = 0
     for (truth, _), (made, _) in zip(discriminator(real), discriminator(fake)):
-        total = total + (truth.float() - 1).square().mean() + made.float().square().mean()
+        total = total + (truth.float() - 1).square().mean() + at_hole(made, hole, 0)
     return total / (2 * len(discriminator.scales))
 
 
-def fool(discriminator, real, fake, matching=10.0):
+def fool(discriminator, real, fake, hole, matching=10.0):
     """What it asks of the network: to pass for real, and to look alike at every layer."""
     with torch.no_grad():
         truths = discriminator(real)
     total = 0
     for (_, truth), (made, layers) in zip(truths, discriminator(fake)):
         alike = sum((a.float() - b.float()).abs().mean() for a, b in zip(layers, truth))
-        total = total + (made.float() - 1).square().mean() + matching * alike / len(layers)
+        total = total + at_hole(made, hole, 1) + matching * alike / len(layers)
     return total / len(discriminator.scales)

@@ -1,15 +1,16 @@
 """Mean grid error on held-out photographs, before and after the refinement, in pixels of 128.
 
-    python3 weights/training/evaluate_homography.py --data DATA homography.pt [...]
+    python3 weights/training/evaluate_homography.py --pack PACK.npz homography.pt [...]
 """
 import argparse
 
 import torch
 
 import alignment
+import media
 import pairs
-import sources
 from model import Homography
+from running import convert
 from train_homography import grid_distance
 
 
@@ -28,7 +29,7 @@ def errors(network, batches):
         found = network(network.encode(target, mt), network.encode(reference, mr))
         levels = alignment.levels(target, mt), alignment.levels(reference, mr)
         sharp = alignment.refine(alignment.from_affine(found), *levels)
-        identity = torch.eye(2, 3).expand_as(truth)
+        identity = torch.eye(2, 3, device=truth.device).expand_as(truth)
         rows.append(torch.stack([
             *(grid_distance(x, truth) for x in (identity, found)), projective(sharp, truth)]))
     return torch.cat(rows, 1)
@@ -36,21 +37,20 @@ def errors(network, batches):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--data', required=True)
+    parser.add_argument('--pack', required=True)
     parser.add_argument('--pairs', type=int, default=512)
     parser.add_argument('--hard', action='store_true', help='with exposure, noise, compression')
     parser.add_argument('weights', nargs='+')
     options = parser.parse_args()
     torch.set_num_threads(2)
-    images = sources.photographs(f'{options.data}/images', 'held-out')
-    objects = sources.object_masks(f'{options.data}/masks', 'held-out')
-    batches = [pairs.batch(99, i, images, objects, 32, hard=options.hard)
+    _, held_out = media.load(options.pack, torch.device('cpu'))
+    batches = [pairs.batch(99, i, held_out, 32, hard=options.hard)
                for i in range(options.pairs // 32)]
     for path in options.weights:
         network = Homography()
-        network.load_state_dict(torch.load(path, map_location='cpu'))
+        network.load_state_dict(convert.state(path, 'homography'))
         identity, before, after = errors(network, batches)
-        print(f'{path}: {len(before)} pairs of {len(images)} photographs, '
+        print(f'{path}: {len(before)} pairs of {len(held_out.photographs)} photographs, '
               f'identity {identity.mean():.1f}')
         for name, e in (('before', before), ('after', after)):
             print(f'  {name:6s} mean {e.mean():.3f}  median {e.median():.3f}  '

@@ -1,6 +1,11 @@
-"""Random transforms and camera paths. Matrices are 3 x 3 and work on [-1, 1] x [-1, 1]."""
-import cv2
+"""Random transforms and camera paths, drawn on the host, and what is seen through them on the
+device. Matrices are 3 x 3 and work on [-1, 1] x [-1, 1]; many at once have their axes in front.
+"""
 import numpy as np
+import torch
+import torch.nn.functional as F
+
+import alignment
 
 
 def affine(rng, strength=.925):
@@ -22,31 +27,32 @@ def camera_path(rng, frames, speed, perspective):
     velocity = rng.normal(0, speed, 8)
     drift = rng.normal(0, speed / max(frames, 1), 8)
     weight = np.array([.4, .4, .4, .4, 1, 1, perspective, perspective])
-    path = []
-    for t in range(frames):
-        p = (velocity * t + drift * t * t / 2) * weight
-        path.append(np.array([[1 + p[0], p[1], p[4]], [p[2] - p[1], 1 + p[3], p[5]],
-                              [p[6], p[7], 1]]))
-    return np.stack(path)
+    t = np.arange(frames)[:, None]
+    p = ((velocity * t + drift * t * t / 2) * weight).T
+    one = np.ones(frames)
+    return np.stack([one + p[0], p[1], p[4], p[2] - p[1], one + p[3], p[5], p[6], p[7], one],
+                    1).reshape(-1, 3, 3)
 
 
-def to_pixels(width, height):
-    """[-1, 1] coordinates -> pixel indices, corners not aligned."""
-    return np.array([[width / 2, 0, width / 2 - .5], [0, height / 2, height / 2 - .5], [0, 0, 1.]])
+def crop(rng, low, high):
+    """A random window of a square image, `low` to `high` of its side wide; every other one mirrored."""
+    half = rng.uniform(low, high)
+    x, y = rng.uniform(-1, 1, 2) * (1 - half)
+    return np.array([[half * rng.choice([-1, 1]), 0, x], [0, half, y], [0, 0, 1]])
 
 
-def view(image, matrix, width, height, flags=cv2.INTER_LINEAR):
-    """What a camera sees: out(p) = image(matrix p), mirrored beyond the border."""
-    h, w = image.shape[:2]
-    pixels = to_pixels(w, h) @ matrix @ np.linalg.inv(to_pixels(width, height))
-    return cv2.warpPerspective(image, pixels, (width, height), flags=flags | cv2.WARP_INVERSE_MAP,
-                               borderMode=cv2.BORDER_REFLECT_101)
+def view(images, matrices, size, padding='reflection'):
+    """What cameras see: out(p) = image(matrix p). Images n c h w, matrices (n, f, 3, 3) on the host
+    -> n f c size size. The frames of an image are read as one tall picture."""
+    n, f = matrices.shape[:2]
+    flat = torch.as_tensor(matrices, dtype=torch.float32, device=images.device).flatten(0, 1)
+    _, _, u, v, _ = alignment.positions(flat, size, size)
+    grid = torch.stack([u, v], -1).view(n, f * size, size, 2)
+    seen = F.grid_sample(images, grid, padding_mode=padding, align_corners=False)
+    return seen.unflatten(2, (f, size)).transpose(1, 2)
 
 
-def crop(rng, image, share):
-    """A random window of an image, square in pixels, `share` of the shorter side wide."""
-    h, w = image.shape[:2]
-    side = share * min(h, w)
-    half = np.array([side / w, side / h])
-    centre = rng.uniform(-1, 1, 2) * (1 - half)
-    return np.array([[half[0], 0, centre[0]], [0, half[1], centre[1]], [0, 0, 1]])
+def displacement(matrices, size):
+    """Where each pixel goes under homographies (n, 3, 3) on the device, less where it is: n 2 h w."""
+    x, y, u, v, _ = alignment.positions(matrices, size, size)
+    return (torch.stack([u - x, v - y], 1) * (size / 2)).unflatten(2, (size, size))

@@ -26,8 +26,8 @@ def transforms(homography, clips):
     target, own = kept(clips.frames, clips.masks, lambda x: x.repeat_interleave(r, 0))
     reference, other = kept(clips.references, clips.reference_masks, lambda x: x.unflatten(
         0, (n, 1, r)).expand(-1, t, *[-1] * x.dim()).flatten(0, 2))
-    starts = alignment.identity(n * t * r), alignment.from_affine(
-        homography(target, reference).float())
+    starts = (alignment.identity(n * t * r, clips.frames.device),
+              alignment.from_affine(homography(target, reference).float()))
     costs = (alignment.mismatch(x, own[0], other[0]).view(-1, 1, 1) for x in starts)
     start = torch.where(next(costs) < next(costs), *starts)
     return alignment.refine(start, own, other).view(n, t, r, 3, 3)
@@ -41,12 +41,13 @@ def unaligned(ft, vt, xt, mt):
 class Learner(Inpainter):
     """The inpainter as it is trained. In the clips of `alone` nothing is aligned, so that attention
     is needed. What it attends to answers for its colours, `attended`, where it is `wanted`; the
-    coarse frame for itself, `filled`."""
+    coarse frame for itself, `filled`; `known` says how far that is to be trusted."""
 
     alone = None                          # n, 0 or 1
 
     def align_references(self, fr, vr, theta, *frames):
-        theta = torch.where(self.alone.view(-1, 1, 1, 1) > 0, torch.eye(3), theta)
+        alone = self.alone.view(-1, 1, 1, 1) > 0
+        theta = torch.where(alone, alignment.identity(1, theta.device), theta)
         return super().align_references(fr, vr, theta, *frames)
 
     def align(self, ft, vt, xt, mt, aligned):
@@ -58,7 +59,7 @@ class Learner(Inpainter):
 
     def coarse(self, *given):
         made = super().coarse(*given)
-        self.filled = made[2]
+        self.filled, self.known = made[2:]
         return made
 
     def attend(self, x, hole, aligned):

@@ -1,34 +1,34 @@
-"""What every training loop needs: prefetched batches, a checkpoint that can be resumed, a log."""
-import concurrent.futures
+"""What every training loop needs: a clock, a checkpoint that can be resumed, a log."""
 import json
+import math
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import torch
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import convert  # noqa: E402, F401
 
-class Prefetch:
-    """Makes the batch of step n + 1, n + 2 while step n trains; `waited` is time lost."""
 
-    def __init__(self, make, first, ahead=2, workers=1):
-        self.make, self.next, self.waited = make, first, 0.0
-        self.pool = concurrent.futures.ThreadPoolExecutor(workers)
-        self.queue = [self.pool.submit(make, first + i) for i in range(ahead)]
+class Clock:
+    """How far a run is, by steps, seconds, or what comes first; time of earlier starts counts.
+    However slow, it has a few steps, or it would leave out some of its phases."""
+    least = 10
 
-    def get(self):
-        start = time.time()
-        batch = self.queue.pop(0).result()
-        self.waited += time.time() - start
-        self.queue.append(self.pool.submit(self.make, self.next + len(self.queue) + 1))
-        self.next += 1
-        return batch
+    def __init__(self, steps, seconds, elapsed=0.):
+        self.steps, self.seconds, self.began = steps, seconds, time.time() - elapsed
 
-    def close(self):
-        for job in self.queue:
-            job.cancel()
-        self.pool.shutdown()
+    def elapsed(self):
+        return time.time() - self.began
+
+    def progress(self, step):
+        """0 to 1."""
+        by_steps = step / self.steps if self.steps else 0
+        by_seconds = self.elapsed() / self.seconds if self.seconds else 0
+        return min(max(by_steps, min(by_seconds, step / self.least)), 1)
 
 
 class Stop:
@@ -69,9 +69,39 @@ class Log:
         print(line, flush=True)
 
 
-def cosine(step, steps, peak, floor=.02):
-    """Learning rate of a step: a short warm-up, then half a cosine down to `floor` of the peak."""
-    warmup = max(min(100, steps // 20), 1)
-    progress = min(step / max(steps, 1), 1)
-    share = floor + (1 - floor) * .5 * (1 + torch.cos(torch.tensor(progress * 3.14159265)).item())
-    return peak * share * min(1, (step + 1) / warmup)
+def cosine(progress, peak, floor=.02):
+    """Learning rate: a warm-up of a fiftieth of the run, then half a cosine down to `floor` of the
+    peak."""
+    share = floor + (1 - floor) * .5 * (1 + math.cos(math.pi * progress))
+    return peak * share * min(1, (progress + .001) / .02)
+
+
+def set_rate(optimizer, rate):
+    for group in optimizer.param_groups:
+        group['lr'] = rate
+
+
+def descend(optimizer):
+    """A step by clipped gradients, which are then dropped. -> 1 where they were finite; else there
+    is no step."""
+    parameters = [p for group in optimizer.param_groups for p in group['params']]
+    finite = bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(parameters, 1.0)))
+    if finite:
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(finite)
+
+
+@torch.no_grad()
+def follow(average, network, step):
+    """The running average of the weights: what is evaluated."""
+    decay = min(.998, step / (step + 20))
+    for name, value in network.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
+
+
+def means(entries):
+    """Of what was noted in each step, numbers or tensors on a device; 0 where it was not."""
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    return {name: float(sum(entry.get(name, 0) for entry in entries) / len(entries))
+            for name in names}

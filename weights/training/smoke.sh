@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The whole recipe in miniature, on pictures drawn here: trains both networks for a few steps, stops
-# and resumes, exports, and lets the package load the file. Needs the addon (npm run build).
+# The whole recipe in miniature, on pictures drawn here: packs them, trains both networks for a few
+# steps, then 20 seconds of everything, stopped and resumed, on a CPU, or another DEVICE; exports, and
+# lets the package load the file. Needs the addon (npm run build).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-/usr/bin/python3}
@@ -13,8 +14,8 @@ trap 'rm -rf "$run"' EXIT
 export OMP_WAIT_POLICY=passive
 
 train() {
-  "$python" "weights/training/train_$1.py" --data "$run/data" --log-every 0 "${@:2}" > "$run/out" ||
-    { cat "$run/out"; exit 1; }
+  "$python" "weights/training/train_$1.py" --pack "$run/pack.npz" --device "${DEVICE:-cpu}" \
+    --log-every 0 "${@:2}" > "$run/out" || { cat "$run/out"; exit 1; }
 }
 # The loss, as the mean of ten steps, at the beginning and at the end of a run.
 fell() {
@@ -30,18 +31,15 @@ END
 }
 
 "$python" weights/training/draw.py "$run/data"
-train homography --out "$run/homography" --steps 60 --batch 8 --rate 2e-3
+"$python" weights/training/pack.py --side 160 --clip-side 96 "$run/data" "$run/pack.npz"
+train homography --out "$run/homography" --steps 40 --batch 8 --rate 2e-3
 fell homography
 inpainter=(inpainter --homography "$run/homography/homography.pt" --size 64 --rate 1e-3)
-train "${inpainter[@]}" --out "$run/stage-1" --stage 1 --steps 40 --frames 8
-fell stage-1
-inpainter+=(--start "$run/stage-1/inpainter.pt" --out "$run/stage-2" --steps 40 --frames 4
-  --references 2 --recursion 2 --growth 2 --grow-every 20)
-train "${inpainter[@]}" --stop-after 15
-train "${inpainter[@]}"
-fell stage-2
-"$python" weights/convert.py "$run/homography/homography.pt" "$run/stage-2/inpainter.pt" \
-  "$run/smoke.safetensors" smoke
+train "${inpainter[@]}" --out "$run/stills" --references 0 --steps 40 --clips 4 --warm-up 1
+fell stills
+train "${inpainter[@]}" --out "$run/clips" --start "$run/stills/inpainter.pt" --clips 2 \
+  --references 2 --recursion 3 --longest 4 --smoke
+tail -n 1 "$run/out"
 node --import tsx --input-type=module --eval "
   import { Device } from './lib/device.ts';
   import { Network } from './lib/network/network.ts';
@@ -50,4 +48,4 @@ node --import tsx --input-type=module --eval "
   console.log('the package loads it:', JSON.stringify(network.config));
   network.dispose();
   device.dispose();
-" "$run/smoke.safetensors"
+" "$run/clips/align-and-attend.safetensors"

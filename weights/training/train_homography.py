@@ -1,6 +1,7 @@
-"""Trains the homography network on synthetic pairs. Ends at --steps; resumes where it stopped.
+"""Trains the homography network on synthetic pairs, on a GPU or on CPUs. Resumes where it stopped.
 
-    python3 weights/training/train_homography.py --data DATA --out RUN [--start homography.pt]
+    python3 weights/training/train_homography.py --pack PACK.npz --out RUN --steps 12000 \\
+        [--start homography.pt]
 """
 import argparse
 import time
@@ -8,15 +9,17 @@ import time
 import torch
 
 import alignment
+import devices
+import media
 import pairs
 import running
-import sources
 from model import Homography, compose, warped
+from running import convert
 
 
 def grid_distance(theta, truth, size=128, steps=16):
     """Mean distance in pixels of the sampling grids under two thetas, per sample."""
-    axis = (torch.arange(steps) + .5) * 2 / steps - 1
+    axis = (torch.arange(steps, device=theta.device) + .5) * 2 / steps - 1
     y, x = (v.flatten() for v in torch.meshgrid(axis, axis, indexing='ij'))
     points = torch.stack([x, y, torch.ones_like(x)])
     off = (theta.float() - truth) @ points * (size / 2)
@@ -29,7 +32,7 @@ def estimates(network, target, reference, mt, mr, iterations=2):
     *parts, squares = network.encode(frames, torch.cat([mt, mr]))
     (ft, fr), (vt, vr) = (x.float().chunk(2) for x in parts)
     square = squares.chunk(2)[1]
-    before = torch.eye(2, 3).expand(len(ft), 2, 3)
+    before = torch.eye(2, 3, device=ft.device).expand(len(ft), 2, 3)
     found, matched = [], []
     for i in range(iterations):
         if i:
@@ -78,88 +81,64 @@ def objective(network, found, matched, truth, options):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--data', required=True, help='folder with images/ and masks/')
-    parser.add_argument('--out', required=True, help='folder of the run')
-    parser.add_argument('--start', help='state dict to start from')
-    parser.add_argument('--steps', type=int, default=12000)
+    parser = devices.arguments(argparse.ArgumentParser(description=__doc__.split('\n')[0]))
     parser.add_argument('--batch', type=int, default=48)
     parser.add_argument('--rate', type=float, default=6e-4)
     parser.add_argument('--weight-theta', type=float, default=1.0)
     parser.add_argument('--weight-matching', type=float, default=.1)
-    parser.add_argument('--bfloat16', action='store_true',
-                        help='only where the processor computes it: 15 times slower elsewhere')
-    parser.add_argument('--stop-after', type=int, help='end after so many steps of this start')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--limit', type=int, help='use only so many photographs')
-    parser.add_argument('--save-every', type=float, default=300, help='seconds')
-    parser.add_argument('--log-every', type=float, default=20, help='seconds')
-    return parser.parse_args()
+    return devices.parse(parser)
 
 
 def train(options):
-    torch.manual_seed(options.seed)
-    torch.set_num_threads(2)
+    device = devices.prepare(options)
     log, stop = running.Log(f'{options.out}/log.jsonl'), running.Stop()
-    images = sources.photographs(f'{options.data}/images', 'train', limit=options.limit)
-    objects = sources.object_masks(f'{options.data}/masks', 'train')
-    network = Homography().to(memory_format=torch.channels_last)
+    material, _ = media.load(options.pack, device)
+    network = Homography().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), options.rate)
-    average = None                                        # of the weights: what is evaluated
-    state, step = running.load(f'{options.out}/checkpoint.pt'), 0
+    state, step, average = running.load(f'{options.out}/checkpoint.pt'), 0, None
     if state:
         network.load_state_dict(state['network'])
         optimizer.load_state_dict(state['optimizer'])
         average, step = state['average'], state['step']
     elif options.start:
-        network.load_state_dict(torch.load(options.start, map_location='cpu'))
-    average = average or {k: v.clone() for k, v in network.state_dict().items()}
-    log.write(event='start', step=step, photographs=len(images), objects=len(objects))
-
-    def make(at):
-        return pairs.batch(options.seed, at, images, objects, options.batch)
+        network.load_state_dict(convert.state(options.start, 'homography'))
+    average = {k: v.to(device, copy=True) for k, v in (average or network.state_dict()).items()}
+    log.write(event='start', step=step, device=str(device), pytorch=torch.__version__,
+              photographs=len(material.photographs), masks=len(material.masks))
 
     def keep():
         running.save(f'{options.out}/checkpoint.pt', {
             'network': network.state_dict(), 'optimizer': optimizer.state_dict(),
-            'average': average, 'step': step})
+            'average': average, 'step': step, 'elapsed': clock.elapsed()})
         running.save(f'{options.out}/homography.pt', average)
 
-    data = running.Prefetch(make, step)
+    clock = running.Clock(options.steps, options.seconds, state.get('elapsed', 0) if state else 0)
     saved = logged = time.time()
-    first, losses, errors, waited = step, [], [], 0.0
-    last = min(options.steps, step + (options.stop_after or options.steps))
-    while step < last and not stop.asked:
-        for group in optimizer.param_groups:
-            group['lr'] = running.cosine(step, options.steps, options.rate)
-        *inputs, truth = data.get()
-        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=options.bfloat16):
+    first, entries, made = step, [], 0
+    while clock.progress(step) < options.stop_after and not stop.asked:
+        rate = running.cosine(clock.progress(step), options.rate)
+        *inputs, truth = pairs.batch(options.seed, step, material, options.batch)
+        with devices.autocast(options):
             found, matched = estimates(network, *inputs)
         loss = objective(network, found, matched, truth, options)
-        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        running.set_rate(optimizer, rate)
+        finite = running.descend(optimizer)
         step += 1
-        decay = min(.998, step / (step + 20))
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value, 1 - decay)
-        losses.append(loss.item())
-        errors.append(grid_distance(found[-1].detach(), truth).mean().item())
-        now = time.time()
-        if now - logged > options.log_every or step == last:
-            count = len(losses)
-            log.write(step=step, loss=sum(losses) / count, pixels=sum(errors) / count,
-                      rate=optimizer.param_groups[0]['lr'],
-                      samples_a_second=count * options.batch / (now - logged),
-                      share_in_data=(data.waited - waited) / (now - logged))
-            logged, waited, losses, errors = now, data.waited, [], []
-        if now - saved > options.save_every:
+        running.follow(average, network, step)
+        entries.append({'loss': loss.detach(), 'finite': finite,
+                        'pixels': grid_distance(found[-1].detach(), truth).mean()})
+        made += len(truth)
+        passed = time.time() - logged
+        if passed > options.log_every:
+            log.write(step=step, **running.means(entries), rate=rate,
+                      samples_a_second=made / passed)
+            logged, entries, made = time.time(), [], 0
+        if time.time() - saved > options.save_every:
             keep()
-            saved = now
+            saved = time.time()
     keep()
-    log.write(event='end', step=step, made=step - first)
-    data.close()
+    log.write(event='end', step=step, made=step - first, seconds=clock.elapsed())
 
 
 if __name__ == '__main__':
