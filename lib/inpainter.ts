@@ -323,9 +323,9 @@ export class Inpainter implements AsyncDisposable {
   ): AsyncGenerator<InpaintedFrame, void, void> {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
-    const finish = async (queued: Queued, { index, frame, shot }: HeldFrame) => {
+    const finish = async (queued: Queued, { index, size, shot }: HeldFrame) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
-      const { width, height, channels } = frame;
+      const { width, height, channels } = size;
       const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
       return { data, width, height, channels: channels as 3 | 4, index, coverage, shot };

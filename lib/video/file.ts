@@ -241,6 +241,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   await expectOther(op, job, output);
   await using video = await openVideo(input, { fps, deinterlace, onError });
   await video.count();
+  video.tellStored();
   await using holes = await openMask(mask, video, { invert, from, to });
   await using writer = await createWriter(output, video, {
     codec,
