@@ -48,8 +48,10 @@ void Pool::clear() {
   used_ = 0;
 }
 
-void Pool::add_segment(size_t bytes) {
+bool Pool::add_segment(size_t bytes) {
   size_t sizes[] = {std::max(bytes, segment_bytes), round_up(bytes, 4096)};
+  // What is large is followed by what is a little larger, as references become more.
+  if (bytes > segment_bytes) press_();
   for (bool trimmed : {false, true}) {
     if (trimmed) press_();
     for (size_t size : sizes) {
@@ -62,21 +64,31 @@ void Pool::add_segment(size_t bytes) {
       Segment& segment = segments_[data] = {data, size};
       Block& block = blocks_[data] = {&segment, data, size, true};
       free_.insert(&block);
-      return;
+      return true;
     }
   }
-  throw out_of_memory(bytes, "", budget_, source_);
+  return false;
+}
+
+auto Pool::find(size_t bytes) -> decltype(free_)::iterator {
+  auto found = free_.lower_bound(bytes);
+  while (found != free_.end() && (*found)->segment->bytes > segment_bytes &&
+         bytes < (*found)->segment->bytes / 4) {
+    ++found;
+  }
+  return found;
 }
 
 void* Pool::allocate(size_t bytes) {
   bytes = round_up(std::max<size_t>(bytes, 1), alignment);
-  auto found = free_.lower_bound(bytes);
+  auto found = find(bytes);
   if (found == free_.end()) {
     join();
-    found = free_.lower_bound(bytes);
+    found = find(bytes);
   }
   if (found == free_.end()) {
-    add_segment(bytes);
+    if (!add_segment(bytes) && free_.lower_bound(bytes) == free_.end())
+      throw out_of_memory(bytes, "", budget_, source_);
     found = free_.lower_bound(bytes);
   }
   Block& block = **found;

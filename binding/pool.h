@@ -48,9 +48,11 @@ Error out_of_memory(size_t bytes, const std::string& what, const Budget& budget,
 
 // Stream-ordered memory: a block released by the thread that enqueues may be handed out again at
 // once, although queued work still uses it, because whatever uses it next is queued behind that
-// work. Best fit, of equal ones the first. Neighbours that are free are joined only when nothing
-// else fits, so a steady sequence of requests finds the blocks of the last round. Used by one
-// thread only.
+// work. Best fit, of equal ones the first; but a segment that was made for something large is not
+// broken up for what is small, as long as there is other memory: the large comes again in the next
+// frame, the small may stay for many. Neighbours that are free are joined only when nothing else
+// fits, so a steady sequence of requests finds the blocks of the last round. Used by one thread
+// only.
 class Pool {
  public:
   // `press` is called when there is no memory left, and may call trim.
@@ -88,7 +90,7 @@ class Pool {
     bool operator()(const Block* a, size_t bytes) const { return a->bytes < bytes; }
     bool operator()(size_t bytes, const Block* a) const { return bytes < a->bytes; }
   };
-  void add_segment(size_t bytes);
+  bool add_segment(size_t bytes);  // false: there is no memory
   void join();
 
   MemorySource& source_;
@@ -98,6 +100,8 @@ class Pool {
   std::set<Block*, BySize> free_;
   std::map<char*, Segment> segments_;
   size_t used_ = 0;
+
+  decltype(free_)::iterator find(size_t bytes);  // a free block for so much, or free_.end()
 };
 
 }  // namespace aa

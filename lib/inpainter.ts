@@ -372,9 +372,9 @@ export class Inpainter implements AsyncDisposable {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
     type Ended = Promise<Carried | undefined> | undefined;
-    const finish = async (queued: Queued, { index, frame, shot }: HeldFrame, ended: Ended) => {
+    const finish = async (queued: Queued, { index, size, shot }: HeldFrame, ended: Ended) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
-      const { width, height, channels } = frame;
+      const { width, height, channels } = size;
       const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
       const done = { data, width, height, channels: channels as 3 | 4, index, coverage, shot };

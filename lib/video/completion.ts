@@ -24,7 +24,7 @@ import {
   nearReach,
   oldestReference,
 } from './references.js';
-import type { FrameWindow, HeldFrame } from './window.js';
+import type { FrameWindow, HeldFrame, Memory } from './window.js';
 
 /** How a {@link Completion} works; see the inpainter's options of the same names. */
 export interface CompletionOptions {
@@ -157,6 +157,10 @@ class Turn {
     if (performance.now() - this.#since < longestTurn) return;
     await setImmediate();
     this.#since = performance.now();
+    this.check();
+  }
+
+  check(): void {
     if (this.#ended())
       throw new InpaintError('ERR_ABORTED', 'inpaint', 'expected to finish, got aborted');
   }
@@ -274,7 +278,7 @@ export class Completion {
   plan(held: HeldFrame): { readonly sizes: Sizes; readonly maxReferences: number } {
     if (this.#plan) return this.#plan;
     const { workSize, dilate, maxReferences, referenceStride, memoryLimit, logger } = this.#options;
-    const { width, height, channels } = held.frame;
+    const { width, height, channels } = held.size;
     const sizes = workingSizes(height, width, workSize, dilate);
     const need = (references: number) =>
       estimateBytes(sizes, channels, referenceStride, references, this.#device.kind);
@@ -319,7 +323,10 @@ export class Completion {
     const reach = lookBehind(this.#options.referenceStride, this.plan(held).maxReferences);
     if (this.#start !== undefined && index >= wanted - reach) await this.#track([index], turn);
     if (bounds) this.#dropOutputs();
-    else if (index >= wanted - 2) this.#pushOriginal(held);
+    else if (index >= wanted - 2) {
+      await this.#bring(index, turn);
+      this.#pushOriginal(held);
+    }
     this.#leave(held);
   }
 
@@ -400,8 +407,10 @@ export class Completion {
   async #passThrough(held: HeldFrame, turn: Turn): Promise<Queued> {
     if (this.#start !== undefined) await this.#track([held.index], turn);
     this.#followAnchor(held.index);
+    const { frame } = await this.#window.bring(held.index);
+    turn.check();
     this.#pushOriginal(held);
-    return { data: new Uint8Array(held.frame.data) };
+    return { data: new Uint8Array(frame) };
   }
 
   #pushOriginal(held: HeldFrame): void {
@@ -425,10 +434,12 @@ export class Completion {
 
     await this.#track([index, ...chosen], turn);
     this.#followAnchor(index);
+    await this.#bring(index, turn);
     const target = this.#painted(index);
     const references: Painted[] = [];
     for (const at of chosen) {
       await turn.over();
+      await this.#bring(at, turn);
       references.push(this.#painted(at));
     }
     await turn.over();
@@ -453,7 +464,7 @@ export class Completion {
     painted.coverage.dispose();
     // A rejection is heard when its turn to be awaited comes.
     for (const read of [data, coverage]) read.catch(() => {});
-    this.#trackAhead(index, end);
+    await this.#trackAhead(index, end, turn);
     return { data, coverage };
   }
 
@@ -562,12 +573,14 @@ export class Completion {
     ) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
+      await this.#bring(at, turn);
       this.#register(at, wanted.includes(at));
     }
     for (const at of wanted) {
       const tracked = this.#tracked.get(at) as Tracked;
       if (tracked.features) continue;
       await turn.over();
+      await this.#bring(at, turn);
       tracked.features = this.#network.pyramid(this.#packed(at));
     }
   }
@@ -576,11 +589,20 @@ export class Completion {
    * Registers the next frame that later targets reach, so that not all between two far references
    * come at once.
    */
-  #trackAhead(target: number, end: number): void {
+  async #trackAhead(target: number, end: number, turn: Turn): Promise<void> {
     const { referenceStride: stride } = this.#options;
     const at = Math.max(...this.#tracked.keys()) + 1;
     const reach = target + lookAhead(stride, this.#plan?.maxReferences as number);
-    if (at < end && at <= reach) this.#register(at, (at - (this.#start as number)) % stride === 0);
+    if (at >= end || at > reach) return;
+    await this.#bring(at, turn);
+    this.#register(at, (at - (this.#start as number)) % stride === 0);
+  }
+
+  /** Has the bytes of a frame there that is not loaded. */
+  async #bring(at: number, turn: Turn): Promise<void> {
+    if (this.#loaded.has(at) || this.#window.bytes(at)) return;
+    await this.#window.bring(at);
+    turn.check();
   }
 
   /** Registers a frame with the one before it; `keep`: it will be wanted. */
@@ -602,11 +624,14 @@ export class Completion {
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
 
-  #upload({ frame: { data, width, height, channels }, mask }: HeldFrame) {
-    return {
-      frame: this.#device.uploadLater(data, [1, height, width, channels]),
-      mask: this.#device.uploadLater(mask.data, [1, height, width, 1]),
+  #upload({ index, size: { width, height, channels } }: HeldFrame) {
+    const { frame, mask } = this.#window.bytes(index) as Memory;
+    const tensors = {
+      frame: this.#device.uploadLater(frame, [1, height, width, channels]),
+      mask: this.#device.uploadLater(mask, [1, height, width, 1]),
     };
+    this.#window.letGo(index, this.#device.copied());
+    return tensors;
   }
 
   /** A frame of which nothing is encoded yet. */

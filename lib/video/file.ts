@@ -309,6 +309,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   await using work = resume ? await WorkFolder.open(output, onWarning) : undefined;
   await using video = await openVideo(input, { fps, deinterlace, onError });
   await video.count();
+  video.tellStored();
   await using holes = await openMask(mask, video, { invert, from, to });
   const encoding = { codec, crf, preset, pixelFormat, format };
   await using writer = await createResumable(output, video, encoding, work);

@@ -22,6 +22,26 @@ export type ImageLike =
   | { readonly data: Uint8Array | Uint8ClampedArray; readonly info: Size }
   | { readonly data: Uint8ClampedArray; readonly width: number; readonly height: number };
 
+/** @internal A frame as it was decoded, which takes less memory than its bytes. */
+export interface StoredFrame {
+  readonly bytes: number;
+  /** Writes the frame's bytes, the same as when it was read. */
+  read(into: Uint8Array): Promise<void>;
+  free(): void;
+}
+
+const stored = new WeakMap<object, StoredFrame>();
+
+/** @internal Tells of a frame how it is stored. Who takes it, owns that. */
+export function tellStored(frame: ImageLike, as: StoredFrame): void {
+  stored.set(frame, as);
+}
+
+/** @internal How a frame is stored, if its source tells. */
+export function storedOf(frame: ImageLike): StoredFrame | undefined {
+  return stored.get(frame);
+}
+
 /** One frame of a source with its mask: any non-zero pixel of the mask is a hole. */
 export interface FramePair {
   readonly frame: ImageLike;

@@ -11,7 +11,7 @@ import {
   toRgb,
 } from './ffmpeg.js';
 import type { Image } from './image.js';
-import { isStream, type VideoReader } from './reader.js';
+import { isStream, smallFrame, type VideoReader } from './reader.js';
 
 const op = 'createWriter';
 
@@ -71,9 +71,6 @@ function rowsAround(image: Image, { top, bottom }: Changes) {
   const data = image.data.subarray(first * row, (first + height) * row);
   return { top: first, rows: { ...image, data, height } };
 }
-
-/** Bytes of a frame up to which copies of what is read are kept until it is written. */
-const smallFrame = 2 ** 19;
 
 /**
  * The frames of a source once more, for its own samples where nothing was changed. Large ones are

@@ -20,7 +20,7 @@ import {
   type Stream,
   toRgb,
 } from './ffmpeg.js';
-import type { Image } from './image.js';
+import { type Image, tellStored } from './image.js';
 import { decodePicture, listPictures } from './picture.js';
 import { type Rotation, rotationOf } from './rotation.js';
 
@@ -72,6 +72,9 @@ export interface VideoFrame extends Image {
   readonly data: Uint8Array;
   readonly channels: 3 | 4;
 }
+
+/** @internal Bytes of a frame up to which memory is no matter. */
+export const smallFrame = 2 ** 19;
 
 /** @internal Whether a path is a URL, or `-` for the standard input or output. */
 export function isStream(path: string): boolean {
@@ -203,6 +206,10 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   readonly #av: FFmpeg;
   readonly #file: OpenFile | undefined;
   readonly #converter: Converter;
+  /** For frames whose bytes are made anew. */
+  #again: { readonly converter: Converter; readonly rgb: Frame } | undefined;
+  #reading: Promise<void> = Promise.resolve();
+  #isStoring = false;
   /** The outermost generator of a reading in progress. */
   #running: AsyncGenerator<unknown, void, void> | undefined;
   #read = 0;
@@ -287,6 +294,15 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     if (this.#running) return false;
     this.kept = [];
     return true;
+  }
+
+  /**
+   * @internal Tells of its frames how they are stored, where that is less than their bytes, but not
+   *   of small ones: to convert them again would take longer than it is worth.
+   */
+  tellStored(): void {
+    const { width, height, channels, frameBytes } = this;
+    this.#isStoring = frameBytes > smallFrame && frameBytes < width * height * channels;
   }
 
   /** @internal The same source, to be read from its start. */
@@ -410,8 +426,40 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     using rgb = allocateFrame(av, format, width, height);
     for await (const frame of frames) {
       await toRgb(av, this.#converter, frame, rgb, 'openVideo');
-      yield { data: rgb.toBuffer(), width, height, channels };
+      const image: VideoFrame = { data: rgb.toBuffer(), width, height, channels };
+      const copy = this.#isStoring && frame.clone();
+      if (copy) {
+        tellStored(image, {
+          bytes: this.frameBytes,
+          read: (into) => this.#readAgain(copy, into),
+          free: () => copy.free(),
+        });
+      }
+      yield image;
     }
+  }
+
+  /** Writes the bytes of a frame that was read. One call at a time. */
+  #readAgain(frame: Frame, into: Uint8Array): Promise<void> {
+    const av = this.#av;
+    const { width, height, channels } = this;
+    const format = channels === 4 ? av.AV_PIX_FMT_RGBA : av.AV_PIX_FMT_RGB24;
+    this.#again ??= {
+      converter: new Converter(av),
+      rgb: allocateFrame(av, format, width, height),
+    };
+    const { converter, rgb } = this.#again;
+    this.#reading = (async () => {
+      await toRgb(av, converter, frame, rgb, 'openVideo');
+      const [plane] = rgb.data as [Buffer];
+      const [stride] = rgb.linesize as [number];
+      const row = width * channels;
+      if (stride === row) into.set(plane.subarray(0, row * height));
+      else
+        for (let y = 0; y < height; y++)
+          into.set(plane.subarray(y * stride, y * stride + row), y * row);
+    })();
+    return this.#reading;
   }
 
   /** @internal Decodes everything, without what makes the pictures good, to find damage. */
@@ -638,8 +686,12 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     this.#isClosed = true;
     this.#running ??= this.#decodeImages('');
     await this.#running.return();
+    await this.#reading.catch(() => {});
     await this.#file?.input.closeInput();
     this.#converter[Symbol.dispose]();
+    this.#again?.converter[Symbol.dispose]();
+    this.#again?.rgb.free();
+    this.#again = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

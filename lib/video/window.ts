@@ -1,22 +1,25 @@
+import { setTimeout } from 'node:timers/promises';
 import { addon, type Bounds, fromNative } from '../addon.js';
 import { InpaintError } from '../errors.js';
-import { type FramePair, type Image, toImage } from './image.js';
+import { type FramePair, type Image, type StoredFrame, storedOf, toImage } from './image.js';
 import { newThumbnail, type ShotChange, Shots, type Thumbnail } from './shots.js';
 
-/** A frame waiting for its turn, or kept as a reference. The data is the window's own copy. */
+/** A frame waiting for its turn. */
 export interface HeldFrame {
   readonly index: number;
-  readonly frame: Image;
-  /** One channel. */
-  readonly mask: Image;
+  readonly size: Pick<Image, 'width' | 'height' | 'channels'>;
   /** First frame of the shot it belongs to. */
   readonly shot: number;
   /** Bounds of the mask's non-zero pixels, undefined when there are none. */
   readonly bounds: Bounds | undefined;
+  /** The frame as it was decoded, where that is smaller than its bytes. */
+  readonly stored: StoredFrame | undefined;
+  /** What of the mask lies in the bounds; told where the frame is stored. */
+  readonly hole: Uint8Array | undefined;
 }
 
 /** Memory of the window's own for a frame: its bytes, and its mask in one channel. */
-interface Memory {
+export interface Memory {
   readonly frame: Uint8Array;
   readonly mask: Uint8Array;
 }
@@ -34,6 +37,25 @@ function readable({ data }: Image): Image['data'] {
   const buffer = data.buffer as ArrayBufferLike & { readonly resizable?: boolean };
   const fixed = buffer instanceof ArrayBuffer && !buffer.resizable;
   return fixed ? data : new Uint8Array(data);
+}
+
+/** Copies of bytes that the device may still have to read, at most; more wait for it. */
+const mostInFlight = 4;
+
+/** What of a mask lies in the bounds. */
+function crop(mask: Uint8Array, width: number, { y, x, h, w }: Bounds): Uint8Array {
+  const part = new Uint8Array(h * w);
+  for (let row = 0; row < h; ++row) {
+    const from = (y + row) * width + x;
+    part.set(mask.subarray(from, from + w), row * w);
+  }
+  return part;
+}
+
+/** The whole of a mask again. */
+function uncrop(part: Uint8Array, { y, x, h, w }: Bounds, width: number, into: Uint8Array): void {
+  for (let row = 0; row < h; ++row)
+    into.set(part.subarray(row * w, (row + 1) * w), (y + row) * width + x);
 }
 
 /**
@@ -70,11 +92,15 @@ export async function take(
  * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are
  * copied as they come, on a thread of their own, so a source may reuse its buffers when the next
  * frame is asked for; the copies' memory is reused too.
+ *
+ * Of a frame whose source tells how it is stored, the bytes are there when it has come, and again
+ * when they are brought; when the next frame comes, or they are let go, only what is stored stays.
  */
 export class FrameWindow {
   readonly #source: AsyncIterator<FramePair> | Iterator<FramePair>;
   readonly #held = new Map<number, HeldFrame>();
-  /** Memory of frames that were dropped. */
+  readonly #bytes = new Map<number, Memory>();
+  /** Memory of frames that were dropped or let go. */
   #spare: Dropped[] = [];
   #pulled = 0;
   #ended = false;
@@ -82,7 +108,7 @@ export class FrameWindow {
   /** A frame that is being copied. */
   #taking: Promise<unknown> | undefined;
   readonly #shots = new Shots();
-  #last: { image: Image; shot: number } | undefined;
+  #last: { size: HeldFrame['size']; shot: number } | undefined;
 
   constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
     const given = source as
@@ -140,7 +166,7 @@ export class FrameWindow {
         `expected ${at} to have 3 or 4 channels, got 1`,
       );
     }
-    const { width, height, channels } = this.#last?.image ?? frame;
+    const { width, height, channels } = this.#last?.size ?? frame;
     if (frame.width !== width || frame.height !== height || frame.channels !== channels) {
       throw new InpaintError(
         'ERR_SHAPE',
@@ -155,20 +181,27 @@ export class FrameWindow {
         `expected the mask of ${at} to be ${width} x ${height} like the frame, got ${mask.width} x ${mask.height}`,
       );
     }
-    const memory = this.#reuse() ?? {
-      frame: new Uint8Array(width * height * channels),
-      mask: new Uint8Array(width * height),
-    };
+    const stored = storedOf(pair.frame);
+    const size = { width, height, channels };
+    if (stored) this.letGo(index - 1);
+    const memory = await this.#memory(size);
+    if (this.#closed) {
+      stored?.free();
+      return;
+    }
     const taking = take(frame, mask, memory);
     this.#taking = taking;
     const { small, bounds } = await taking;
-    if (this.#closed) return;
-    const image: Image = { data: memory.frame, width, height, channels };
+    if (this.#closed) {
+      stored?.free();
+      return;
+    }
     const change = this.#shots.next(small);
     const shot = change?.start ?? this.#last?.shot ?? index;
-    this.#last = { image, shot };
-    const hole: Image = { data: memory.mask, width, height, channels: 1 };
-    this.#held.set(index, { index, frame: image, mask: hole, shot, bounds });
+    this.#last = { size, shot };
+    const hole = stored && bounds && crop(memory.mask, width, bounds);
+    this.#bytes.set(index, memory);
+    this.#held.set(index, { index, size, shot, bounds, stored, hole });
     this.#pulled = index + 1;
     if (change) this.#divide(change);
   }
@@ -200,6 +233,40 @@ export class FrameWindow {
     return false;
   }
 
+  /** The bytes of a frame, if they are there. */
+  bytes(index: number): Memory | undefined {
+    return this.#bytes.get(index);
+  }
+
+  /** Has the bytes of a frame in the window there, until they are let go. */
+  async bring(index: number): Promise<Memory> {
+    const held = this.#held.get(index) as HeldFrame;
+    const known = this.#bytes.get(index);
+    if (known) return known;
+    const { size, stored, bounds, hole } = held;
+    const memory = await this.#memory(size);
+    if (this.#closed) return memory;
+    const reading = (stored as StoredFrame).read(memory.frame);
+    this.#taking = reading;
+    await reading;
+    memory.mask.fill(0);
+    if (bounds && hole) uncrop(hole, bounds, size.width, memory.mask);
+    if (!this.#closed) this.#bytes.set(index, memory);
+    return memory;
+  }
+
+  /**
+   * Lets the bytes of a frame go that can be brought again.
+   *
+   * @param isFree whether nothing reads them any more, when it is asked
+   */
+  letGo(index: number, isFree: () => boolean = () => true): void {
+    const memory = this.#bytes.get(index);
+    if (!memory || !this.#held.get(index)?.stored) return;
+    this.#bytes.delete(index);
+    this.#spare.push({ memory, isFree });
+  }
+
   /**
    * Drops every frame that `keep` does not want.
    *
@@ -208,17 +275,32 @@ export class FrameWindow {
   drop(keep: (frame: HeldFrame) => boolean, isFree: () => boolean = () => true): void {
     for (const [index, held] of this.#held) {
       if (keep(held)) continue;
+      const memory = this.#bytes.get(index);
+      if (memory) this.#spare.push({ memory, isFree });
+      this.#bytes.delete(index);
       this.#held.delete(index);
-      const { data: frame } = held.frame as { data: Uint8Array };
-      const { data: mask } = held.mask as { data: Uint8Array };
-      this.#spare.push({ memory: { frame, mask }, isFree });
+      held.stored?.free();
     }
   }
 
-  /** Memory of a dropped frame that nothing reads any more. */
-  #reuse(): Memory | undefined {
+  /** Memory for a frame: that of one that nothing reads any more, or new. */
+  async #memory({ width, height, channels }: HeldFrame['size']): Promise<Memory> {
     // What was dropped first is free first.
-    return this.#spare[0]?.isFree() ? this.#spare.shift()?.memory : undefined;
+    while (this.#isStoring() && this.#spare.length >= mostInFlight && !this.#spare[0]?.isFree()) {
+      await setTimeout(1);
+      if (this.#closed) break;
+    }
+    const spare = this.#spare[0]?.isFree() ? this.#spare.shift()?.memory : undefined;
+    return (
+      spare ?? {
+        frame: new Uint8Array(width * height * channels),
+        mask: new Uint8Array(width * height),
+      }
+    );
+  }
+
+  #isStoring(): boolean {
+    return this.#held.values().next().value?.stored !== undefined;
   }
 
   /**
@@ -227,9 +309,11 @@ export class FrameWindow {
    */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#held.clear();
-    this.#spare.length = 0;
     await this.#taking?.catch(() => {});
+    for (const { stored } of this.#held.values()) stored?.free();
+    this.#held.clear();
+    this.#bytes.clear();
+    this.#spare.length = 0;
     if (!this.#ended) await this.#source.return?.();
     this.#ended = true;
   }

@@ -32,11 +32,11 @@ describe('Comparison', () => {
     const frames = await collect(await openVideo(at('pair.mp4')));
     for (const { data, width, height } of frames) {
       expect([width, height]).toEqual([50, 132]);
+      // Chroma is rounded on the way.
       for (const [top, colour] of [
         [0, [200, 20, 20]],
         [66, [20, 20, 200]],
       ] as const)
-        // Chroma is rounded on the way.
         for (const [k, value] of middle(data, width, top, 66).entries())
           expect(Math.abs(value - (colour[k] as number))).toBeLessThan(6);
     }

@@ -185,29 +185,29 @@ describe('FrameWindow', () => {
     const window = new FrameWindow(source());
     await window.pull(2);
     expect([given, window.pulled]).toEqual([2, 2]);
-    expect(window.get(0)?.frame.data).toEqual(frames[0]?.frame.data);
-    const memory = window.get(0)?.frame.data;
+    expect(window.bytes(0)?.frame).toEqual(frames[0]?.frame.data);
+    const memory = window.bytes(0)?.frame;
     window.drop(({ index }) => index > 0);
     await window.pull(99);
     expect([window.pulled, window.get(0), window.get(5)]).toEqual([5, undefined, undefined]);
-    expect(window.get(2)?.frame.data).toBe(memory);
-    expect(window.get(4)?.frame.data).toEqual(frames[4]?.frame.data);
+    expect(window.bytes(2)?.frame).toBe(memory);
+    expect(window.bytes(4)?.frame).toEqual(frames[4]?.frame.data);
   });
 
   it('reuses memory only when nothing reads it any more', async () => {
     const window = new FrameWindow(clip({ width: 8, height: 6, frames: 4 }));
     await window.pull(1);
-    const memory = window.get(0)?.frame.data;
+    const memory = window.bytes(0)?.frame;
     let free = false;
     window.drop(
       () => false,
       () => free,
     );
     await window.pull(2);
-    expect(window.get(1)?.frame.data).not.toBe(memory);
+    expect(window.bytes(1)?.frame).not.toBe(memory);
     free = true;
     await window.pull(3);
-    expect(window.get(2)?.frame.data).toBe(memory);
+    expect(window.bytes(2)?.frame).toBe(memory);
   });
 
   it('starts a new shot at a cut', async () => {
