@@ -361,7 +361,7 @@ export class Completion {
    */
   carryOn(next: HeldFrame, { outputs, anchor, windows }: Carried): void {
     const { plane } = this.plan(next).sizes;
-    const { width, height, channels } = next.frame;
+    const { width, height, channels } = next.size;
     const working = (data: Float32Array) => this.#device.upload(data, [1, plane.h, plane.w, 3]);
     this.#dropOutputs();
     for (const output of [...outputs].reverse()) {
