@@ -96,7 +96,7 @@ def synthetic(rng, media, n, size, targets, references):
         colours = motion.view(photographs, window[:, None] @ along(path, times), size)
         back = np.linalg.inv(along(path, before)) @ along(path, now)
         moved = motion.displacement(torch.as_tensor(
-            back.reshape(-1, 3, 3), dtype=torch.float32, device=device), size)
+            back.reshape(-1, 3, 3), dtype=torch.float32, device=device), size, size)
         moved = moved.unflatten(0, now.shape)
         if layer == 0:
             frames, flow = colours, moved
@@ -135,7 +135,7 @@ def camera_flow(frames):
         return alignment.levels(some, torch.zeros_like(some[:, :1]))
     start = alignment.identity(n * (t - 1), frames.device)
     found = alignment.refine(start, levels(frames[:, 1:]), levels(frames[:, :-1]))
-    return motion.displacement(found, size).unflatten(0, (n, t - 1))
+    return motion.displacement(found, size, size).unflatten(0, (n, t - 1))
 
 
 def batch(seed, step, media, count, size, targets, references):

@@ -52,7 +52,7 @@ def view(images, matrices, size, padding='reflection'):
     return seen.unflatten(2, (f, size)).transpose(1, 2)
 
 
-def displacement(matrices, size):
+def displacement(matrices, h, w):
     """Where each pixel goes under homographies (n, 3, 3) on the device, less where it is: n 2 h w."""
-    x, y, u, v, _ = alignment.positions(matrices, size, size)
-    return (torch.stack([u - x, v - y], 1) * (size / 2)).unflatten(2, (size, size))
+    x, y, u, v, _ = alignment.positions(matrices, h, w)
+    return torch.stack([(u - x) * (w / 2), (v - y) * (h / 2)], 1).unflatten(2, (h, w))

@@ -18,7 +18,7 @@ class Weights:
     valid: float = 1.0
     gradient: float = 2.0
     detail: float = 1.0
-    harm: float = 2.0
+    harm: float = 20.0
     attention: float = 1.0
     coarse: float = 10.0
     flow: float = .02

@@ -204,6 +204,7 @@ def train(options):
 
 def smoke(options):
     """Half of the time, then the rest from the checkpoint; everything has to have been there."""
+    assert not pathlib.Path(f'{options.out}/log.jsonl').exists(), '--smoke needs a new folder --out'
     options.seconds, options.steps, options.save_every, options.log_every = 20, None, 5, 0
     for options.stop_after in (.5, 1):
         train(options)
