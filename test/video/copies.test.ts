@@ -38,6 +38,7 @@ const clips: Record<string, ClipOptions> = {
     options: { profile: 'dnxhr_hq' },
   },
   'open.mp4': keyed(':open-gop=1:bframes=3'),
+  'refresh.mkv': keyed(':intra-refresh=1:bframes=0'),
   'lossless.mp4': { frames: 60, options: { g: '12' } },
   'fields.mkv': { ...keyed(), interlaced: 'top first' },
   'hevc.mp4': { frames: 30, codec: 'libx265', options: { 'x265-params': 'log-level=none' } },
@@ -96,6 +97,7 @@ describe('frames outside of a range', () => {
 
   it.each([
     ['key frames that are not closed', 'open.mp4', undefined],
+    ['key frames that leave something of what was before', 'refresh.mkv', undefined],
     ['lossless H.264', 'lossless.mp4', undefined],
     ['fields', 'fields.mkv', undefined],
     ['HEVC', 'hevc.mp4', 'hevc'],
