@@ -2,11 +2,12 @@ import { realpath, stat } from 'node:fs/promises';
 import { InpaintError } from '../errors.js';
 import { expectOptions } from '../expect.js';
 import type { Carried } from './completion.js';
+import type { Copies } from './copies.js';
 import type { WriteOptions } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
 import type { FramePair, Image } from './image.js';
 import { isPath, type MaskOptions, type MaskSpec, openMask, pairFrames } from './masks.js';
-import { createResumable, openVideo } from './media.js';
+import { createPartial, openVideo } from './media.js';
 import { isStream, type ReadOptions, type VideoFrame, type VideoReader } from './reader.js';
 import type { Report } from './report.js';
 import { endsBefore } from './segments.js';
@@ -157,6 +158,17 @@ export function tellFields(
   return deinterlace
     ? `${what}; each two fields become a whole frame`
     : `${what}; it stays so (--deinterlace makes whole frames)`;
+}
+
+/** What becomes of the frames that nothing is removed from. */
+function tellCopies(output: string, copies: Copies | undefined): string {
+  if (!copies) return `all of ${output} is encoded anew`;
+  const { from, end, times } = copies;
+  const parts = [
+    ...(from ? [`0-${from - 1}`] : []),
+    ...(end < times.length ? [`${end}-${times.length - 1}`] : []),
+  ];
+  return `copied into ${output} as they are: frames ${parts.join(', ')}`;
 }
 
 /** The same file by another name counts as the same. */
@@ -312,9 +324,15 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   video.tellStored();
   await using holes = await openMask(mask, video, { invert, from, to });
   const encoding = { codec, crf, preset, pixelFormat, format };
-  await using writer = await createResumable(output, video, encoding, work);
+  const range = from === undefined && to === undefined ? undefined : { from, to };
+  // A report looks at all frames.
+  const apart = report ? undefined : range;
+  await using writer = await createPartial(output, video, encoding, apart, work);
   await work?.begin(await settingsOf(inpainter, job, writer), await writer.whole());
   const resumed = work?.next ?? 0;
+  const { copies } = writer;
+  const first = Math.max(resumed, copies?.from ?? 0);
+  if (range) onWarning(tellCopies(output, copies));
   if (resumed) onWarning(`frames to ${resumed - 1} were finished by an earlier run`);
   const fields = tellFields(input, video, deinterlace ?? false);
   if (fields) onWarning(fields);
@@ -343,9 +361,9 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
         const doubtful = !isDoubted && looked++ % 16 === 0 && doubt(pair.mask, read);
         if (doubtful) onWarning(doubtful);
         isDoubted ||= Boolean(doubtful);
-        if (read >= resumed) holed.add(read);
+        if (read >= first) holed.add(read);
       }
-      if (read < resumed) await writer.pass();
+      if (read < first) await writer.pass();
       read += 1;
       yield pair;
     }
@@ -359,12 +377,15 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     signal: check.signal,
     ...(onProgress && { onProgress: told }),
     ...(video.frames !== undefined && { frames: video.frames }),
-    ...(work && { from: resumed, segmented: segmentsFrom(work) }),
+    from: first,
+    ...(copies && { to: Math.max(copies.end - 1, first) }),
+    ...(work && { segmented: segmentsFrom(work) }),
   };
   const worker = report ? report.watch(inpainter, video) : inpainter;
   let written: Promise<void> = Promise.resolve();
   try {
     for await (const frame of worker.inpaint(readAhead(pairs(), 2), options)) {
+      if (copies && frame.index >= copies.end) break; // all was finished
       const hadHole = holed.delete(frame.index);
       if (hadHole) {
         masked += 1;
@@ -384,31 +405,33 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     const options = { cause: signal.reason };
     throw new InpaintError('ERR_ABORTED', op, 'expected to finish, got aborted', options);
   }
-  if (writer.frames !== read) {
-    throw mediaError(op, 'as many frames out as in', `${writer.frames} for ${read}`);
+  const expected = copies?.end ?? read;
+  if (writer.frames !== expected) {
+    throw mediaError(op, 'as many frames out as in', `${writer.frames} for ${expected}`);
   }
   await writer.endSegment({ masked, covered }, undefined);
   await writer.close();
+  const frames = copies?.times.length ?? read;
   const { concealed, lost, cutOff } = video;
   if (concealed.length) {
     onWarning(`${input} is damaged: a part of these frames is concealed: ${ranges(concealed)}`);
   }
   if (lost) onWarning(`${input} is damaged: ${lost} packets could not be decoded`);
-  if (cutOff) onWarning(`${input} is cut off; the result ends with frame ${read - 1}`);
+  if (cutOff) onWarning(`${input} is cut off; the result ends with frame ${frames - 1}`);
   if (!masked && !holes.isConstant) {
-    onWarning(`the mask has no hole in any of the ${read} frames; they are unchanged`);
+    onWarning(`the mask has no hole in any of the ${frames} frames; they are unchanged`);
   }
   const seconds = (performance.now() - started) / 1000;
   const coverage = masked ? covered / masked : 1;
   return {
     output,
-    frames: read,
+    frames,
     resumed,
     masked,
     coverage,
     concealed,
     encoding: writer.encoding,
     seconds,
-    fps: (read - resumed) / seconds,
+    fps: (expected - first) / seconds,
   };
 }

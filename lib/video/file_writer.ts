@@ -1,7 +1,18 @@
 import { open } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { type Chapter, readChapters, writeChapters } from './chapters.js';
-import { chooseEncoding, type Source, type WriteOptions } from './encoding.js';
+import {
+  type Copies,
+  canBeCopied,
+  decodingTime,
+  freeSetId,
+  joinHeaders,
+  planCopies,
+  type Range,
+  videoPackets,
+  withLengths,
+} from './copies.js';
+import { chooseEncoding, type Encoding, type Source, type WriteOptions } from './encoding.js';
 import {
   type CodecContext,
   check,
@@ -47,6 +58,8 @@ export interface Destination extends WriteOptions {
   readonly container: string;
   /** Whether it is a file, which can be read again and replaced. */
   readonly isFile: boolean;
+  /** The frames that are worked on; others are copied where that goes. */
+  readonly range: Range | undefined;
 }
 
 /** What a frame tells of its brightness, and the same of a stream. */
@@ -83,6 +96,15 @@ export class FileWriter extends VideoWriter {
   readonly #brightness = new Map<number, Buffer>();
   #encoding = '';
   #changesCodec: string | undefined;
+  /** What of the video is copied. */
+  #around: Copies | undefined;
+  /** The number of the encoder's parameter sets beside those of what is copied. */
+  #setId: number | undefined;
+  #packets: AsyncGenerator<Packet, void, void> | undefined;
+  /** Packets of the video written so far. */
+  #written = 0;
+  /** Packets of the source's video gone past so far. */
+  #passed = 0;
   #chapters: readonly Chapter[] = [];
   #dropsChapters = false;
   #output: FormatContext | undefined;
@@ -121,6 +143,10 @@ export class FileWriter extends VideoWriter {
     return this.#changesCodec;
   }
 
+  override get copies(): Copies | undefined {
+    return this.#around;
+  }
+
   override get headers(): string {
     return (this.#video?.codecpar.extradata ?? Buffer.alloc(0)).toString('base64');
   }
@@ -148,9 +174,27 @@ export class FileWriter extends VideoWriter {
     }
     await this.#readBrightness();
     await this.#readChapters();
-    await this.#openEncoder();
+    const encoding = await this.#openEncoder();
+    await this.#planCopies(encoding);
     await this.#openOutput();
+    if (this.#around && !this.work) await this.#copyVideo(this.#around.from);
     return this;
+  }
+
+  /** Frames are copied where they are encoded as the source is. */
+  async #planCopies({ name, pixelFormat }: Encoding): Promise<void> {
+    const av = this.#av;
+    const { range } = this.#destination;
+    const { path, keepsErrors, storedFields } = this.like;
+    if (!range || !this.#source || isStream(path) || keepsErrors) return;
+    const { codecId, extradata, format } = this.#source.stream.codecpar;
+    const isSame = av.avGetCodecName(codecId) === name && format === pixelFormat;
+    if (!isSame || storedFields !== 'progressive') return;
+    if (!canBeCopied(av, this.#source)) return;
+    this.#around = await planCopies(av, path, range);
+    if (!this.#around || name !== 'h264') return;
+    this.#setId = freeSetId(extradata as Buffer);
+    await this.#openEncoder();
   }
 
   async #readChapters(): Promise<void> {
@@ -178,7 +222,7 @@ export class FileWriter extends VideoWriter {
     }
   }
 
-  async #openEncoder(): Promise<void> {
+  async #openEncoder(): Promise<Encoding> {
     const av = this.#av;
     const { width, height, timeBase, fps } = this.like;
     const par = this.#source?.stream.codecpar;
@@ -230,9 +274,15 @@ export class FileWriter extends VideoWriter {
       encoder.setFlags(av.AV_CODEC_FLAG_INTERLACED_DCT, av.AV_CODEC_FLAG_INTERLACED_ME);
     }
     process.env.SVT_LOG ??= '1'; // errors; FFmpeg does not silence it
-    const options = av.Dictionary.fromObject(chosen.options);
+    const set = this.#setId === undefined ? '' : `:sps-id=${this.#setId}`;
+    const params = chosen.options['x264-params'];
+    const options = av.Dictionary.fromObject({
+      ...chosen.options,
+      ...(params && { 'x264-params': params + set }),
+    });
     const expected = `${chosen.text} to encode ${width} x ${height}`;
     this.#must(await encoder.open2(chosen.codec, options), expected);
+    return chosen;
   }
 
   /** Opens the output with all streams of the source but those that the container does not take. */
@@ -287,6 +337,10 @@ export class FileWriter extends VideoWriter {
     this.#video = video;
     this.#must(video.codecpar.fromContext(encoder));
     this.#tellRange(video);
+    if (this.#setId !== undefined) {
+      const [source, own] = [this.#source?.stream.codecpar.extradata, video.codecpar.extradata];
+      video.codecpar.extradata = joinHeaders(source as Buffer, own as Buffer);
+    }
     // Apple's players know no other tag of HEVC.
     const isMp4 = container === 'mp4' || container === 'mov';
     if (isMp4 && video.codecpar.codecId === av.AV_CODEC_ID_HEVC) video.codecpar.codecTag = 'hvc1';
@@ -440,6 +494,11 @@ export class FileWriter extends VideoWriter {
       const code = await encoder.receivePacket(packet);
       if (code === av.AVERROR_EAGAIN || code === av.AVERROR_EOF) return;
       this.#must(code, `to encode frame ${this.frames}`);
+      if (this.#setId !== undefined) {
+        const { pts, dts, duration, flags, data } = packet;
+        packet.data = withLengths(data ?? Buffer.alloc(0)); // all else is gone with it
+        Object.assign(packet, { pts, dts, duration, flags });
+      }
       if (this.work) await this.work.add(storedPacket(av, packet));
       else await this.#writeVideo(packet);
     }
@@ -448,16 +507,35 @@ export class FileWriter extends VideoWriter {
   /** Writes a packet of the encoder's after what other streams have before it. */
   async #writeVideo(packet: Packet): Promise<void> {
     const { index, timeBase } = this.#video as Stream;
+    if (this.#around) packet.dts = this.#turn(this.#around);
+    this.#written += 1;
     packet.streamIndex = index;
     packet.rescaleTs((this.#encoder as CodecContext).timeBase, timeBase);
     await this.#copyUntil((Number(packet.dts) * timeBase.num) / timeBase.den);
     await this.#writePacket(packet);
   }
 
+  /** When the next packet is decoded. */
+  #turn({ times, delay }: Copies): bigint {
+    const most = Math.max(delay, (this.#encoder as CodecContext).hasBFrames);
+    return decodingTime(times, most, this.#written);
+  }
+
+  /** Copies the video's packets up to one; what was encoded meanwhile is passed by. */
+  async #copyVideo(end: number): Promise<void> {
+    this.#packets ??= videoPackets(this.#av, op, this.like.path);
+    for (; this.#passed < end; this.#passed++) {
+      const { value: packet } = await this.#packets.next();
+      if (!packet) throw mediaError(op, `${this.like.path} to stay as it is`, 'fewer packets');
+      if (this.#passed === this.#written) await this.#writeVideo(packet);
+    }
+  }
+
   /** Writes the segments, one behind the other. */
   async #join(work: WorkFolder): Promise<void> {
     using packet = new this.#av.Packet();
     packet.alloc();
+    if (this.#around) await this.#copyVideo(this.#around.from);
     for await (const { data, pts, dts, duration, flags, sideData } of work.packets()) {
       packet.data = Buffer.from(data);
       [packet.pts, packet.dts, packet.duration] = [pts, dts, duration];
@@ -530,6 +608,7 @@ export class FileWriter extends VideoWriter {
     if (!this.frames) throw mediaError(op, `at least one frame for ${this.path}`, 'none');
     if (this.work) await this.#join(this.work);
     else await this.flush();
+    if (this.#around) await this.#copyVideo(this.#around.times.length);
     await this.#copyUntil(Number.POSITIVE_INFINITY);
     this.#must(await output.writeTrailer());
     await output.flush();
@@ -554,6 +633,7 @@ export class FileWriter extends VideoWriter {
   }
 
   protected override async release(): Promise<void> {
+    await this.#packets?.return();
     await this.#closeOutput();
     await this.#originals?.[Symbol.asyncDispose]();
     this.#originals = undefined;

@@ -51,7 +51,11 @@ export type Moment = number | { readonly seconds: number };
 export interface MaskOptions {
   /** Takes black for what is to be removed, in an image, a folder or a video. */
   readonly invert?: boolean | undefined;
-  /** Nothing is removed before: the number of a frame, or seconds after the first one. */
+  /**
+   * Nothing is removed before: the number of a frame, or seconds after the first one. In
+   * {@link inpaintFile}, what lies outside of `from` and `to` is copied where codec and key frames
+   * allow.
+   */
   readonly from?: Moment | undefined;
   /** The last frame of which something is removed, or the seconds at which that ends. */
   readonly to?: Moment | undefined;

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { dirname, extname, resolve } from 'node:path';
 import { InpaintError } from '../errors.js';
 import { expectOptions } from '../expect.js';
+import type { Range } from './copies.js';
 import { containers, type WriteOptions } from './encoding.js';
 import { ffmpeg, fileError, mediaError } from './ffmpeg.js';
 import { FileWriter } from './file_writer.js';
@@ -46,14 +47,18 @@ export async function createWriter(
   like: VideoReader,
   options: WriteOptions = {},
 ): Promise<VideoWriter> {
-  return createResumable(path, like, options, undefined);
+  return createPartial(path, like, options, undefined, undefined);
 }
 
-/** @internal The same, with a folder where what is finished is kept. */
-export async function createResumable(
+/**
+ * @internal The same, for a range of the frames alone where the others can be copied, and with a
+ *   folder where what is finished is kept.
+ */
+export async function createPartial(
   path: string,
   like: VideoReader,
   options: WriteOptions,
+  range: Range | undefined,
   work: WorkFolder | undefined,
 ): Promise<VideoWriter> {
   const op = 'createWriter';
@@ -86,7 +91,7 @@ export async function createResumable(
   const container = format ?? 'matroska';
   const writer = isFolder
     ? new FolderWriter(av, path, like, work)
-    : new FileWriter(av, path, like, { ...options, container, isFile }, work);
+    : new FileWriter(av, path, like, { ...options, container, isFile, range }, work);
   try {
     return await writer.start();
   } catch (error) {

@@ -20,6 +20,7 @@ import { crc32 } from 'node:zlib';
 import { InpaintError } from '../errors.js';
 import { version } from '../version.js';
 import type { Carried } from './completion.js';
+import { decodingTime } from './copies.js';
 import { fileError, mediaError } from './ffmpeg.js';
 import { syncFolder, takeLock } from './lock.js';
 
@@ -346,20 +347,10 @@ export class WorkFolder implements AsyncDisposable {
   }
 }
 
-/**
- * When packets are decoded, which are shown at these times: as many frames before their turn as
- * frames are shown out of their order at most.
- */
+/** When packets are decoded, which are shown at these times. */
 export function decodingTimes(shown: readonly bigint[]): bigint[] {
   const sorted = [...shown].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const ranks = new Map(sorted.map((time, rank) => [time, rank]));
-  let delay = 0;
-  shown.forEach((time, i) => {
-    delay = Math.max(delay, i - (ranks.get(time) as number));
-  });
-  const first = sorted[0] as bigint;
-  const early = (sorted[delay] as bigint) - first;
-  return shown.map(
-    (_, i) => (sorted[i - delay] ?? (sorted[i] as bigint)) - (i < delay ? early : 0n),
-  );
+  const delay = shown.reduce((most, time, i) => Math.max(most, i - (ranks.get(time) as number)), 0);
+  return shown.map((_, i) => decodingTime(sorted, delay, i));
 }

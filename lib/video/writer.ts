@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { InpaintError } from '../errors.js';
 import type { Carried } from './completion.js';
+import type { Copies } from './copies.js';
 import { fileError } from './ffmpeg.js';
 import { type Image, toImage } from './image.js';
 import { isRunning, syncFolder } from './lock.js';
@@ -196,6 +197,11 @@ export abstract class VideoWriter implements AsyncDisposable {
     this.#last = this.#last.then(work);
     this.#last.catch(() => {});
     return this.#last;
+  }
+
+  /** @internal What of the video is copied as it is. */
+  get copies(): Copies | undefined {
+    return undefined;
   }
 
   /** @internal What of the output an earlier run is known by, beside its settings. */

@@ -72,6 +72,7 @@ describe('align-and-attend', () => {
     expect(JSON.parse(stdout)).toEqual({
       output: at('json.mp4'),
       frames: 10,
+      resumed: 0,
       masked: 3,
       coverage: 0.5,
       concealed: [],
@@ -86,7 +87,9 @@ describe('align-and-attend', () => {
     const args = ['--box', '0,0,8,8@2-', '-o', at('reported.mp4'), '--work-size', '256'];
     const more = ['--to', '0:00.6', '--report', at('report.html')];
     const { code, stdout, stderr } = await cli(at('in.mp4'), ...args, ...more);
-    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stderr: 'note: a remark\n' });
+    const notes = ['a remark', `all of ${at('reported.mp4')} is encoded anew`];
+    const told = notes.map((note) => `note: ${note}\n`).join('');
+    expect({ code, stdout, stderr }).toMatchObject({ code: 0, stderr: told });
     const page = await readFile(at('report.html'), 'utf8');
     for (const [name, value] of [
       ['input', at('in.mp4')],

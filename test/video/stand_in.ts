@@ -12,7 +12,6 @@ const carried = { outputs: [], anchor: undefined, windows: [] };
 export function standIn(milliseconds = 0): FrameInpainter {
   return {
     async *inpaint(source, { signal, onProgress, frames, from = 0, to = 1e9, segmented }) {
-      if (from && segmented && !segmented.carried) throw new Error('nothing is carried on');
       let index = -1;
       for await (const pair of source) {
         index += 1;
