@@ -230,16 +230,16 @@ export class Scene {
       if ((index < first || index > last) && !this.#pinned.has(index)) this.#kept.delete(index);
   }
 
-  /** Files the mask of a frame that can be gone back to. */
-  async fileMask(index: number, object: Float32Array): Promise<void> {
+  /** Files the mask of a frame that can be gone back to: of two, the first or the second. */
+  async fileMask(index: number, object: Float32Array, which: 0 | 1 = 0): Promise<void> {
     const bytes = Uint8Array.from(object, (v) => Math.round(255 * v));
-    await this.#file?.write(bytes, 0, bytes.length, this.#place(index) + this.#bytes + 80);
+    await this.#file?.write(bytes, 0, bytes.length, this.#maskPlace(index, which));
   }
 
   /** A mask that was filed. */
-  async filedMask(index: number): Promise<Float32Array> {
+  async filedMask(index: number, which: 0 | 1 = 0): Promise<Float32Array> {
     const bytes = Buffer.alloc(this.#bytes / 3);
-    await this.#file?.read(bytes, 0, bytes.length, this.#place(index) + this.#bytes + 80);
+    await this.#file?.read(bytes, 0, bytes.length, this.#maskPlace(index, which));
     return Float32Array.from(bytes, (v) => v / 255);
   }
 
@@ -259,9 +259,13 @@ export class Scene {
     return this.size.h * this.size.w * 3;
   }
 
-  /** Where the file holds a frame: its bytes, ten numbers, its mask. */
+  /** Where the file holds a frame: its bytes, ten numbers, two masks. */
   #place(index: number): number {
-    return index * (this.#bytes + 80 + this.#bytes / 3);
+    return index * (this.#bytes + 80 + (2 * this.#bytes) / 3);
+  }
+
+  #maskPlace(index: number, which: 0 | 1): number {
+    return this.#place(index) + this.#bytes + 80 + (which * this.#bytes) / 3;
   }
 
   async #write(index: number, { rgb, step, shot }: Kept): Promise<void> {

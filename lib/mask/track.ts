@@ -11,8 +11,14 @@ import { Follower, lookAhead, lookBack } from './follow.js';
 import { type Checked, expectInside, expectPrompts, type Prompt } from './prompts.js';
 import { Scene } from './scene.js';
 import { type Spot, seed, seedAhead } from './seed.js';
+import { clamp } from './smooth.js';
 
 const op = 'trackMask';
+
+/** What it costs, of an agreement of at most 1, that a correction reaches less far back. */
+const nearness = 0.25;
+/** Masks from before and from behind are mixed over this many frames on either side. */
+const blended = 4;
 
 /** How an object is followed; everything may be left out. */
 export interface TrackOptions {
@@ -183,11 +189,10 @@ class Tracking {
     const scene = this.#scene;
     const frames = [...new Set(this.#prompts.map(({ frame }) => frame))];
     let ahead: Follower | undefined;
-    let before = -1;
-    for (const frame of frames) {
+    for (const [k, frame] of frames.entries()) {
       let tracked: Float32Array | undefined;
       if (ahead) {
-        for (let i = before + 1; i < frame; i++)
+        for (let i = (frames[k - 1] as number) + 1; i < frame; i++)
           await scene.fileMask(i, await this.#follow(ahead, i));
         tracked = await this.#follow(ahead, frame);
       }
@@ -195,20 +200,65 @@ class Tracking {
       await scene.fileMask(frame, object);
       const known = { index: frame, object };
       const back = await Follower.start(this.#device, scene, -1, known);
-      for (let i = frame - 1; i > before; i--) {
-        const own = await this.#follow(back, i);
-        // Nearer prompts know better.
-        const share = before < 0 ? 1 : (i - before) / (frame - before);
-        const other = before < 0 ? own : await scene.filedMask(i);
-        await scene.fileMask(
-          i,
-          own.map((v, k) => share * v + (1 - share) * (other[k] as number)),
-        );
-      }
+      await this.#correctBack(back, frames.slice(0, k + 1));
       ahead = await Follower.start(this.#device, scene, 1, known);
-      before = frame;
     }
     return ahead as Follower;
+  }
+
+  /**
+   * Follows the object back from the last of some frames that are spoken of. Between two of them
+   * masks from behind replace those from before as far back as both agree best; all of them, and
+   * those before, when what was only pointed at there is found.
+   */
+  async #correctBack(back: Follower, frames: readonly number[]): Promise<void> {
+    const scene = this.#scene;
+    for (let k = frames.length - 1; k >= 0; k--) {
+      const frame = frames[k] as number;
+      const before = frames[k - 1] ?? -1;
+      const said = this.#prompts.filter((it) => it.frame === before);
+      const isGuess = said.every((it) => it.kind === 'point');
+      const last = isGuess ? Math.max(0, before) : before + 1;
+      let [seam, least] = [frame, Number.POSITIVE_INFINITY];
+      let isFound = before < 0;
+      for (let i = frame - 1; i >= last; i--) {
+        const own = await this.#follow(back, i);
+        await scene.fileMask(i, own, 1);
+        if (before < 0) continue;
+        if (i === before) isFound = this.#holds(own, before);
+        const way = Math.abs((i - before) / (frame - before) - (isGuess ? 0 : 0.5));
+        const cost = 1 - agreement(own, await scene.filedMask(i)) + nearness * way;
+        if (cost <= least) [seam, least] = [i, cost];
+      }
+      const isAll = isFound && (before < 0 || seam - before <= blended);
+      for (let i = isAll ? last : Math.max(before + 1, seam - blended); i < frame; i++) {
+        const share = isAll ? 1 : clamp(0.5 + (i - seam + 0.5) / (2 * blended), 0, 1);
+        const own = await scene.filedMask(i, 1);
+        const other = share < 1 ? await scene.filedMask(i) : own;
+        const mixed = own.map((v, j) => share * v + (1 - share) * (other[j] as number));
+        await scene.fileMask(i, mixed);
+      }
+      if (!isAll) return;
+    }
+  }
+
+  /** Whether a mask holds the points that were said of a frame. */
+  #holds(object: Float32Array, frame: number): boolean {
+    const { size } = this.#scene;
+    return this.#spots(frame).every(({ x, y, isObject }) => {
+      const at = Math.floor(y) * size.w + Math.floor(x);
+      return (object[at] as number) > 0.5 === isObject;
+    });
+  }
+
+  #spots(frame: number): Spot[] {
+    const { native, scaled } = this.#scene;
+    const [across, down] = [scaled.w / native.w / 2, scaled.h / native.h / 2];
+    return this.#prompts.flatMap((it): Spot[] =>
+      it.frame === frame && it.kind === 'point'
+        ? [{ x: (it.x + 0.5) * across, y: (it.y + 0.5) * down, isObject: !it.not }]
+        : [],
+    );
   }
 
   /** The mask of a frame that is spoken of. */
@@ -217,11 +267,7 @@ class Tracking {
     const { native, scaled } = scene;
     const [across, down] = [scaled.w / native.w / 2, scaled.h / native.h / 2];
     const said = this.#prompts.filter((it) => it.frame === frame);
-    const spots = said.flatMap((it): Spot[] =>
-      it.kind === 'point'
-        ? [{ x: (it.x + 0.5) * across, y: (it.y + 0.5) * down, isObject: !it.not }]
-        : [],
-    );
+    const spots = this.#spots(frame);
     const boxes = said.flatMap((it) =>
       it.kind === 'box'
         ? [{ x: it.x * across, y: it.y * down, width: it.width * across, height: it.height * down }]
@@ -326,4 +372,14 @@ class Tracking {
       cause: signal.reason,
     });
   }
+}
+
+/** Intersection over union. */
+function agreement(a: Float32Array, b: Float32Array): number {
+  let [both, either] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    both += Math.min(a[i] as number, b[i] as number);
+    either += Math.max(a[i] as number, b[i] as number);
+  }
+  return either > 0 ? both / either : 1;
 }

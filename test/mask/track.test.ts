@@ -61,6 +61,25 @@ describeBackends('trackMask', (backend) => {
     expect(after).toBeGreaterThan(0.7);
   });
 
+  it('takes a correction for all that a point was a guess of', async () => {
+    const whole = objectClip({ ...moving, pan: 0, object: () => [80, 56, 24] });
+    // What is meant is the left half, which a point cannot tell.
+    const clip = whole.map(({ frame, mask }) => ({
+      frame,
+      mask: { ...mask, data: mask.data.map((v, i) => (i % 160 < 80 ? v : 0)) },
+    }));
+    const frames = clip.map(({ frame }) => frame);
+    const { mask: image } = clip[0] as (typeof clip)[number];
+    const near = async (...prompts: Prompt[]) =>
+      mean(overlaps(await track(frames, prompts), clip).slice(0, 4));
+    const point = (x: number): Prompt => ({ kind: 'point', frame: 3, x, y: 56 });
+    const half: Prompt = { kind: 'mask', frame: 11, image };
+    expect(await near(point(68))).toBeLessThan(0.6);
+    expect(await near(point(68), half)).toBeGreaterThan(0.75);
+    // What does not hold the point is not taken for it.
+    expect(await near(point(92), half)).toBeLessThan(0.6);
+  });
+
   it('says where the object is lost, and where it is found again', async () => {
     const clip = objectClip({
       ...moving,
