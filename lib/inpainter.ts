@@ -91,6 +91,8 @@ export interface InpaintedFrame {
   readonly coverage: number;
   /** Number of the first frame of its shot. */
   readonly shot: number;
+  /** How many of `maxReferences` were given up to stay under the memory limit. */
+  readonly givenUp: number;
 }
 
 const createOptions = [
@@ -323,12 +325,13 @@ export class Inpainter implements AsyncDisposable {
   ): AsyncGenerator<InpaintedFrame, void, void> {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
+    let givenUp = 0;
     const finish = async (queued: Queued, { index, size, shot }: HeldFrame) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
       const { width, height, channels } = size;
       const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
-      return { data, width, height, channels: channels as 3 | 4, index, coverage, shot };
+      return { data, width, height, channels: channels as 3 | 4, index, coverage, shot, givenUp };
     };
     // A frame is waited for when the next one is queued: the device goes on with that meanwhile.
     let last: (() => Promise<InpaintedFrame>) | undefined;
@@ -338,6 +341,7 @@ export class Inpainter implements AsyncDisposable {
         const held = window.get(index);
         if (!held) break;
         const { maxReferences } = completion.plan(held);
+        givenUp = this.#options.maxReferences - maxReferences;
         const ahead = lookAhead(this.#options.referenceStride, maxReferences);
         await orAborted(window.pull(index + 1 + ahead), signal);
         if (index < from) {
