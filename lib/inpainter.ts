@@ -111,6 +111,8 @@ export interface InpaintedFrame {
   readonly shot: number;
   /** @internal On the last frame of a segment: what the frame behind it takes of those so far. */
   readonly ended?: { readonly carried: Carried | undefined };
+  /** How many of `maxReferences` were given up to stay under the memory limit. */
+  readonly givenUp: number;
 }
 
 const createOptions = [
@@ -372,12 +374,14 @@ export class Inpainter implements AsyncDisposable {
     const completion = new Completion(this.device, this.#network, window, this.#options);
     const started = performance.now();
     type Ended = Promise<Carried | undefined> | undefined;
+    let givenUp = 0;
     const finish = async (queued: Queued, { index, size, shot }: HeldFrame, ended: Ended) => {
       const { data, coverage } = await orAborted(completed(queued), signal);
       const { width, height, channels } = size;
       const fps = ((index + 1 - from) * 1000) / (performance.now() - started);
       onProgress?.({ frame: index + 1, frames, fps, coverage });
-      const done = { data, width, height, channels: channels as 3 | 4, index, coverage, shot };
+      const image = { data, width, height, channels: channels as 3 | 4 };
+      const done = { ...image, index, coverage, shot, givenUp };
       return ended ? { ...done, ended: { carried: await orAborted(ended, signal) } } : done;
     };
     // A frame is waited for when the next one is queued: the device goes on with that meanwhile.
@@ -388,6 +392,7 @@ export class Inpainter implements AsyncDisposable {
         const held = window.get(index);
         if (!held) break;
         const { maxReferences } = completion.plan(held);
+        givenUp = this.#options.maxReferences - maxReferences;
         const ahead = lookAhead(this.#options.referenceStride, maxReferences);
         await orAborted(window.pull(index + 1 + ahead), signal);
         if (index < from) {

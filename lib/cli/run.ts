@@ -362,7 +362,9 @@ async function inpaint(input: string, options: Options, create: CreateInpainter)
     } else if (!quiet) {
       const speed = `${result.frames} frames, ${result.fps.toFixed(1)} a second on ${ranOn}`;
       const seen = `${(result.coverage * 100).toFixed(1)} % of what was removed`;
-      print(`${output}: ${result.encoding}; ${speed}; ${seen} is seen in other frames\n`);
+      const { givenUp } = result;
+      const less = givenUp ? `; ${givenUp} references were given up to save memory` : '';
+      print(`${output}: ${result.encoding}; ${speed}; ${seen} is seen in other frames${less}\n`);
     }
     return 0;
   } catch (error) {

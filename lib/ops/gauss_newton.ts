@@ -93,6 +93,10 @@ export function gaussNewton(options: GaussNewtonOptions): Tensor {
   expectList(op, 'references', references, r, '1 h w 4', { h, w });
   expectInteger(op, 'steps', steps, 0, 64);
   expectNumber(op, 'robust', robust, 0, 1000);
+  if (typeof best !== 'boolean') {
+    const message = `expected best to be true or false, got ${typeof best}`;
+    throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
   if (anchor) {
     expectObject(op, 'anchor', anchor);
     expectShape(op, 'anchor.theta', anchor.theta, 'r 3 3', { r });

@@ -1,4 +1,10 @@
-import { expectInteger, expectNumber, expectSameDevice, expectShape } from '../expect.js';
+import {
+  expectInteger,
+  expectNumber,
+  expectObject,
+  expectSameDevice,
+  expectShape,
+} from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 
 /** What {@link meanField} takes for neighbours, and how much they count. */
@@ -36,9 +42,11 @@ export function meanField(
   unary: Tensor,
   state: Tensor,
   colour: Tensor,
-  { radius, weight, range, spread }: MeanFieldOptions,
+  options: MeanFieldOptions,
 ): Tensor {
   const op = 'meanField';
+  expectObject(op, 'options', options);
+  const { radius, weight, range, spread } = options;
   const { h, w } = expectShape(op, 'unary', unary, '1 h w 1');
   expectShape(op, 'state', state, '1 h w 1', { h, w });
   expectShape(op, 'colour', colour, '1 h w 3', { h, w });

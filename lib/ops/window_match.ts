@@ -1,4 +1,10 @@
-import { expectInteger, expectNumber, expectSameDevice, expectShape } from '../expect.js';
+import {
+  expectInteger,
+  expectNumber,
+  expectObject,
+  expectSameDevice,
+  expectShape,
+} from '../expect.js';
 import { enqueue, type Tensor } from '../tensor.js';
 import { maxReferences } from './window.js';
 
@@ -38,9 +44,11 @@ export function windowMatch(
   frames: Tensor,
   visibility: Tensor,
   labels: Tensor,
-  { radius, slope, toll }: WindowMatchOptions,
+  options: WindowMatchOptions,
 ): Tensor {
   const op = 'windowMatch';
+  expectObject(op, 'options', options);
+  const { radius, slope, toll } = options;
   const { r, h, w } = expectShape(op, 'frames', frames, 'r h w 3');
   expectInteger(op, 'the count of frames', r, 1, maxReferences);
   expectShape(op, 'target', target, '1 h w 3', { h, w });

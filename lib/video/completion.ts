@@ -24,7 +24,7 @@ import {
   nearReach,
   oldestReference,
 } from './references.js';
-import type { FrameWindow, HeldFrame, Memory } from './window.js';
+import { type FrameWindow, type HeldFrame, type Memory, mostInFlight } from './window.js';
 
 /** How a {@link Completion} works; see the inpainter's options of the same names. */
 export interface CompletionOptions {
@@ -52,7 +52,8 @@ interface Sizes {
 
 /** A frame's pixels on the device; `packed` until it is encoded. */
 interface Loaded {
-  readonly frame: Tensor;
+  /** Absent while no target near asks for it; the window has it then. */
+  frame: Tensor | undefined;
   packed: Packed | undefined;
   encoded: Encoded | undefined;
 }
@@ -213,32 +214,44 @@ export function workingBounds({ y, x, h, w }: Region, { native, scaled, plane }:
   return { y: top, x: left, h: height, w: width };
 }
 
-/**
- * Bytes that a video with `references` references takes at most, frames and device together.
- *
- * @param kind of the device: copies to a GPU, pinned and its own, are held until it has made them
- */
-export function estimateBytes(
-  { native, plane }: Sizes,
-  channels: number,
-  stride: number,
-  references: number,
-  kind: Device['kind'] = 'cpu',
-): number {
-  const own = native.h * native.w * (channels + 1);
+/** What the memory of a video depends on, beside its size. */
+export interface MemoryUse {
+  readonly channels: number;
+  readonly stride: number;
+  readonly references: number;
+  /** Copies to a GPU, pinned and its own, are held until it has made them. */
+  readonly kind?: Device['kind'];
+  /** Bytes of a frame as it waits for its turn, if less than its own. */
+  readonly stored?: number | undefined;
+  /** See {@link StoredFrame}. */
+  readonly besides?: number | undefined;
+}
+
+/** Bytes that a video takes at most, frames and device together. */
+export function estimateBytes({ native, plane }: Sizes, use: MemoryUse): number {
+  const { channels, stride, references, kind = 'cpu', stored, besides = 0 } = use;
+  const size = native.h * native.w;
+  const own = size * (channels + 1);
   const pixels = plane.h * plane.w;
   const frames = lookAhead(stride, references) + 2;
-  // Of a reference: its bytes, colour and visibility, features and colours at a quarter; colour and
-  // visibility at three sizes, weights at 1/4, the square and its cells.
-  const kept = own + pixels * (51 + 21.25) + 2 ** 19;
+  const waiting = stored === undefined ? own : stored + size / 8;
+  // Of a reference: visibility; colour and visibility, features and colours at a quarter; colour and
+  // visibility at three sizes, weights at 1/4, the square and its cells. And its bytes, of all or of
+  // those that a target asks for.
+  const kept = size + pixels * (51 + 21.25) + 2 ** 19;
+  const near = 2 * nearReach(references) + 2;
+  const held = 1.5 * references + near;
+  const loaded =
+    stored === undefined
+      ? held * size * channels
+      : held * waiting + (references + near) * size * channels + (mostInFlight + 2) * own;
   // While a frame is completed: aligned features and frames of all references, activations, 8-bit
   // copies, scratch.
   const working = pixels * (references * 52 + 800) + own * 8 + 112 * 2 ** 20;
   const weights = 48 * 2 ** 20; // packed; measured: what a new inpainter has in use
   // At a shot's start all references come at once.
   const copies = kind === 'cuda' ? 2 * (references + 2) * own : 0;
-  const held = 1.5 * references + 2 * nearReach(references) + 2;
-  return frames * own + held * kept + working + weights + copies;
+  return frames * waiting + held * kept + loaded + working + weights + copies + besides;
 }
 
 /**
@@ -280,8 +293,14 @@ export class Completion {
     const { workSize, dilate, maxReferences, referenceStride, memoryLimit, logger } = this.#options;
     const { width, height, channels } = held.size;
     const sizes = workingSizes(height, width, workSize, dilate);
-    const need = (references: number) =>
-      estimateBytes(sizes, channels, referenceStride, references, this.#device.kind);
+    const use = {
+      channels,
+      stride: referenceStride,
+      kind: this.#device.kind,
+      stored: held.stored?.bytes,
+      besides: held.stored?.besides,
+    };
+    const need = (references: number) => estimateBytes(sizes, { ...use, references });
     let references = maxReferences;
     while (references > 1 && need(references) > memoryLimit) --references;
     if (need(references) > memoryLimit) {
@@ -400,7 +419,9 @@ export class Completion {
       if (done(at)) this.#dropFeatures(at);
       if (at < Math.min(oldest, near)) this.#untrack(at);
     }
-    this.#window.drop((frame) => frame.index > index, this.#device.copied());
+    const isWanted = ({ index: at, stored }: HeldFrame) =>
+      at > index || (stored !== undefined && this.#loaded.has(at));
+    this.#window.drop(isWanted, this.#device.copied());
   }
 
   /** A frame without a hole: its own output. */
@@ -410,11 +431,13 @@ export class Completion {
     const { frame } = await this.#window.bring(held.index);
     turn.check();
     this.#pushOriginal(held);
-    return { data: new Uint8Array(frame) };
+    const data = new Uint8Array(frame);
+    this.#window.letGo(held.index, this.#device.copied());
+    return { data };
   }
 
   #pushOriginal(held: HeldFrame): void {
-    const { frame, packed, encoded } = this.#load(held);
+    const { frame, packed, encoded } = this.#load(held) as Loaded & { frame: Tensor };
     const { colour } = (encoded ?? packed) as Encoded | Packed;
     this.#push({ working: colour, native: frame, owned: false });
   }
@@ -434,6 +457,7 @@ export class Completion {
 
     await this.#track([index, ...chosen], turn);
     this.#followAnchor(index);
+    this.#setAside(index, chosen);
     await this.#bring(index, turn);
     const target = this.#painted(index);
     const references: Painted[] = [];
@@ -600,9 +624,20 @@ export class Completion {
 
   /** Has the bytes of a frame there that is not loaded. */
   async #bring(at: number, turn: Turn): Promise<void> {
-    if (this.#loaded.has(at) || this.#window.bytes(at)) return;
+    if (this.#loaded.get(at)?.frame || this.#window.bytes(at)) return;
     await this.#window.bring(at);
     turn.check();
+  }
+
+  /** Frees the frames that the target does not ask for, nor a near one, and the window has. */
+  #setAside(target: number, chosen: readonly number[]): void {
+    const near = nearReach(this.#plan?.maxReferences as number);
+    for (const [at, loaded] of this.#loaded) {
+      if (Math.abs(at - target) <= near || chosen.includes(at)) continue;
+      if (!loaded.frame || !this.#window.get(at)?.stored) continue;
+      loaded.frame.dispose();
+      loaded.frame = undefined;
+    }
   }
 
   /** Registers a frame with the one before it; `keep`: it will be wanted. */
@@ -624,14 +659,18 @@ export class Completion {
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
 
-  #upload({ index, size: { width, height, channels } }: HeldFrame) {
-    const { frame, mask } = this.#window.bytes(index) as Memory;
-    const tensors = {
-      frame: this.#device.uploadLater(frame, [1, height, width, channels]),
-      mask: this.#device.uploadLater(mask, [1, height, width, 1]),
-    };
-    this.#window.letGo(index, this.#device.copied());
+  #upload(held: HeldFrame) {
+    const { width, height } = held.size;
+    const { mask } = this.#window.bytes(held.index) as Memory;
+    const frame = this.#uploadFrame(held);
+    const tensors = { frame, mask: this.#device.uploadLater(mask, [1, height, width, 1]) };
+    this.#window.letGo(held.index, this.#device.copied());
     return tensors;
+  }
+
+  #uploadFrame({ index, size: { width, height, channels } }: HeldFrame): Tensor {
+    const { frame } = this.#window.bytes(index) as Memory;
+    return this.#device.uploadLater(frame, [1, height, width, channels]);
   }
 
   /** A frame of which nothing is encoded yet. */
@@ -665,8 +704,13 @@ export class Completion {
   #load(from: HeldFrame | number): Loaded {
     const index = typeof from === 'number' ? from : from.index;
     const known = this.#loaded.get(index);
-    if (known) return known;
+    if (known?.frame) return known;
     const held = from as HeldFrame;
+    if (known) {
+      known.frame = this.#uploadFrame(held);
+      this.#window.letGo(index, this.#device.copied());
+      return known;
+    }
     const { sizes } = this.plan(held);
     const loaded = scope((): Loaded => {
       const { frame, mask } = this.#upload(held);
@@ -684,13 +728,13 @@ export class Completion {
       loaded.packed = undefined;
     }
     const { levels, near } = (this.#tracked.get(index) as Tracked).features as Pyramid;
-    const { frame, encoded } = loaded as Loaded & { encoded: Encoded };
+    const { frame, encoded } = loaded as Loaded & { frame: Tensor; encoded: Encoded };
     return { frame, encoded, pyramid: { levels, near } };
   }
 
   #unload(index: number): void {
     const loaded = this.#loaded.get(index);
-    loaded?.frame.dispose();
+    loaded?.frame?.dispose();
     loaded?.packed?.dispose();
     loaded?.encoded?.dispose();
     this.#loaded.delete(index);

@@ -178,13 +178,26 @@ function pixelFormatFor(
   return av.avGetPixFmtFromName(isStrict && isOdd ? best.replace(/42[02]/, '444') : best);
 }
 
-/** What the container is told of fields: frames tell it themselves. */
-function fieldsFor(name: VideoCodec, { fieldOrder }: VideoReader): Record<string, string> {
-  if (fieldOrder === 'progressive') return {};
+/** Pixels of a frame from which the memory of an encoder matters. */
+const largeFrame = 1920 * 1080;
+
+/**
+ * What is told of fields, where frames do not tell it, and of memory: of large frames x264 plans 10
+ * ahead instead of 30, each of which would take as much memory as the frame and half of that again.
+ */
+function parametersFor(
+  name: VideoCodec,
+  { fieldOrder, width, height }: VideoReader,
+): Record<string, string> {
+  const isProgressive = fieldOrder === 'progressive';
   const isTop = fieldOrder === 'top first';
-  if (name !== 'h264') return { field_order: isTop ? 'tt' : 'bb' };
-  const all = encoders.h264.options['x264-params'];
-  return isTop ? {} : { 'x264-params': `${all}:bff=1` };
+  if (name !== 'h264') return isProgressive ? {} : { field_order: isTop ? 'tt' : 'bb' };
+  const parameters = [
+    encoders.h264.options['x264-params'],
+    ...(isProgressive || isTop ? [] : ['bff=1']),
+    ...(width * height < largeFrame ? [] : ['rc-lookahead=10']),
+  ];
+  return { 'x264-params': parameters.join(':') };
 }
 
 /** Profiles that follow from the source or its format; FFmpeg's numbers for both are the same. */
@@ -251,7 +264,7 @@ export function chooseEncoding(
   const name = formatName(av, format);
   const set: Record<string, string> = {
     ...encoder.options,
-    ...fieldsFor(chosen, like),
+    ...parametersFor(chosen, like),
     ...profileFor(chosen, source, name),
   };
   if (options.crf !== undefined) {

@@ -25,6 +25,8 @@ export type ImageLike =
 /** @internal A frame as it was decoded, which takes less memory than its bytes. */
 export interface StoredFrame {
   readonly bytes: number;
+  /** Bytes that its source takes, and what becomes of the frames. */
+  readonly besides: number;
   /** Writes the frame's bytes, the same as when it was read. */
   read(into: Uint8Array): Promise<void>;
   free(): void;

@@ -210,6 +210,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   #again: { readonly converter: Converter; readonly rgb: Frame } | undefined;
   #reading: Promise<void> = Promise.resolve();
   #isStoring = false;
+  #besides = 0;
   /** The outermost generator of a reading in progress. */
   #running: AsyncGenerator<unknown, void, void> | undefined;
   #read = 0;
@@ -299,9 +300,11 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   /**
    * @internal Tells of its frames how they are stored, where that is less than their bytes, but not
    *   of small ones: to convert them again would take longer than it is worth.
+   * @param besides how many frames are in memory apart from those
    */
-  tellStored(): void {
+  tellStored(besides: number): void {
     const { width, height, channels, frameBytes } = this;
+    this.#besides = besides * frameBytes;
     this.#isStoring = frameBytes > smallFrame && frameBytes < width * height * channels;
   }
 
@@ -431,6 +434,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
       if (copy) {
         tellStored(image, {
           bytes: this.frameBytes,
+          besides: this.#besides,
           read: (into) => this.#readAgain(copy, into),
           free: () => copy.free(),
         });

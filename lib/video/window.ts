@@ -14,7 +14,7 @@ export interface HeldFrame {
   readonly bounds: Bounds | undefined;
   /** The frame as it was decoded, where that is smaller than its bytes. */
   readonly stored: StoredFrame | undefined;
-  /** What of the mask lies in the bounds; told where the frame is stored. */
+  /** What of the mask lies in the bounds, a bit a pixel, where the frame is stored. */
   readonly hole: Uint8Array | undefined;
 }
 
@@ -40,22 +40,28 @@ function readable({ data }: Image): Image['data'] {
 }
 
 /** Copies of bytes that the device may still have to read, at most; more wait for it. */
-const mostInFlight = 4;
+export const mostInFlight = 4;
 
-/** What of a mask lies in the bounds. */
-function crop(mask: Uint8Array, width: number, { y, x, h, w }: Bounds): Uint8Array {
-  const part = new Uint8Array(h * w);
-  for (let row = 0; row < h; ++row) {
+/** What of a mask lies in the bounds, a bit a pixel. */
+function pack(mask: Uint8Array, width: number, { y, x, h, w }: Bounds): Uint8Array {
+  const bits = new Uint8Array(Math.ceil((h * w) / 8));
+  for (let row = 0, i = 0; row < h; ++row) {
     const from = (y + row) * width + x;
-    part.set(mask.subarray(from, from + w), row * w);
+    for (let at = from; at < from + w; ++at, ++i) {
+      if (mask[at]) bits[i >> 3] = (bits[i >> 3] as number) | (1 << (i & 7));
+    }
   }
-  return part;
+  return bits;
 }
 
-/** The whole of a mask again. */
-function uncrop(part: Uint8Array, { y, x, h, w }: Bounds, width: number, into: Uint8Array): void {
-  for (let row = 0; row < h; ++row)
-    into.set(part.subarray(row * w, (row + 1) * w), (y + row) * width + x);
+/** The whole of a mask again; what is not zero is 1. */
+function unpack(bits: Uint8Array, width: number, { y, x, h, w }: Bounds, mask: Uint8Array): void {
+  mask.fill(0);
+  for (let row = 0, i = 0; row < h; ++row) {
+    const from = (y + row) * width + x;
+    for (let at = from; at < from + w; ++at, ++i)
+      mask[at] = ((bits[i >> 3] as number) >> (i & 7)) & 1;
+  }
 }
 
 /**
@@ -199,7 +205,7 @@ export class FrameWindow {
     const change = this.#shots.next(small);
     const shot = change?.start ?? this.#last?.shot ?? index;
     this.#last = { size, shot };
-    const hole = stored && bounds && crop(memory.mask, width, bounds);
+    const hole = stored && bounds && pack(memory.mask, width, bounds);
     this.#bytes.set(index, memory);
     this.#held.set(index, { index, size, shot, bounds, stored, hole });
     this.#pulled = index + 1;
@@ -249,8 +255,8 @@ export class FrameWindow {
     const reading = (stored as StoredFrame).read(memory.frame);
     this.#taking = reading;
     await reading;
-    memory.mask.fill(0);
-    if (bounds && hole) uncrop(hole, bounds, size.width, memory.mask);
+    if (bounds && hole) unpack(hole, size.width, bounds, memory.mask);
+    else memory.mask.fill(0);
     if (!this.#closed) this.#bytes.set(index, memory);
     return memory;
   }

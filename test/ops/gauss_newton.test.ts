@@ -383,6 +383,8 @@ describeBackends('gaussNewton', (backend) => {
     );
     rejects(() => ({ steps: 65 }), 'ERR_ARGUMENT', 'steps to be an integer from 0 to 64, got 65');
     rejects(() => ({ robust: -1 }), 'ERR_ARGUMENT', 'robust to be a number from 0 to 1000, got -1');
+    const best = 1 as unknown as boolean;
+    rejects(() => ({ best }), 'ERR_ARGUMENT', 'best to be true or false, got number');
     rejects(
       () => ({ anchor: { theta: theta(2), box, within: 1 } }),
       'ERR_SHAPE',

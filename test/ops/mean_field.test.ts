@@ -87,5 +87,10 @@ describeBackends('meanField', (backend) => {
       'ERR_ARGUMENT',
       'weight to be a number from 0 to 100, got NaN',
     );
+    rejects(
+      () => meanField(map(1), map(1), map(3), undefined as never),
+      'ERR_ARGUMENT',
+      'options to be an object, got undefined',
+    );
   });
 });

@@ -95,5 +95,10 @@ describeBackends('windowMatch', (backend) => {
       'ERR_ARGUMENT',
       'toll to be a number from 0 to 16, got -1',
     );
+    rejects(
+      () => windowMatch(map(1, 3), map(1, 3), map(1, 1), map(1, 1), undefined as never),
+      'ERR_ARGUMENT',
+      'options to be an object, got undefined',
+    );
   });
 });

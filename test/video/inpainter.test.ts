@@ -498,7 +498,8 @@ describe('Inpainter', () => {
       hole: (t) => [60 + t, 60, 120 + t, 120],
     });
     const sizes = workingSizes(256, 256, 512, 4);
-    const need = (references: number) => Math.ceil(estimateBytes(sizes, 3, 1, references));
+    const need = (references: number) =>
+      Math.ceil(estimateBytes(sizes, { channels: 3, stride: 1, references }));
     const said: string[] = [];
     const options = {
       referenceStride: 1,
@@ -518,7 +519,9 @@ describe('Inpainter', () => {
   it('stays under the memory limit when a hole is all of a frame far over the working size', async () => {
     const [width, height] = [2000, 1500];
     const frames = clip({ width, height, frames: 3, hole: () => [0, 0, width, height] });
-    const limit = Math.ceil(estimateBytes(workingSizes(height, width, 16, 4), 3, 1, 1));
+    const limit = Math.ceil(
+      estimateBytes(workingSizes(height, width, 16, 4), { channels: 3, stride: 1, references: 1 }),
+    );
     const options = { workSize: 16, maxReferences: 1, referenceStride: 1, memoryLimit: limit };
     await within(options, async (limited) => {
       expect((await collect(limited, frames)).length).toBe(3);
