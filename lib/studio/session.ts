@@ -40,7 +40,7 @@ const parts = 400;
 /** Steps that can be undone. */
 const mostSteps = 200;
 
-const nothing: Said = { points: [], paints: [], zones: [] };
+const nothing: Said = { points: [], paints: [], zones: [], attached: false };
 
 /** What cannot be done now, but may be later. */
 export class Busy extends Error {}
@@ -279,7 +279,8 @@ export class Session implements AsyncDisposable {
     this.#withdraw(this.#preview?.id, this.#clip?.id, this.#mask);
     this.#preview = this.#clip = this.#mask = undefined;
     if (this.#result) this.#result = { ...this.#result, isOld: true };
-    const isTracked = (it: Said) => JSON.stringify([it.points, it.paints, objects(it)]);
+    const isTracked = (it: Said) =>
+      JSON.stringify([it.points, it.paints, objects(it), it.attached]);
     const isText = (it: Said) => JSON.stringify(texts(it));
     if (isTracked(said) !== isTracked(before)) video.ready.tracked = 0;
     if (isText(said) !== isText(before)) video.ready.text = 0;
@@ -339,6 +340,7 @@ export class Session implements AsyncDisposable {
     let looked = 0;
     const masks = trackMask(this.#inpainter.device, source, prompts, {
       signal,
+      attached: said.attached,
       onNote: this.#note,
       // Until the first mask, the frames that are looked at tell how it goes.
       onProgress: (progress) => {

@@ -192,7 +192,8 @@ describe('what is said', () => {
     const point = { frame: 0, x: 1, y: 1, not: false };
     for (const [said, message] of [
       [undefined, 'an object'],
-      [{ points: [] }, 'a list of paints'],
+      [{ ...nothing, paints: undefined }, 'a list of paints'],
+      [{ ...nothing, attached: 'yes' }, 'attached'],
       [{ ...nothing, more: 1 }, 'got more'],
       [{ ...nothing, points: [{ ...point, frame: 10 }] }, 'frame of point 0'],
       [{ ...nothing, points: [{ ...point, x: 64 }] }, 'x of point 0'],
@@ -431,6 +432,10 @@ describe('work', () => {
       error: undefined,
       points: 2,
     });
+    // With what belongs to it, the masks are others.
+    const answer = await client.say({ points: [point], attached: true });
+    expect((answer.json() as State).ready).toBe(0);
+    await client.until((state) => isIdle(state) && state.ready === 60);
   });
 });
 
