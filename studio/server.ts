@@ -98,6 +98,11 @@ export async function open(file: File): Promise<void> {
     await ask('POST', '/api/project', project).catch(() => {});
     return;
   }
+  const { points, paints, zones } = said();
+  const isWorkedOn = points.length + paints.length + zones.length > 0;
+  const question =
+    'Open another video? What was said of this one goes, unless the project is saved.';
+  if (isWorkedOn && !confirm(question)) return;
   // fetch() does not tell how far it is.
   const request = new XMLHttpRequest();
   request.open('POST', `/api/video?name=${encodeURIComponent(file.name)}`);

@@ -184,6 +184,7 @@ export class Session implements AsyncDisposable {
    */
   async open(path: string, name = basename(path), isOwn = false): Promise<void> {
     if (this.#isOpening) throw new Busy('another video is being opened');
+    this.expectNoRun();
     this.#isOpening = true;
     try {
       const view = await FrameSeeker.open(path);
@@ -258,6 +259,11 @@ export class Session implements AsyncDisposable {
     this.#changed();
   }
 
+  /** What would end a run has to wait. */
+  expectNoRun(): void {
+    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+  }
+
   #expectRevision(revision: number): void {
     if (revision !== this.#revision)
       throw new Busy('something else was said meanwhile, in another tab perhaps');
@@ -266,7 +272,7 @@ export class Session implements AsyncDisposable {
   /** Drops what followed from what was said before, and begins with what follows now. */
   #take(said: Said): void {
     const video = this.#opened;
-    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+    this.expectNoRun();
     const before = this.#said;
     this.#revision += 1;
     this.#error = undefined;
@@ -415,7 +421,7 @@ export class Session implements AsyncDisposable {
   ask({ kind, frame }: JobRequest): void {
     const video = this.#opened;
     expectInteger(op, 'the frame of a job', frame, 0, video.view.frames - 1);
-    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+    this.expectNoRun();
     const said = this.#said;
     this.#error = undefined;
     if (video.ready.tracked < video.view.frames || video.ready.text < video.view.frames) {

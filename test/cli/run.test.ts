@@ -72,6 +72,7 @@ describe('align-and-attend', () => {
     expect(JSON.parse(stdout)).toEqual({
       output: at('json.mp4'),
       frames: 10,
+      resumed: 0,
       masked: 3,
       coverage: 0.5,
       concealed: [],

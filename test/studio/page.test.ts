@@ -59,6 +59,7 @@ describe.skipIf(!isThere)(isThere ? 'the page' : `the page: there is no ${chrome
     browser = await chromium.launch({ executablePath: chrome, args: ['--no-sandbox'] });
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     page = await context.newPage();
+    page.on('dialog', (dialog) => dialog.accept());
     page.on('pageerror', ({ message }) => errors.push(message));
     page.on('console', (it) => it.type() === 'error' && errors.push(it.text()));
     await page.goto(studio.url);

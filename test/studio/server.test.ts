@@ -411,6 +411,8 @@ describe('work', () => {
       { error: 'a run is in progress; cancel it first' },
     ]);
     expect((await ask('preview')).status).toBe(409);
+    const other = await client.ask('POST', '/api/video?name=x.mp4', await readFile(at('in.mp4')));
+    expect(other.status).toBe(409);
     expect((await client.ask('DELETE', '/api/jobs')).status).toBe(200);
     const { result, error } = await client.until(isIdle);
     expect({ result, error }).toEqual({ result: undefined, error: undefined });
