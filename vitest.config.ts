@@ -49,6 +49,8 @@ export default defineConfig({
     globalSetup: 'test/backends.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // What is waited for comes late where others use the machine.
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       {
         extends: true,

@@ -296,7 +296,7 @@ function ZoneItem({ it, at }: { it: Zone; at: number }) {
 }
 
 export function SaidList() {
-  const { points = [], paints = [], zones = [] } = state.value?.said ?? {};
+  const { points = [], paints = [], zones = [], attached = false } = state.value?.said ?? {};
   const { width = 1, height = 1 } = video.value ?? {};
   const addMiddle = () => {
     const [w, h] = [Math.ceil(width / 4), Math.ceil(height / 4)];
@@ -337,6 +337,17 @@ export function SaidList() {
       <button type="button" onClick={addMiddle}>
         Add a box
       </button>
+      <label class="attached">
+        <input
+          type="checkbox"
+          checked={attached}
+          onChange={(event) => {
+            const { checked } = event.currentTarget;
+            say((said) => ({ ...said, attached: checked }));
+          }}
+        />
+        With its shadow, and what it carries
+      </label>
     </section>
   );
 }

@@ -58,7 +58,8 @@ function next(path: string, body: () => object | Promise<object>): Promise<void>
 
 const revision = () => state.value?.revision ?? 0;
 
-const said = (): Said => state.value?.said ?? { points: [], paints: [], zones: [] };
+const nothing: Said = { points: [], paints: [], zones: [], attached: false };
+const said = (): Said => state.value?.said ?? nothing;
 
 /** Changes what is said. */
 export function say(change: (said: Said) => Said): Promise<void> {
@@ -72,11 +73,12 @@ export const redo = () => next('/api/redo', () => ({ revision: revision() }));
 export function paint(frame: number, picture: Blob): Promise<void> {
   return next('/api/said', async () => {
     const { mask } = (await ask('POST', '/api/paints', picture)) as { mask: string };
-    const { points, paints, zones } = said();
+    const { points, paints, zones, attached } = said();
     const changed: Said = {
       points: points.filter((it) => it.frame !== frame),
       paints: [...paints.filter((it) => it.frame !== frame), { frame, mask }],
       zones: zones.filter((it) => it.kind !== 'object' || it.from !== frame),
+      attached,
     };
     return { revision: revision(), said: changed };
   });
@@ -96,6 +98,11 @@ export async function open(file: File): Promise<void> {
     await ask('POST', '/api/project', project).catch(() => {});
     return;
   }
+  const { points, paints, zones } = said();
+  const isWorkedOn = points.length + paints.length + zones.length > 0;
+  const question =
+    'Open another video? What was said of this one goes, unless the project is saved.';
+  if (isWorkedOn && !confirm(question)) return;
   // fetch() does not tell how far it is.
   const request = new XMLHttpRequest();
   request.open('POST', `/api/video?name=${encodeURIComponent(file.name)}`);

@@ -35,6 +35,8 @@ export interface Said {
   readonly points: readonly Point[];
   readonly paints: readonly Paint[];
   readonly zones: readonly Zone[];
+  /** Whether shadows, and what else belongs to the object, go with it. */
+  readonly attached: boolean;
 }
 
 /** A project file: what was said of a video, with the masks that were painted. */

@@ -26,11 +26,14 @@ function expectList(name: string, value: unknown): readonly unknown[] {
  * @throws InpaintError ERR_ARGUMENT
  */
 export function expectSaid(value: unknown, video: Video, masks: ReadonlySet<string>): Said {
-  expectOptions(op, 'what is said', value as object, ['points', 'paints', 'zones']);
+  expectOptions(op, 'what is said', value as object, ['points', 'paints', 'zones', 'attached']);
   const { width, height, frames } = video;
-  const said = value as { points?: unknown; paints?: unknown; zones?: unknown };
+  const said = value as { [K in keyof Said]?: unknown };
   const last = frames - 1;
+  const { attached } = said;
+  if (typeof attached !== 'boolean') return fail('attached to be true or false', typeof attached);
   return {
+    attached,
     points: expectList('points', said.points).map((it, i): Point => {
       const name = `point ${i}`;
       expectOptions(op, name, it as object, ['frame', 'x', 'y', 'not']);

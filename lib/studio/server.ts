@@ -152,7 +152,7 @@ function makeApp({ session, folder, token, mostVideo, address }: Parts): Hono {
         defaultSrc: ["'none'"],
         scriptSrc: ["'self'"],
         styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'blob:', 'data:'],
+        imgSrc: ["'self'", 'data:'],
         mediaSrc: ["'self'"],
         connectSrc: ["'self'"],
         baseUri: ["'none'"],
@@ -285,6 +285,7 @@ function makeApp({ session, folder, token, mostVideo, address }: Parts): Hono {
   });
 
   app.post('/api/video', async (c) => {
+    session.expectNoRun();
     const name = c.req.query('name') ?? 'video';
     const told = Number(c.req.header('content-length') ?? 0);
     const tooLarge = () =>

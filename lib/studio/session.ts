@@ -40,7 +40,7 @@ const parts = 400;
 /** Steps that can be undone. */
 const mostSteps = 200;
 
-const nothing: Said = { points: [], paints: [], zones: [] };
+const nothing: Said = { points: [], paints: [], zones: [], attached: false };
 
 /** What cannot be done now, but may be later. */
 export class Busy extends Error {}
@@ -184,6 +184,7 @@ export class Session implements AsyncDisposable {
    */
   async open(path: string, name = basename(path), isOwn = false): Promise<void> {
     if (this.#isOpening) throw new Busy('another video is being opened');
+    this.expectNoRun();
     this.#isOpening = true;
     try {
       const view = await FrameSeeker.open(path);
@@ -258,6 +259,11 @@ export class Session implements AsyncDisposable {
     this.#changed();
   }
 
+  /** What would end a run has to wait. */
+  expectNoRun(): void {
+    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+  }
+
   #expectRevision(revision: number): void {
     if (revision !== this.#revision)
       throw new Busy('something else was said meanwhile, in another tab perhaps');
@@ -266,7 +272,7 @@ export class Session implements AsyncDisposable {
   /** Drops what followed from what was said before, and begins with what follows now. */
   #take(said: Said): void {
     const video = this.#opened;
-    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+    this.expectNoRun();
     const before = this.#said;
     this.#revision += 1;
     this.#error = undefined;
@@ -279,7 +285,8 @@ export class Session implements AsyncDisposable {
     this.#withdraw(this.#preview?.id, this.#clip?.id, this.#mask);
     this.#preview = this.#clip = this.#mask = undefined;
     if (this.#result) this.#result = { ...this.#result, isOld: true };
-    const isTracked = (it: Said) => JSON.stringify([it.points, it.paints, objects(it)]);
+    const isTracked = (it: Said) =>
+      JSON.stringify([it.points, it.paints, objects(it), it.attached]);
     const isText = (it: Said) => JSON.stringify(texts(it));
     if (isTracked(said) !== isTracked(before)) video.ready.tracked = 0;
     if (isText(said) !== isText(before)) video.ready.text = 0;
@@ -339,6 +346,7 @@ export class Session implements AsyncDisposable {
     let looked = 0;
     const masks = trackMask(this.#inpainter.device, source, prompts, {
       signal,
+      attached: said.attached,
       onNote: this.#note,
       // Until the first mask, the frames that are looked at tell how it goes.
       onProgress: (progress) => {
@@ -413,7 +421,7 @@ export class Session implements AsyncDisposable {
   ask({ kind, frame }: JobRequest): void {
     const video = this.#opened;
     expectInteger(op, 'the frame of a job', frame, 0, video.view.frames - 1);
-    if (this.#queue.has('run')) throw new Busy('a run is in progress; cancel it first');
+    this.expectNoRun();
     const said = this.#said;
     this.#error = undefined;
     if (video.ready.tracked < video.view.frames || video.ready.text < video.view.frames) {

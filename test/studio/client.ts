@@ -12,7 +12,7 @@ export interface Answer {
   readonly json: () => unknown;
 }
 
-export const nothing: Said = { points: [], paints: [], zones: [] };
+export const nothing: Said = { points: [], paints: [], zones: [], attached: false };
 
 /** A client of a studio. */
 export class Client {

@@ -59,6 +59,7 @@ describe.skipIf(!isThere)(isThere ? 'the page' : `the page: there is no ${chrome
     browser = await chromium.launch({ executablePath: chrome, args: ['--no-sandbox'] });
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
     page = await context.newPage();
+    page.on('dialog', (dialog) => dialog.accept());
     page.on('pageerror', ({ message }) => errors.push(message));
     page.on('console', (it) => it.type() === 'error' && errors.push(it.text()));
     await page.goto(studio.url);
@@ -91,9 +92,9 @@ describe.skipIf(!isThere)(isThere ? 'the page' : `the page: there is no ${chrome
     await expect.poll(() => page.locator('.place').textContent()).toContain(`Frame ${index} of 11`);
   };
   /** Until there is nothing to do. */
-  const idle = () => expect.poll(() => button('Cancel').count(), { timeout: 30_000 }).toBe(0);
+  const idle = () => expect.poll(() => button('Cancel').count()).toBe(0);
   const isShown = (name: string) =>
-    expect.poll(() => button(name).getAttribute('aria-pressed'), { timeout: 30_000 }).toBe('true');
+    expect.poll(() => button(name).getAttribute('aria-pressed')).toBe('true');
   const download = async (name: string) => {
     const [file] = await Promise.all([
       page.waitForEvent('download'),

@@ -192,7 +192,8 @@ describe('what is said', () => {
     const point = { frame: 0, x: 1, y: 1, not: false };
     for (const [said, message] of [
       [undefined, 'an object'],
-      [{ points: [] }, 'a list of paints'],
+      [{ ...nothing, paints: undefined }, 'a list of paints'],
+      [{ ...nothing, attached: 'yes' }, 'attached'],
       [{ ...nothing, more: 1 }, 'got more'],
       [{ ...nothing, points: [{ ...point, frame: 10 }] }, 'frame of point 0'],
       [{ ...nothing, points: [{ ...point, x: 64 }] }, 'x of point 0'],
@@ -410,6 +411,8 @@ describe('work', () => {
       { error: 'a run is in progress; cancel it first' },
     ]);
     expect((await ask('preview')).status).toBe(409);
+    const other = await client.ask('POST', '/api/video?name=x.mp4', await readFile(at('in.mp4')));
+    expect(other.status).toBe(409);
     expect((await client.ask('DELETE', '/api/jobs')).status).toBe(200);
     const { result, error } = await client.until(isIdle);
     expect({ result, error }).toEqual({ result: undefined, error: undefined });
@@ -431,6 +434,10 @@ describe('work', () => {
       error: undefined,
       points: 2,
     });
+    // With what belongs to it, the masks are others.
+    const answer = await client.say({ points: [point], attached: true });
+    expect((answer.json() as State).ready).toBe(0);
+    await client.until((state) => isIdle(state) && state.ready === 60);
   });
 });
 
