@@ -490,9 +490,9 @@ export class Completion {
   }
 
   /**
-   * Registers the frames up to the last wanted one, each with the one before it; keeps the features
-   * of the wanted ones. Those of the others are made anew when their turn comes: a whole look-ahead
-   * of them would be many times all else.
+   * Registers the frames up to the last wanted one, each with the one before it. What is made of a
+   * frame meanwhile is made anew when it is painted or painted from: kept for a whole look-ahead, it
+   * would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
     const last = Math.max(...wanted);
@@ -505,7 +505,7 @@ export class Completion {
     ) {
       if (this.#tracked.has(at)) continue;
       await turn.over();
-      this.#register(at, wanted.includes(at));
+      this.#register(at);
     }
   }
 
@@ -517,14 +517,14 @@ export class Completion {
     const { referenceStride: stride } = this.#options;
     const at = Math.max(...this.#tracked.keys()) + 1;
     const reach = target + lookAhead(stride, this.#plan?.maxReferences as number);
-    if (at < end && at <= reach) this.#register(at, (at - (this.#start as number)) % stride === 0);
+    if (at < end && at <= reach) this.#register(at);
   }
 
-  /** Registers a frame with the one before it; `keep`: it will be wanted. */
-  #register(at: number, keep: boolean): void {
+  /** Registers a frame with the one before it. */
+  #register(at: number): void {
     const before = this.#tracked.get(at - 1)?.features as Registration | undefined;
     const held = this.#window.get(at);
-    if (before && held && !keep && !this.#loaded.has(at)) {
+    if (before && held && !this.#loaded.has(at)) {
       const { sizes } = this.plan(held);
       const { frame, mask } = this.#upload(held);
       this.#tracked.set(at, this.#network.register(frame, mask, sizes, before));
@@ -534,7 +534,6 @@ export class Completion {
       const features = this.#network.registrationFeatures(this.#packed(at));
       const step = before && this.#network.track(features, before);
       this.#tracked.set(at, { features, step });
-      if (!keep) this.#unload(at);
     }
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
