@@ -82,14 +82,14 @@ struct Pixel {
   }
 };
 
-// What is added to a pixel of the output; null if nothing is.
+// What is added to a pixel of the output; null if nothing is. `data`: of all pixels.
 template <class T>
-__device__ const T* residual_of(const Conv2d& p, int64_t pixel) {
+__device__ const T* residual_of(const Conv2d& p, const T* data, int64_t pixel) {
   const Window& r = p.residual;
-  if (!r.data) return nullptr;
+  if (!data) return nullptr;
   const Pixel at(p, pixel);
   const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
-  return map<T>(r.data) + from * p.out_c;
+  return data + from * p.out_c;
 }
 
 // Writes N sums, of channel o of a pixel and on.
@@ -106,9 +106,9 @@ __device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const
 
 // The same for any number of channels out.
 template <class T, int N>
-__device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
+__device__ void write_any(const Conv2d& p, T* output, int64_t at, const T* residual, int o,
                           const float (&sums)[N]) {
-  T* pixel = map<T>(p.output) + at * p.out_c;
+  T* pixel = output + at * p.out_c;
   if (p.out_c % N == 0) {
     write(p, pixel, residual, o, sums);
   } else {
@@ -194,11 +194,12 @@ __global__ void __launch_bounds__(threads* Tile::groups)
   const auto enter = [&] {
     const bool reads = tap != Piece::none;
     const Window& in = p.inputs[reads ? tap >> 20 : 0];
+    const __half* const data = direct(map<__half>(in.data));
     const int dy = tap >> 10 & 0x3ff, dx = tap & 0x3ff;
 #pragma unroll
     for (int i = 0; i < own; ++i) {
       const int64_t from = place(p, in, image[i], y[i] + dy, x[i] + dx);
-      sources[i] = reads & (from >= 0) ? map<__half>(in.data) + from * in.c : nullptr;
+      sources[i] = reads & (from >= 0) ? data + from * in.c : nullptr;
     }
   };
   // Its rows of weights. Those behind the last are that again: they make channels that nobody writes.
@@ -331,6 +332,8 @@ __global__ void __launch_bounds__(threads* Tile::groups)
     }
     __syncthreads();
   }
+  __half* const output = direct(map<__half>(p.output));
+  const __half* const added_to = direct(map<__half>(p.residual.data));
 #pragma unroll
   for (int slice = 0; slice < slices; ++slice) {
     if (slice % groups != group) continue;
@@ -348,7 +351,7 @@ __global__ void __launch_bounds__(threads* Tile::groups)
     }
     const int64_t pixel = first_pixel + row + slice * 8 + g;
     if (pixel >= shape.pixels) continue;
-    const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
+    const __half* residual = shape.splits > 1 ? nullptr : residual_of(p, added_to, pixel);
 #pragma unroll
     for (int j = 0; j < Tile::wide; j += Tile::grouped) {
       const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
@@ -366,7 +369,7 @@ __global__ void __launch_bounds__(threads* Tile::groups)
           if (o + k < p.out_c) *reinterpret_cast<Some*>(to + k) = part;
         }
       } else {
-        write_any(p, pixel, residual, o, made);
+        write_any(p, output, pixel, residual, o, made);
       }
     }
   }
@@ -386,7 +389,8 @@ __global__ void __launch_bounds__(threads)
     for (int k = 0; k < added; ++k) sums[k] += part.at[k];
   }
   const int o = int(i - pixel * groups) * added;
-  write_any(p, pixel, residual_of<__half>(p, pixel), o, sums);
+  const __half* residual = residual_of(p, direct(map<__half>(p.residual.data)), pixel);
+  write_any(p, direct(map<__half>(p.output)), pixel, residual, o, sums);
 }
 
 // Lays the narrow inputs beside each other: a thread makes 8 channels of a pixel.
@@ -407,7 +411,8 @@ __global__ void __launch_bounds__(threads)
     if (is_wide(in.c)) continue;
     const int v = y - in.y, u = x - in.x;
     if (unsigned(v) < unsigned(in.h) && unsigned(u) < unsigned(in.w)) {
-      const __half* from = map<__half>(in.data) + ((image * in.h + v) * in.w + u) * in.c - channel;
+      const __half* from =
+          direct(map<__half>(in.data)) + ((image * in.h + v) * in.w + u) * in.c - channel;
 #pragma unroll
       for (int e = 0; e < vector_channels; ++e)
         if (e >= channel && e < channel + in.c) made.at[e] = from[e];
@@ -433,8 +438,9 @@ __global__ void __launch_bounds__(threads)
       const Window& in = p.inputs[input];
       const int64_t from = place(p, in, at.image, y, x);
       if (from >= 0) {
+        const float* const data = direct(in.data);
         for (int c = 0; c < in.c; ++c) {
-          const float x = in.data[from * in.c + c];
+          const float x = data[from * in.c + c];
           const float* row = weight + int64_t(c) * groups * vector_channels;
 #pragma unroll
           for (int k = 0; k < vector_channels; ++k) sums[k] += x * row[k];
@@ -443,7 +449,8 @@ __global__ void __launch_bounds__(threads)
       weight += int64_t(in.c) * groups * vector_channels;
     }
   }
-  write_any(p, pixel, residual_of<float>(p, pixel), first, sums);
+  const float* residual = residual_of(p, direct(p.residual.data), pixel);
+  write_any(p, direct(p.output), pixel, residual, first, sums);
 }
 
 __global__ void __launch_bounds__(threads)
@@ -474,8 +481,8 @@ __global__ void __launch_bounds__(threads)
     }
   }
   const bool is = tap < p.taps && from >= 0;
-  map<__half>(p.packed)[i] =
-      stored<__half>(is ? p.matrix[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
+  direct(map<__half>(p.packed))[i] =
+      stored<__half>(is ? direct(p.matrix)[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
 }
 
 __global__ void __launch_bounds__(threads)
@@ -484,7 +491,7 @@ __global__ void __launch_bounds__(threads)
   if (i >= count) return;
   const int64_t row = i / width;
   const int o = int(i - row * width);
-  p.packed[i] = o < p.out ? p.matrix[int64_t(o) * p.taps * p.c + row] : 0;
+  direct(p.packed)[i] = o < p.out ? direct(p.matrix)[int64_t(o) * p.taps * p.c + row] : 0;
 }
 
 // Of a block, on any card with the capability.

@@ -48,6 +48,11 @@ struct Gaussian {
   float weight[reach + deep];  // zeros behind the radius
 };
 
+__device__ LocalDistance with_direct(LocalDistance p) {
+  make_direct(p.aligned, p.visibility, p.target, p.target_visibility);
+  return p;
+}
+
 // What a lane reads of a map: four pixels in a row, C values each.
 template <class T, int C>
 struct Pixels {
@@ -171,8 +176,9 @@ __device__ void blur_row(const Gaussian& gaussian, const Row& row, int w, const 
 
 template <class T>
 __global__ void __launch_bounds__(threads)
-    add_colours(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-                float4* rows, float4* sums) {
+    add_colours(const __grid_constant__ LocalDistance given,
+                const __grid_constant__ Gaussian gaussian, float4* rows, float4* sums) {
+  const LocalDistance p = with_direct(given);
   __shared__ float4 cells[tile + 2 * reach];
   const Row row(p, gaussian.radius);
   const auto body = [](const Pair<T>& pixels, int, float(&sum)[4]) {
@@ -194,9 +200,10 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
-    add_sizes(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-              const float4* near, float* rows, float* sums) {
+__global__ void __launch_bounds__(threads) add_sizes(const __grid_constant__ LocalDistance given,
+                                                     const __grid_constant__ Gaussian gaussian,
+                                                     const float4* near, float* rows, float* sums) {
+  const LocalDistance p = with_direct(given);
   __shared__ float cells[tile + 2 * reach];
   const Row row(p, gaussian.radius);
   const int64_t start = row.start(p.w / cell);
@@ -275,7 +282,7 @@ __global__ void __launch_bounds__(down_threads)
                     (v[i].z + per * all.z) / weight, v[i].w);
     const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
     near[to] = offset;
-    T* const written = map<T>(p.offset) + to * 3;
+    T* const written = direct(map<T>(p.offset)) + to * 3;
     written[0] = stored<T>(offset.x);
     written[1] = stored<T>(offset.y);
     written[2] = stored<T>(offset.z);
@@ -299,7 +306,7 @@ __global__ void __launch_bounds__(down_threads)
   for (int i = 0; i < deep; ++i) {
     if (at.y + i >= h) break;
     const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
-    map<T>(p.distance)[to] = stored<T>((v[i] + mean) / (near[to].w + prior));
+    direct(map<T>(p.distance))[to] = stored<T>((v[i] + mean) / (near[to].w + prior));
   }
 }
 

@@ -340,7 +340,11 @@ export class Completion {
     const { index, bounds } = held;
     const turn = this.#enter(held);
     const reach = lookBehind(this.#options.referenceStride, this.plan(held).maxReferences);
-    if (this.#start !== undefined && index >= wanted - reach) await this.#track([index], turn);
+    if (this.#start !== undefined && index >= wanted - reach) {
+      await this.#track([index], turn);
+      await this.#bring(index, turn);
+      this.#load(held);
+    }
     if (bounds) this.#dropOutputs();
     else if (index >= wanted - 2) {
       await this.#bring(index, turn);
@@ -582,8 +586,8 @@ export class Completion {
   }
 
   /**
-   * Registers the frames up to the last wanted one, each with the one before it; keeps the features
-   * of the wanted ones. The others are loaded anew when their turn comes: a whole look-ahead of them
+   * Registers the frames up to the last wanted one, each with the one before it. What is made of a
+   * frame meanwhile is made anew when it is painted or painted from: kept for a whole look-ahead, it
    * would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
@@ -598,14 +602,7 @@ export class Completion {
       if (this.#tracked.has(at)) continue;
       await turn.over();
       await this.#bring(at, turn);
-      this.#register(at, wanted.includes(at));
-    }
-    for (const at of wanted) {
-      const tracked = this.#tracked.get(at) as Tracked;
-      if (tracked.features) continue;
-      await turn.over();
-      await this.#bring(at, turn);
-      tracked.features = this.#network.pyramid(this.#packed(at));
+      this.#register(at);
     }
   }
 
@@ -619,7 +616,7 @@ export class Completion {
     const reach = target + lookAhead(stride, this.#plan?.maxReferences as number);
     if (at >= end || at > reach) return;
     await this.#bring(at, turn);
-    this.#register(at, (at - (this.#start as number)) % stride === 0);
+    this.#register(at);
   }
 
   /** Has the bytes of a frame there that is not loaded. */
@@ -640,11 +637,11 @@ export class Completion {
     }
   }
 
-  /** Registers a frame with the one before it; `keep`: it will be wanted. */
-  #register(at: number, keep: boolean): void {
+  /** Registers a frame with the one before it. */
+  #register(at: number): void {
     const before = this.#tracked.get(at - 1)?.features as Registration | undefined;
     const held = this.#window.get(at);
-    if (before && held && !keep && !this.#loaded.has(at)) {
+    if (before && held && !this.#loaded.has(at)) {
       const { sizes } = this.plan(held);
       const { frame, mask } = this.#upload(held);
       this.#tracked.set(at, this.#network.register(frame, mask, sizes, before));
@@ -654,7 +651,6 @@ export class Completion {
       const features = this.#network.registrationFeatures(this.#packed(at));
       const step = before && this.#network.track(features, before);
       this.#tracked.set(at, { features, step });
-      if (!keep) this.#unload(at);
     }
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
@@ -722,12 +718,23 @@ export class Completion {
 
   /** A frame that is tracked, with all that painting takes of it. */
   #painted(index: number): Painted {
+    const tracked = this.#tracked.get(index) as Tracked;
+    if (!tracked.features && !this.#loaded.has(index)) {
+      const held = this.#window.get(index) as HeldFrame;
+      const { sizes } = this.plan(held);
+      const { frame, mask } = this.#upload(held);
+      const { encoded, pyramid } = this.#network.prepare(frame, mask, sizes);
+      mask.dispose();
+      this.#loaded.set(index, { frame, packed: undefined, encoded });
+      tracked.features = pyramid;
+    }
     const loaded = this.#load(this.#window.get(index) ?? index);
     if (loaded.packed) {
+      tracked.features ??= this.#network.pyramid(loaded.packed);
       loaded.encoded = this.#network.encode(loaded.packed);
       loaded.packed = undefined;
     }
-    const { levels, near } = (this.#tracked.get(index) as Tracked).features as Pyramid;
+    const { levels, near } = tracked.features as Pyramid;
     const { frame, encoded } = loaded as Loaded & { frame: Tensor; encoded: Encoded };
     return { frame, encoded, pyramid: { levels, near } };
   }

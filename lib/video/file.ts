@@ -434,7 +434,6 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
   }
   const seconds = (performance.now() - started) / 1000;
   const coverage = masked ? covered / masked : 1;
-  const { encoding } = writer;
   return {
     output,
     frames,
@@ -443,7 +442,7 @@ export async function inpaintFile(inpainter: FrameInpainter, job: FileJob): Prom
     coverage,
     givenUp,
     concealed,
-    encoding,
+    encoding: writer.encoding,
     seconds,
     fps: (expected - first) / seconds,
   };
