@@ -249,10 +249,12 @@ void push_pull(Call& call, const Operations& on) {
 
 void synthesize(Call& call, const Operations& on) {
   const Tensor& frame = *call.in[0];
+  const bool moves = call.out.size() > 7;
   call.push(on.synthesize,
             {frame.dim(1), frame.dim(2), call.integer("seed"), call.window(2, "decoded"),
-             call.input(0), call.input(1), call.input(3), call.input(4), call.output(0),
-             call.output(1), call.output(2), call.output(3), call.output(4), call.output(5)});
+             call.input(0), call.input(1), call.input(3), call.input(4), call.input(5),
+             call.input(6), call.output(0), call.output(1), call.output(2), call.output(3),
+             moves ? call.output(7) : nullptr, call.output(4), call.output(5), call.output(6)});
 }
 
 void windowed_attention(Call& call, const Operations& on) {

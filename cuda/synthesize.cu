@@ -8,7 +8,7 @@
 // A warp looks for the match of a patch, two of its pixels a lane; all else is a pixel a thread. What is
 // open is known on the device alone, so all is launched, and ends at once where nothing is. A
 // round of looking reads all matches of the round before, so that the order does not matter. Bound by
-// the latency of about fifty launches.
+// the latency of about seventy launches.
 #include "operations.cuh"
 #include "reduce.cuh"
 #include "sample.cuh"
@@ -52,8 +52,8 @@ __device__ unsigned hashed(unsigned a, unsigned b) {
 }
 
 __device__ S with_direct(S p) {
-  make_direct(p.decoded.data, p.frame, p.known, p.carried, p.carried_known, p.output, p.made,
-              p.left, p.seam, p.ring, p.membrane);
+  make_direct(p.decoded.data, p.frame, p.known, p.carried, p.carried_known, p.fading, p.motion,
+              p.output, p.made, p.left, p.share, p.moved, p.seam, p.ring, p.membrane);
   return p;
 }
 
@@ -136,8 +136,7 @@ __global__ void __launch_bounds__(threads) prepare(Level level) {
   }
   level.flags[i] = uint8_t((shown ? whole : 0) | (reaches ? wanted : 0));
   level.match[i] = level.next[i] = none;
-  level.weight[i] =
-      uint8_t(level.state[i] == open ? S::most >> (depth_of(level, y, x) + 1) / 2 : S::most);
+  level.weight[i] = uint8_t(level.state[i] == open ? S::most >> depth_of(level, y, x) : S::most);
 }
 
 // Twice the match of the level below, where that has one.
@@ -227,8 +226,8 @@ __global__ void __launch_bounds__(threads) look(Level level, int jump, unsigned 
     level.counts[i] = unsigned(level.weight[i]) * S::unit / unsigned(S::soft + least / total) + 1;
 }
 
-// What the patches around a pixel say of it; false where none has a match.
-__device__ bool vote(const Level& level, int at, int radius, int* colour) {
+// What the patches around a pixel say of it, its own `centre` times; false where none has a match.
+__device__ bool vote(const Level& level, int at, int radius, int centre, int* colour) {
   const int y = at / level.w, x = at % level.w;
   unsigned sums[3] = {}, total = 0;
   for (int v = max(y - radius, 0); v <= min(y + radius, level.h - 1); ++v) {
@@ -236,8 +235,9 @@ __device__ bool vote(const Level& level, int at, int radius, int* colour) {
       const int patch = v * level.w + u, match = level.match[patch];
       if (match == none) continue;
       const uint16_t* from = level.colour + (match + at - patch) * 3;
-      for (int c = 0; c < 3; ++c) sums[c] += level.counts[patch] * from[c];
-      total += level.counts[patch];
+      const unsigned count = level.counts[patch] * (patch == at ? centre : 1);
+      for (int c = 0; c < 3; ++c) sums[c] += count * from[c];
+      total += count;
     }
   }
   for (int c = 0; c < 3; ++c) colour[c] = total ? int((sums[c] + total / 2) / total) : 0;
@@ -248,7 +248,7 @@ __global__ void __launch_bounds__(threads) mix_patches(Level level) {
   const int i = int(blockIdx.x) * threads + threadIdx.x;
   if (i >= level.h * level.w || !*level.any || level.state[i] != open) return;
   int colour[3];
-  if (!vote(level, i, S::radius, colour)) return;
+  if (!vote(level, i, S::radius, 1, colour)) return;
   for (int c = 0; c < 3; ++c) level.colour[i * 3 + c] = uint16_t(colour[c]);
 }
 
@@ -265,7 +265,7 @@ __global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S gi
     for (int u = max(x - 1, 0); u <= min(x + 1, p.w - 1); ++u)
       near |= level.state[v * p.w + u] == open;
   int colour[3];
-  if (!near || !vote(level, i, S::last_radius, colour)) return;
+  if (!near || !vote(level, i, S::last_radius, S::centre, colour)) return;
   if (made_up) map<T>(p.made)[i] = stored<T>(1);
   map<T>(p.ring)[i] = stored<T>(made_up ? S::steady : 1);
   for (int c = 0; c < 3; ++c) {
@@ -275,21 +275,50 @@ __global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S gi
   }
 }
 
+// How much of what the new frame shows at a pixel was made up.
 template <class T>
-__global__ void __launch_bounds__(threads)
-    close_seam(const __grid_constant__ S given, Level level) {
+__device__ float share_of(const S& p, int i) {
+  const bool unknown = value(map<T>(p.known)[i]) < S::least;
+  if (unknown && (!is_open<T>(p, i) || value(map<T>(p.made)[i]) == 1)) return 1;
+  return p.fading ? fmaxf(value(map<T>(p.fading)[i]) - S::fade, 0) : 0;
+}
+
+// What was made up before goes step by step where something is shown now: the logits of a cell.
+template <class T>
+__device__ void move(const S& p, int y, int x) {
+  bool fades = false;
+  for (int k = 0; k < 16; ++k) {
+    const float share = share_of<T>(p, (y * 4 + k / 4) * p.w + x * 4 + k % 4);
+    fades |= share > 0 && share < 1;
+  }
+  const int at = (y * (p.w / 4) + x) * 3;
+  for (int c = 0; c < 3; ++c) map<T>(p.moved)[at + c] = map<T>(p.motion)[at + c];
+  if (fades) map<T>(p.moved)[at + 2] = stored<T>(S::all);
+}
+
+template <class T>
+__global__ void __launch_bounds__(threads) close_seam(const __grid_constant__ S given) {
   const S p = with_direct(given);
   const int i = int(blockIdx.x) * threads + threadIdx.x;
-  if (i >= p.h * p.w || !*level.any || !(value(map<T>(p.known)[i]) < S::least)) return;
-  const bool made_up = is_open<T>(p, i);
-  if (made_up && value(map<T>(p.made)[i]) < 1) return;
-  for (int c = 0; c < 3; ++c) {
-    const int at = i * 3 + c;
-    const float v = value(map<T>(p.output)[at]) + value(map<T>(p.membrane)[at]);
-    map<T>(p.output)[at] = made_up ? stored<T>(fminf(fmaxf(v, -1), 1)) : map<T>(p.carried)[at];
-  }
-  map<T>(p.made)[i] = stored<T>(1);
+  if (i >= p.h * p.w) return;
+  const int y = i / p.w, x = i % p.w;
+  const float share = share_of<T>(p, i);
+  map<T>(p.share)[i] = stored<T>(share);
+  if (p.motion && y % 4 == 0 && x % 4 == 0) move<T>(p, y / 4, x / 4);
   const int at = in_window(p, i);
+  if (share < 1) {
+    if (share > 0 && at != none)
+      for (int c = 0; c < 4; ++c)
+        map<T>(p.left)[at + c] = stored<T>((1 - share) * value(map<T>(p.decoded.data)[at + c]));
+    return;
+  }
+  const bool made_up = is_open<T>(p, i);
+  for (int c = 0; c < 3; ++c) {
+    const int j = i * 3 + c;
+    const float v = value(map<T>(p.output)[j]) + value(map<T>(p.membrane)[j]);
+    map<T>(p.output)[j] = made_up ? stored<T>(fminf(fmaxf(v, -1), 1)) : map<T>(p.carried)[j];
+  }
+  if (!made_up) map<T>(p.made)[i] = stored<T>(1);
   if (at == none) return;
   for (int c = 0; c < 4; ++c) map<T>(p.left)[at + c] = stored<T>(c == 3);
 }
@@ -343,7 +372,7 @@ void synthesize(Context& context, const Synthesize& p) {
     }
     context.launch(last_mix<T>, blocks(p.h * p.w), threads, 0, p, levels[0]);
     push_pull(context, {p.h, p.w, 3, p.seam, p.ring, nullptr, nullptr, p.membrane});
-    context.launch(close_seam<T>, blocks(p.h * p.w), threads, 0, p, levels[0]);
+    context.launch(close_seam<T>, blocks(p.h * p.w), threads, 0, p);
   });
 }
 

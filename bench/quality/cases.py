@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""Makes cases for run.py of which part is never shown, out of pictures, clips and masks.
+"""Makes cases for run.py out of pictures, clips and masks: of most, part is never shown.
 
     bench/quality/cases.py --images DIR --clips DIR --masks DIR --out DIR
-                           [--fixed 24] [--pans 4] [--texts 4] [--frames 8] [--height 240] [--seed 1]
+                           [--fixed 24] [--pans 4] [--texts 4] [--frames 8] [--doubted NAME ...]
+                           [--height 240] [--seed 1]
 
 fixed-*: a camera that stands still, slight noise, exposure that drifts; the hole is a box in a corner, a
 line of text or an object's mask, and stays. pan-*: a camera that pans slowly, the hole is a strip that goes
-with the scene. text-*: a line of text over a moving clip. The same seed makes the same cases. Needs
-Python 3.11 with OpenCV and NumPy.
+with the scene. text-*: a line of text over a moving clip. doubted-*: 24 frames of the clips of these
+names, of which other frames show what one cannot trust (water, crowds, parallax); the hole is an object's
+mask that drifts. The same seed makes the same cases. Needs Python 3.11 with OpenCV and NumPy.
 """
 import argparse
 import pathlib
@@ -109,22 +111,40 @@ def pans(options, random, h, w):
         write(options.out / f'pan-{i:02d}', frames, masks)
 
 
+def clip(path, count, h, w):
+    """The first frames of a clip: fewer where it ends, none where it is too small."""
+    reader, frames = cv2.VideoCapture(str(path)), []
+    while len(frames) < count:
+        ok, frame = reader.read()
+        frame = fitted(frame, h, w) if ok else None
+        if frame is None:
+            break
+        frames.append(frame)
+    return frames
+
+
 def texts(options, random, h, w):
     paths = sorted(path for path in options.clips.iterdir() if path.suffix == '.mp4')
     made = 0
     for i in random.permutation(len(paths)):
         if made == options.texts:
             break
-        reader, frames = cv2.VideoCapture(str(paths[i])), []
-        while len(frames) < options.frames:
-            ok, frame = reader.read()
-            frame = fitted(frame, h, w) if ok else None
-            if frame is None:
-                break
-            frames.append(frame)
+        frames = clip(paths[i], options.frames, h, w)
         if len(frames) == options.frames:
             write(options.out / f'text-{made:02d}', frames, [text(random, h, w)] * len(frames))
             made += 1
+
+
+def doubted(options, random, h, w):
+    for name in options.doubted:
+        frames = clip(options.clips / f'{name}.mp4', 24, h, w)
+        if len(frames) < 24:
+            raise SystemExit(f'expected 24 frames of at least {w} x {h} in {name}.mp4, got {len(frames)}')
+        mask = thing(options.masks, random, h, w)
+        dy, dx = random.uniform(-1.5, 1.5, 2)
+        masks = [cv2.warpAffine(mask, np.float32([[1, 0, dx * t], [0, 1, dy * t]]), (w, h),
+                                flags=cv2.INTER_NEAREST) for t in range(24)]
+        write(options.out / f'doubted-{name}', frames, masks)
 
 
 def main():
@@ -133,9 +153,10 @@ def main():
         parser.add_argument(f'--{name}', required=True, type=pathlib.Path)
     for name, value in (('fixed', 24), ('pans', 4), ('texts', 4), ('frames', 8), ('height', 240), ('seed', 1)):
         parser.add_argument(f'--{name}', type=int, default=value)
+    parser.add_argument('--doubted', nargs='*', default=[], metavar='NAME', help='clips, without .mp4')
     options = parser.parse_args()
     h, w = options.height, options.height * 4 // 3 // 16 * 16
-    for i, make in enumerate((fixed, pans, texts)):
+    for i, make in enumerate((fixed, pans, texts, doubted)):
         make(options, np.random.default_rng([options.seed, i]), h, w)
 
 

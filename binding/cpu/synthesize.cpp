@@ -103,7 +103,7 @@ void prepare(Level& level) {
     if (reaches) level.patches[level.patch_count++] = i;
     if (level.state[i] == open) {
       level.opened[level.open_count++] = i;
-      level.weight[i] = uint8_t(S::most >> (depth_of(level, y, x) + 1) / 2);
+      level.weight[i] = uint8_t(S::most >> depth_of(level, y, x));
     }
   }
 }
@@ -189,8 +189,8 @@ void look(const Level& level, int at, int jump, unsigned seed) {
         unsigned(level.weight[at]) * S::unit / unsigned(S::soft + least / patch.total) + 1;
 }
 
-// What the patches around a pixel say of it; false where none has a match.
-bool vote(const Level& level, int at, int radius, int* colour) {
+// What the patches around a pixel say of it, its own `centre` times; false where none has a match.
+bool vote(const Level& level, int at, int radius, int centre, int* colour) {
   const int y = at / level.w, x = at % level.w;
   unsigned sums[3] = {}, total = 0;
   for (int v = clamp(y - radius, 0, level.h - 1); v <= clamp(y + radius, 0, level.h - 1); ++v) {
@@ -198,8 +198,9 @@ bool vote(const Level& level, int at, int radius, int* colour) {
       const int patch = v * level.w + u;
       if (level.match[patch] == none) continue;
       const uint16_t* from = level.colour + (level.match[patch] + at - patch) * 3;
-      for (int c = 0; c < 3; ++c) sums[c] += level.counts[patch] * from[c];
-      total += level.counts[patch];
+      const unsigned count = level.counts[patch] * (patch == at ? centre : 1);
+      for (int c = 0; c < 3; ++c) sums[c] += count * from[c];
+      total += count;
     }
   }
   for (int c = 0; c < 3; ++c) colour[c] = total ? int((sums[c] + total / 2) / total) : 0;
@@ -247,17 +248,8 @@ void allocate(Context& context, const S& p, Level* levels) {
   }
 }
 
-}  // namespace
-
-void synthesize(Context& context, const Synthesize& p) {
+void make_up(Context& context, const S& p) {
   const size_t n = size_t(p.h) * p.w;
-  const int area = p.decoded.h * p.decoded.w;
-  __builtin_memcpy(p.output, p.frame, n * 3 * sizeof(float));
-  __builtin_memcpy(p.made, p.known, n * sizeof(float));
-  __builtin_memcpy(p.left, p.decoded.data, size_t(area) * 4 * sizeof(float));
-  bool any = false;
-  for (size_t i = 0; i < n; ++i) any |= p.known[i] < S::least;
-  if (!any) return;
   Level levels[S::levels];
   allocate(context, p, levels);
   first_level(p, levels[0]);
@@ -266,7 +258,7 @@ void synthesize(Context& context, const Synthesize& p) {
     over(context, level.open_count, [&](int i) {
       const int at = level.opened[i];
       int colour[3];
-      if (!vote(level, at, S::radius, colour)) return;
+      if (!vote(level, at, S::radius, 1, colour)) return;
       for (int c = 0; c < 3; ++c) level.colour[at * 3 + c] = uint16_t(colour[c]);
     });
   };
@@ -301,7 +293,7 @@ void synthesize(Context& context, const Synthesize& p) {
       for (int u = clamp(x - 1, 0, p.w - 1); u <= clamp(x + 1, 0, p.w - 1); ++u)
         near |= level.state[v * p.w + u] == open;
     int colour[3];
-    if (!near || !vote(level, at, S::last_radius, colour)) return;
+    if (!near || !vote(level, at, S::last_radius, S::centre, colour)) return;
     if (made_up) p.made[at] = 1;
     p.ring[at] = made_up ? S::steady : 1;
     for (int c = 0; c < 3; ++c) {
@@ -328,6 +320,34 @@ void synthesize(Context& context, const Synthesize& p) {
     left[0] = left[1] = left[2] = 0;
     left[3] = 1;
   }
+}
+
+// What was made up before goes step by step where something is shown now.
+void fade(const S& p) {
+  for (int i = 0; i < p.h * p.w; ++i) {
+    const float before = p.fading ? p.fading[i] - S::fade : 0;
+    const float share = p.known[i] < S::least && p.made[i] == 1 ? 1 : before > 0 ? before : 0;
+    p.share[i] = share;
+    if (!(share > 0 && share < 1)) continue;
+    p.moved[(i / p.w / 4 * (p.w / 4) + i % p.w / 4) * 3 + 2] = S::all;
+    if (!decoded_at(p, i)) continue;
+    float* left = p.left + (decoded_at(p, i) - p.decoded.data);
+    for (int c = 0; c < 4; ++c) left[c] *= 1 - share;
+  }
+}
+
+}  // namespace
+
+void synthesize(Context& context, const Synthesize& p) {
+  const size_t n = size_t(p.h) * p.w, area = size_t(p.decoded.h) * p.decoded.w;
+  __builtin_memcpy(p.output, p.frame, n * 3 * sizeof(float));
+  __builtin_memcpy(p.made, p.known, n * sizeof(float));
+  __builtin_memcpy(p.left, p.decoded.data, area * 4 * sizeof(float));
+  if (p.motion) __builtin_memcpy(p.moved, p.motion, n / 16 * 3 * sizeof(float));
+  bool any = false;
+  for (size_t i = 0; i < n; ++i) any |= p.known[i] < S::least;
+  if (any) make_up(context, p);
+  fade(p);
 }
 
 }  // namespace aa::cpu::AA_ISA

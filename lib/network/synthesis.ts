@@ -17,12 +17,25 @@ export interface Anchor {
   readonly theta: Tensor;
 }
 
+/** What was made up of the previous output, which fades where a later frame shows the place. */
+export interface Fading {
+  /** [1 h w 1], from {@link makeUp}. */
+  readonly share: Tensor;
+  /** [1 3 3], from the target to that output. */
+  readonly step: Tensor;
+}
+
 /** What {@link makeUp} works on. */
 export interface MakeUpOptions {
   readonly target: AlignmentInput;
   /** Absent where nothing was made up before. */
   readonly anchor?: Anchor | undefined;
+  /** Absent where the previous output is, or nothing of it was made up. */
+  readonly fading?: Fading | undefined;
 }
+
+/** A completion, and how much of each pixel was made up, [1 h w 1]. */
+export type MadeUp = Completion & { readonly share: Tensor };
 
 const seed = 1;
 
@@ -55,19 +68,25 @@ function carry(target: AlignmentInput, anchor: Anchor) {
   });
 }
 
+/** The share of the previous output on the target. */
+function fade({ share, step }: Fading): Tensor {
+  return scope(() => homographySample([share], [share], step).output);
+}
+
 /**
  * Replaces what was decoded where no reference shows anything: what was made up before is carried
- * on, the rest is synthesized out of the frame.
+ * on, the rest is synthesized out of the frame. What a later frame shows comes in over some frames.
  *
  * Source: instead of the second stage of paper 3.2; ours.
  */
-export function makeUp(completion: Completion, { target, anchor }: MakeUpOptions): Completion {
-  const { coarse, known, decoded } = completion;
+export function makeUp(completion: Completion, { target, anchor, fading }: MakeUpOptions): MadeUp {
+  const { coarse, known, decoded, motion } = completion;
   const made = synthesize({
     frame: coarse,
     known,
     decoded,
     ...(anchor && carry(target, anchor)),
+    ...(fading && { fading: fade(fading), motion }),
     seed,
   });
   return {
@@ -75,5 +94,7 @@ export function makeUp(completion: Completion, { target, anchor }: MakeUpOptions
     coarse: made.frame,
     known: made.known,
     decoded: { ...decoded, tensor: made.decoded },
+    motion: made.motion ?? motion,
+    share: made.share,
   };
 }

@@ -13,7 +13,7 @@ import type {
   Registration,
 } from '../network/network.js';
 import { grow } from '../network/region.js';
-import { type Anchor, makeUp } from '../network/synthesis.js';
+import { type Anchor, type Fading, makeUp } from '../network/synthesis.js';
 import { composite, paintNative, type Region, type Size } from '../ops/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
@@ -71,6 +71,8 @@ interface Output {
   readonly working: Tensor;
   /** At the frame's own size, uint8. */
   readonly native: Tensor;
+  /** How much of it was made up, at working size; absent where nothing was. */
+  readonly share: Tensor | undefined;
   /** Whether the tensors are its own, or those of a frame that passed through. */
   readonly owned: boolean;
 }
@@ -81,7 +83,11 @@ interface Output {
  */
 export interface Carried {
   /** The outputs before it, latest first: see {@link Output}. */
-  readonly outputs: readonly { readonly working: Float32Array; readonly native: Uint8Array }[];
+  readonly outputs: readonly {
+    readonly working: Float32Array;
+    readonly native: Uint8Array;
+    readonly share: Float32Array | undefined;
+  }[];
   readonly anchor:
     | { readonly frame: Float32Array; readonly theta: Float32Array; readonly age: number }
     | undefined;
@@ -121,6 +127,7 @@ interface PaintInputs {
   /** The previous output at the frame's own size. */
   readonly native: Tensor | undefined;
   readonly anchor: Anchor | undefined;
+  readonly fading: Fading | undefined;
 }
 
 /** Grid that the hole's window is rounded to on a GPU, in pixels of the working size. */
@@ -364,13 +371,13 @@ export class Completion {
     // All reads are queued before the next frame changes anything.
     const floats = (tensor: Tensor) => tensor.read() as Promise<Float32Array>;
     const bytes = (tensor: Tensor) => tensor.read() as Promise<Uint8Array>;
-    const outputs = this.#outputs.map(({ working, native }) =>
-      Promise.all([floats(working), bytes(native)]),
+    const outputs = this.#outputs.map(({ working, native, share }) =>
+      Promise.all([floats(working), bytes(native), share && floats(share)]),
     );
     const anchor = from && Promise.all([floats(from.frame), floats(from.theta)]);
     const [made, kept] = await Promise.all([Promise.all(outputs), anchor]);
     return {
-      outputs: made.map(([working, native]) => ({ working, native })),
+      outputs: made.map(([working, native, share]) => ({ working, native, share })),
       anchor: kept && { frame: kept[0], theta: kept[1], age },
       windows,
     };
@@ -385,14 +392,16 @@ export class Completion {
   carryOn(next: HeldFrame, { outputs, anchor, windows }: Carried): void {
     const { plane } = this.plan(next).sizes;
     const { width, height, channels } = next.size;
-    const working = (data: Float32Array) => this.#device.upload(data, [1, plane.h, plane.w, 3]);
+    const upload = (data: Float32Array, c: number) =>
+      this.#device.upload(data, [1, plane.h, plane.w, c]);
     this.#dropOutputs();
     for (const output of [...outputs].reverse()) {
       const native = this.#device.upload(output.native, [1, height, width, channels]);
-      this.#push({ working: working(output.working), native, owned: true });
+      const share = output.share && upload(output.share, 1);
+      this.#push({ working: upload(output.working, 3), native, share, owned: true });
     }
     this.#dropAnchor();
-    if (anchor) this.#setAnchor(working(anchor.frame), anchor);
+    if (anchor) this.#setAnchor(upload(anchor.frame, 3), anchor);
     this.#windows = windows;
   }
 
@@ -443,7 +452,7 @@ export class Completion {
   #pushOriginal(held: HeldFrame): void {
     const { frame, packed, encoded } = this.#load(held) as Loaded & { frame: Tensor };
     const { colour } = (encoded ?? packed) as Encoded | Packed;
-    this.#push({ working: colour, native: frame, owned: false });
+    this.#push({ working: colour, native: frame, share: undefined, owned: false });
   }
 
   async #paint(held: HeldFrame, hole: Region, turn: Turn): Promise<Queued> {
@@ -463,6 +472,7 @@ export class Completion {
     this.#followAnchor(index);
     this.#setAside(index, chosen);
     await this.#bring(index, turn);
+    const step = this.#tracked.get(index)?.step;
     const target = this.#painted(index);
     const references: Painted[] = [];
     for (const at of chosen) {
@@ -479,15 +489,17 @@ export class Completion {
       previous,
       native: latest?.native,
       anchor: this.#anchor?.from,
+      fading: latest?.share && step && { share: latest.share, step },
     };
     const painted = previous
       ? this.#network.programs.run(this.#paintKey(inputs, bounds, sizes), inputs, (it) =>
           this.#fill(it, bounds, sizes),
         )
       : scope(() => this.#fill(inputs, bounds, sizes));
-    this.#push({ working: painted.working, native: painted.frame, owned: true });
-    if (!this.#anchor || this.#anchor.age >= anchored) this.#setAnchor(painted.working);
-    const data = painted.frame.read() as Promise<Uint8Array<ArrayBuffer>>;
+    const { working, frame, share } = painted;
+    this.#push({ working, native: frame, share, owned: true });
+    if (!this.#anchor || this.#anchor.age >= anchored) this.#setAnchor(working);
+    const data = frame.read() as Promise<Uint8Array<ArrayBuffer>>;
     const coverage = painted.coverage.read() as Promise<Float32Array>;
     painted.coverage.dispose();
     // A rejection is heard when its turn to be awaited comes.
@@ -526,7 +538,7 @@ export class Completion {
 
   /** Names all that {@link #fill} works with beside the tensors' values. */
   #paintKey(
-    { target, references, anchor }: PaintInputs,
+    { target, references, anchor, fading }: PaintInputs,
     { y, x, h, w }: Region,
     sizes: Sizes,
   ): string {
@@ -542,13 +554,14 @@ export class Completion {
       plane.w,
       references.length,
       +!!anchor,
+      +!!fading,
     ];
     return `paint ${[...target.frame.shape, ...numbers]}`;
   }
 
   /** Completes the target within bounds of its hole, in the frame's own pixels. */
   #fill(inputs: PaintInputs, bounds: Region, sizes: Sizes) {
-    const { starts, previous, native: latest, anchor } = inputs;
+    const { starts, previous, native: latest, anchor, fading } = inputs;
     const { native, scaled, plane, extent } = sizes;
     const { frame: own, encoded, pyramid } = inputs.target;
     const references = inputs.references.map((it) => it.encoded);
@@ -556,7 +569,11 @@ export class Completion {
     const pyramids = inputs.references.map((it) => it.pyramid);
     const theta = this.#network.refineHomographies(starts, pyramid, pyramids, window);
     const options = { target: encoded, references, theta, previous, window };
-    const completion = makeUp(this.#network.complete(options), { target: encoded, anchor });
+    const completion = makeUp(this.#network.complete(options), {
+      target: encoded,
+      anchor,
+      fading,
+    });
     const finished = this.#network.finish(completion, options);
     const same = scaled.h === native.h && scaled.w === native.w;
     const sources = inputs.references.length ? inputs.references : [inputs.target];
@@ -582,7 +599,7 @@ export class Completion {
           previous: latest,
           flowScale: flowScale.pixels,
         });
-    return { working: finished.frame, frame, coverage };
+    return { working: finished.frame, frame, coverage, share: completion.share };
   }
 
   /**
@@ -800,8 +817,9 @@ export class Completion {
     for (const old of this.#outputs.splice(2)) this.#release(old);
   }
 
-  #release({ working, native, owned }: Output): void {
+  #release({ working, native, share, owned }: Output): void {
     if (!owned) return;
+    share?.dispose();
     if (working !== this.#anchor?.from.frame) working.dispose();
     native.dispose();
   }

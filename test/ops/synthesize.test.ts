@@ -7,7 +7,8 @@ import { synthesize as reference, type SynthesisMaps } from '../reference/synthe
 
 describeBackends('synthesize', (backend) => {
   const random = new Random(31);
-  const inputs = ({ h, w, frame, known, decoded, carried, carriedKnown }: SynthesisMaps) => {
+  const inputs = (maps: SynthesisMaps) => {
+    const { h, w, frame, known, decoded, carried, carriedKnown, fading, motion } = maps;
     const map = (data: ArrayLike<number>, ...shape: number[]) =>
       backend.upload(Float32Array.from(data), 1, ...shape);
     return {
@@ -16,17 +17,23 @@ describeBackends('synthesize', (backend) => {
       decoded: { tensor: map(decoded.data, decoded.h, decoded.w, 4), y: decoded.y, x: decoded.x },
       carried: carried && map(carried, h, w, 3),
       carriedKnown: carriedKnown && map(carriedKnown, h, w, 1),
+      fading: fading && map(fading, h, w, 1),
+      motion: motion && map(motion, h / 4, w / 4, 3),
     };
   };
   const run = (maps: SynthesisMaps, seed = 7) =>
-    backend.run(() => synthesize({ ...inputs(maps), seed }));
+    backend.run(() => {
+      const { motion, ...made } = synthesize({ ...inputs(maps), seed });
+      return { ...made, ...(motion && { motion }) };
+    });
   const check = async (maps: SynthesisMaps, seed = 7) => {
     const out = await run(maps, seed);
     // What is added to the frame is a map of its own, at most 2.
     const added = () => halfRounding(2);
     expectClose(out.frame, (round) => reference(maps, seed, round).frame, 4, added);
-    for (const name of ['known', 'decoded'] as const)
+    for (const name of ['known', 'decoded', 'share'] as const)
       expectClose(out[name], (round) => reference(maps, seed, round)[name]);
+    if (out.motion) expectClose(out.motion, (round) => reference(maps, seed, round).motion);
     return out;
   };
   /** 0 in a box, 1 elsewhere. */
@@ -64,12 +71,24 @@ describeBackends('synthesize', (backend) => {
     expect(out.known.filter((x) => x === 0)).toHaveLength(0);
   });
 
+  it('matches the reference where what was made up before fades', async () => {
+    const [h, w] = [64, 72];
+    const fading = random.values(h * w, 0, 1).map((x, i) => (i % w < 40 ? x : 0));
+    const maps = make(h, w, box(h, w, 14, 13, 15, 13));
+    const motion = random.values((h / 4) * (w / 4) * 3);
+    const out = await check({ ...maps, fading, motion });
+    expect(out.share[15 * w + 14]).toBe(1);
+    expect((out.motion as Float32Array).filter((x) => x === -20).length).toBeGreaterThan(100);
+    await check({ ...maps, known: box(h, w, 0, 0, 0, 0), fading, motion });
+  });
+
   it('copies where nothing is open', async () => {
     const maps = make(16, 20, random.values(320, 0.25, 1));
     const out = await run(maps);
     expectSame(out.frame, maps.frame as Float32Array);
     expectSame(out.known, maps.known as Float32Array);
     expectSame(out.decoded, maps.decoded.data as Float32Array);
+    expect(out.share.some((x) => x !== 0)).toBe(false);
   });
 
   it('leaves as it is what has no patch to be copied from', async () => {
@@ -131,6 +150,16 @@ describeBackends('synthesize', (backend) => {
       () => ({ carried: map(16, 20, 3) }),
       'ERR_ARGUMENT',
       'carried and carriedKnown together, got one of them',
+    );
+    rejects(
+      () => ({ fading: map(16, 20, 1) }),
+      'ERR_ARGUMENT',
+      'fading and motion together, got one of them',
+    );
+    rejects(
+      () => ({ fading: map(16, 20, 1), motion: map(16, 20, 3) }),
+      'ERR_SHAPE',
+      'motion to have shape [1, h=4, w=5, 3], got [1, 16, 20, 3]',
     );
     rejects(
       () => ({ seed: -1 }),

@@ -19,6 +19,10 @@ export interface SynthesisMaps {
   readonly decoded: Decoded;
   readonly carried?: ArrayLike<number> | undefined;
   readonly carriedKnown?: ArrayLike<number> | undefined;
+  /** [h w]. */
+  readonly fading?: ArrayLike<number> | undefined;
+  /** [h/4 w/4 3]. */
+  readonly motion?: ArrayLike<number> | undefined;
 }
 
 type State = 'open' | 'context' | 'source';
@@ -102,12 +106,12 @@ class Filling {
     this.#whole = places.map((at) => around(at).every((i) => i >= 0 && state[i] === 'source'));
     this.#weights = places.map((at, i) => {
       if (state[i] !== 'open') return 64;
-      let depth = 12;
+      let depth = 6;
       places.forEach((to, j) => {
         if (state[j] !== 'open')
           depth = Math.min(depth, Math.max(Math.abs(to.y - at.y), Math.abs(to.x - at.x)));
       });
-      return 64 / 2 ** Math.floor((depth + 1) / 2);
+      return 64 / 2 ** depth;
     });
     this.#counts = places.map(() => 0);
     this.matches = places.map(() => undefined);
@@ -185,8 +189,8 @@ class Filling {
     });
   }
 
-  /** What the patches around say of a pixel, if any does. */
-  vote(i: number, radius: number): number[] | undefined {
+  /** What the patches around say of a pixel, its own `own` times, if any does. */
+  vote(i: number, radius: number, own = 1): number[] | undefined {
     const { w, colour } = this.level;
     const sums = [0, 0, 0];
     let total = 0;
@@ -195,7 +199,7 @@ class Filling {
       const match = centre < 0 ? undefined : this.matches[centre];
       if (!match) continue;
       const from = colour[this.#at({ y: match.y - o.y, x: match.x - o.x })] as number[];
-      const count = this.#counts[centre] as number;
+      const count = (this.#counts[centre] as number) * (centre === i ? own : 1);
       for (let k = 0; k < 3; k++) sums[k] = (sums[k] as number) + count * (from[k] as number);
       total += count;
     }
@@ -242,7 +246,7 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
       filling.start(below);
       if (l > 0) filling.mix();
     }
-    for (let search = 0; search < ([0, 1, 6][l] as number); search++) {
+    for (let search = 0; search < ([0, 1, 12][l] as number); search++) {
       for (let turn = 0; turn < 2; turn++)
         filling.look(turn ? 4 : 1, seed + ((l * 64 + search) * 2 + turn) * 4);
       filling.mix();
@@ -260,7 +264,7 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
       const [y, x] = [Math.floor(i / w) + o.y, (i % w) + o.x];
       return y >= 0 && y < h && x >= 0 && x < w && state[y * w + x] === 'open';
     });
-    const said = touches ? first.vote(i, 1) : undefined;
+    const said = touches ? first.vote(i, 1, 4) : undefined;
     if (!said) return;
     if (it === 'open') made[i] = 1;
     ring[i] = it === 'open' ? 1 / 256 : 1;
@@ -281,5 +285,17 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
     if (it !== 'open') made[i] = 1;
     if (made[i] === 1 && window(i) >= 0) left.set([0, 0, 0, 1], window(i));
   });
-  return { frame: out, known: made, decoded: left };
+  const share = state.map((_, i) =>
+    unknown(i) && made[i] === 1 ? 1 : Math.max((maps.fading?.[i] ?? 0) - 1 / 8, 0),
+  );
+  const moved = Float64Array.from(maps.motion ?? []);
+  share.forEach((it, i) => {
+    if (it === 0 || it === 1) return;
+    const [y, x] = [Math.floor(i / w), i % w];
+    if (maps.motion) moved[(Math.floor(y / 4) * (w / 4) + Math.floor(x / 4)) * 3 + 2] = -20;
+    if (window(i) < 0) return;
+    for (let k = 0; k < 4; k++)
+      left[window(i) + k] = (1 - it) * (decoded.data[window(i) + k] as number);
+  });
+  return { frame: out, known: made, decoded: left, share: Float64Array.from(share), motion: moved };
 }

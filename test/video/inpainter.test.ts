@@ -304,6 +304,29 @@ describe('Inpainter', () => {
     expect(first?.coverage).toBeCloseTo(0.5, 1);
   });
 
+  it('shows without a jump what is shown after something was made up there', async () => {
+    // The hole stands still for longer than the references reach, then goes away.
+    const hole = (t: number) => {
+      const x = 36 + 8 * Math.max(t - 15, 0);
+      return x < 88 ? ([x, 20, x + 24, 40] as const) : undefined;
+    };
+    const pairs = clip({ width: 112, height: 64, frames: 24, detail: 60, hole });
+    const frames = await within({ referenceStride: 2, maxReferences: 4, dilate: 0 }, (it) =>
+      collect(it, pairs),
+    );
+    const middle = frames.map(({ data, width, channels }) =>
+      Float64Array.from({ length: 20 * 24 * 3 }, (_, i) => {
+        const [y, x] = [20 + Math.floor(i / 72), 36 + Math.floor((i % 72) / 3)];
+        return data[(y * width + x) * channels + (i % 3)] as number;
+      }),
+    );
+    const off = (a = middle[0], b = middle[0]) =>
+      (a as Float64Array).reduce((sum, x, i) => sum + Math.abs(x - (b?.[i] as number)), 0);
+    const steps = middle.slice(1).map((it, i) => off(middle[i], it));
+    expect(off(middle[0], middle[8])).toBeLessThan(0.2 * off(middle[0], middle.at(-1)));
+    expect(Math.max(...steps)).toBeLessThan(0.5 * off(middle[0], middle.at(-1)));
+  });
+
   it('never borrows across a cut', async () => {
     const hole = (): readonly [number, number, number, number] => [20, 16, 44, 32];
     const frames = [
