@@ -2,7 +2,12 @@
 // the system.
 #include "../device.h"
 
+#ifdef _WIN32
+#define NOMINMAX
+#include <windows.h>
+#else
 #include <sys/mman.h>
+#endif
 #ifdef AA_X86
 #include <cpuid.h>
 #include <immintrin.h>
@@ -100,10 +105,16 @@ void stand_back() {
 class PageSource : public MemorySource {
  public:
   void* map(size_t bytes) override {
+#ifdef _WIN32
+    return VirtualAlloc(nullptr, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  }
+  void unmap(void* data, size_t) override { VirtualFree(data, 0, MEM_RELEASE); }
+#else
     void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return data == MAP_FAILED ? nullptr : data;
   }
   void unmap(void* data, size_t bytes) override { munmap(data, bytes); }
+#endif
 };
 
 PageSource pages;

@@ -1,5 +1,5 @@
-// One convolution of the network, as often as the argument says, on one thread: what qemu counts of
-// it, compiled with NEON and without, tells what the vectors save. See instructions.sh.
+// One convolution, as often as the argument says, on one thread: what qemu counts of it, compiled with NEON and
+// without, tells what the vectors save. See run.sh.
 #include <cstdlib>
 #include <vector>
 
@@ -29,8 +29,8 @@ int main(int, char** arguments) {
   using namespace aa::cpu::AA_ISA;
   constexpr int size = 24, c = 32, out = 32, kernel = 5;
   OneThread context;
-  std::vector<float> input(size * size * c, 0.5f), matrix(out * kernel * kernel * c, 0.25f), bias(out, 1.f),
-      output(size * size * out);
+  std::vector<float> input(size * size * c, 0.5f), matrix(out * kernel * kernel * c, 0.25f),
+      bias(out, 1.f), output(size * size * out);
   aa::Conv2dPack pack{out, kernel * kernel, c, 1, {c}, matrix.data(), nullptr};
   std::vector<float> packed(conv2d_packed_size(context, pack));
   pack.packed = packed.data();
