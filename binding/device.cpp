@@ -8,7 +8,10 @@ std::vector<DeviceInfo> list_gpus() {
 #ifdef AA_CUDA
   return cuda::list_devices();
 #else
-  return {{"cuda:0", "cuda", "this addon was built without CUDA", false}};
+  return {{"cuda:0", "cuda",
+           "this addon was built without CUDA; on linux-x64, the package "
+           "@align-and-attend/linux-x64-cuda has it",
+           false}};
 #endif
 }
 

@@ -93,47 +93,95 @@ export interface Addon {
   readonly version: string;
 }
 
-let loaded: Addon | undefined;
+/** Where the addon was loaded from, and why not from a place before it. */
+export interface AddonSource {
+  readonly path: string;
+  readonly passed: readonly string[];
+}
 
-/** Whether a folder is this package's, not that of a program which it was bundled into. */
-function isPackage(root: URL): boolean {
+const root = new URL('..', import.meta.url);
+const require = createRequire(import.meta.url);
+let loaded: { addon: Addon; source: AddonSource } | undefined;
+
+/** This package's description; undefined where the code is in a program which it was bundled into. */
+function description(): { version: string } | undefined {
   try {
-    const text = readFileSync(new URL('package.json', root), 'utf8');
-    return JSON.parse(text).name === 'align-and-attend';
+    const { name, version } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+    return name === 'align-and-attend' ? { version } : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
 /**
- * @internal The addon: built here (build/Release), or one that came with the package (prebuilds).
- * @throws InpaintError ERR_ADDON when there is none for this machine.
+ * The places an addon may be in, the best first: built in this folder or packed into it, and the packages of
+ * this platform. Of those npm installs what fits the machine's C library, and the one with CUDA if asked for.
  */
-export function addon(): Addon {
-  if (loaded) return loaded;
-  const root = new URL('..', import.meta.url);
-  try {
-    const load = createRequire(import.meta.url)('node-gyp-build') as (root: string) => Addon;
-    loaded = load(fileURLToPath(root));
-  } catch (cause) {
-    if (!isPackage(root)) {
-      throw new InpaintError(
-        'ERR_ADDON',
-        'align-and-attend',
-        "expected the native addon beside the package's code, got code in a bundle; tell the bundler " +
-          "that 'align-and-attend' is external",
-        { cause },
-      );
+function places(): { name: string; resolve: () => string }[] {
+  const { platform, arch } = process;
+  const packages = [`${platform}-${arch}-cuda`, `${platform}-${arch}`, `${platform}musl-${arch}`];
+  return [
+    {
+      name: 'the package itself',
+      resolve: () => require('node-gyp-build').path(fileURLToPath(root)) as string,
+    },
+    ...packages.map((suffix) => {
+      const name = `@align-and-attend/${suffix}`;
+      return { name, resolve: () => require.resolve(name) };
+    }),
+  ];
+}
+
+function load(): { addon: Addon; source: AddonSource } {
+  const own = description();
+  const passed: string[] = [];
+  for (const { name, resolve } of own ? places() : []) {
+    let path: string;
+    try {
+      path = resolve();
+    } catch {
+      continue; // It is not installed.
     }
+    try {
+      const addon = require(path) as Addon;
+      if (addon.version === own?.version) return { addon, source: { path, passed } };
+      passed.push(`${name}: version ${addon.version} instead of ${own?.version}`);
+    } catch (error) {
+      passed.push(`${name}: ${(error as Error).message.split('\n')[0]}`);
+    }
+  }
+  if (!own) {
     throw new InpaintError(
       'ERR_ADDON',
       'align-and-attend',
-      `expected the native addon for ${process.platform}-${process.arch}, got none; with CMake and a C++20 compiler, ` +
-        `'npx cmake-js compile' in the package's folder builds it (${(cause as Error).message.split('\n')[0]})`,
-      { cause },
+      "expected the native addon beside the package's code, got code in a bundle; tell the bundler " +
+        "that 'align-and-attend' is external",
     );
   }
-  return loaded;
+  const { platform, arch } = process;
+  throw new InpaintError(
+    'ERR_ADDON',
+    'align-and-attend',
+    `expected the native addon for ${platform}-${arch}, got none` +
+      `${passed.length ? ` (${passed.join('; ')})` : ''}; 'npm install @align-and-attend/${platform}-${arch}' ` +
+      "adds it where npm left optional dependencies out; with CMake and a C++20 compiler, 'npx cmake-js compile' " +
+      "in the package's folder builds it",
+  );
+}
+
+/**
+ * @internal The addon.
+ * @throws InpaintError ERR_ADDON when there is none for this machine.
+ */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded.addon;
+}
+
+/** @internal Where it was loaded from. */
+export function addonSource(): AddonSource {
+  addon();
+  return (loaded as { source: AddonSource }).source;
 }
 
 /**

@@ -2,7 +2,16 @@
 // the system.
 #include "../device.h"
 
+#ifdef _WIN32
+#define NOMINMAX
+#include <windows.h>
+#else
 #include <sys/mman.h>
+#endif
+#ifdef AA_X86
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
 #ifdef __linux__
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -18,9 +27,17 @@
 
 namespace aa::cpu {
 
+#ifdef AA_ARM
+namespace neon {
+extern const Operations operations;
+}
+namespace lowest = neon;
+#else
 namespace baseline {
 extern const Operations operations;
 }
+namespace lowest = baseline;
+#endif
 #ifdef AA_X86
 namespace avx2 {
 extern const Operations operations;
@@ -32,6 +49,28 @@ extern const Operations operations;
 
 namespace {
 
+#ifdef AA_X86
+// The registers that the operating system saves, as xgetbv tells them.
+__attribute__((target("xsave"))) unsigned long long saved_registers() { return _xgetbv(0); }
+
+struct Supported {
+  bool avx2 = false, avx512 = false;
+};
+
+// Not __builtin_cpu_supports: Clang without libgcc has no __cpu_model to link.
+Supported supported() {
+  unsigned a, b, c, d, b7, c7, d7;
+  constexpr unsigned first = bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & first) != first) return {};
+  if (!__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) return {};
+  constexpr unsigned long long ymm = 0x6, zmm = 0xe6;
+  constexpr unsigned wide = bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL;
+  const unsigned long long saved = saved_registers();
+  const bool avx2 = (saved & ymm) == ymm && (b7 & bit_AVX2);
+  return {avx2, avx2 && (saved & zmm) == zmm && (b7 & wide) == wide};
+}
+#endif
+
 // AA_INSTRUCTION_SET picks a lower set than the machine has, for tests and comparisons.
 const Operations& choose() {
   const char* wanted = std::getenv("AA_INSTRUCTION_SET");
@@ -39,16 +78,11 @@ const Operations& choose() {
     return !wanted || !*wanted || std::strcmp(wanted, name) == 0;
   };
 #ifdef AA_X86
-  __builtin_cpu_init();
-  if (allowed("avx512") && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
-    return avx512::operations;
-  }
-  if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return avx2::operations;
+  const Supported machine = supported();
+  if (allowed("avx512") && machine.avx512) return avx512::operations;
+  if (allowed("avx2") && machine.avx2) return avx2::operations;
 #endif
-  if (allowed("baseline")) return baseline::operations;
+  if (allowed(lowest::operations.name)) return lowest::operations;
   throw Error(
       "ERR_DEVICE", "Device",
       std::string("expected AA_INSTRUCTION_SET to name a set of this machine, got ") + wanted);
@@ -71,10 +105,16 @@ void stand_back() {
 class PageSource : public MemorySource {
  public:
   void* map(size_t bytes) override {
+#ifdef _WIN32
+    return VirtualAlloc(nullptr, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  }
+  void unmap(void* data, size_t) override { VirtualFree(data, 0, MEM_RELEASE); }
+#else
     void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return data == MAP_FAILED ? nullptr : data;
   }
   void unmap(void* data, size_t bytes) override { munmap(data, bytes); }
+#endif
 };
 
 PageSource pages;

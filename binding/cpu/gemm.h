@@ -15,8 +15,13 @@ static inline int max(int a, int b) { return a > b ? a : b; }
 
 static inline int ceil_divide(int a, int b) { return (a + b - 1) / b; }
 
-// 6 x 2 accumulators leave 4 of 16 registers for B and a broadcast of A; 14 x 2 leave 4 of 32.
-constexpr int tile_rows = lanes == 16 ? 14 : 6;
+// 6 x 2 accumulators leave 4 of 16 registers for B and a broadcast of A; 14 x 2 leave 4 of 32. NEON
+// multiplies by a lane of a register: 8 x 2 leave 16 for four columns of A and 2 vectors of B.
+#ifdef __aarch64__
+constexpr int tile_rows = 8, steps = 4;
+#else
+constexpr int tile_rows = lanes == 16 ? 14 : 6, steps = 1;
+#endif
 constexpr int panel = 2 * lanes;  // columns
 
 // Note [packing]. B [k, n] is stored in panels of `panel` columns, each [k][panel]; the last one is
@@ -117,7 +122,24 @@ __attribute__((noinline)) static void multiply_tile(const float* const* a, const
 #pragma GCC unroll 16
     for (int i = 0; i < tile_rows; i++) at[i] = a[i] + runs[r].offset;
     const int length = runs[r].length;
-    for (int k = 0; k < length; k++, b += N * lanes) {
+    int k = 0;
+    if constexpr (steps == lanes)
+      for (; k + steps <= length; k += steps, b += steps * N * lanes) {
+        Vec row[tile_rows];
+#pragma GCC unroll 16
+        for (int i = 0; i < tile_rows; i++) row[i] = load(at[i] + k);
+#pragma GCC unroll 4
+        for (int step = 0; step < steps; step++) {
+          Vec column[N];
+#pragma GCC unroll 2
+          for (int j = 0; j < N; j++) column[j] = load(b + (step * N + j) * lanes);
+#pragma GCC unroll 16
+          for (int i = 0; i < tile_rows; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j < N; j++) sum[i][j] += splat(row[i][step]) * column[j];
+        }
+      }
+    for (; k < length; k++, b += N * lanes) {
       Vec column[N];
 #pragma GCC unroll 2
       for (int j = 0; j < N; j++) column[j] = load(b + j * lanes);

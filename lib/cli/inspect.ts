@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { addonSource } from '../addon.js';
 import { Device, devices } from '../device.js';
 import { defaultWeights } from '../inpainter.js';
 import { Safetensors } from '../safetensors.js';
@@ -18,7 +19,7 @@ async function describeDevices() {
   using cpu = Device.create('cpu');
   const { instructionSet, threads } = cpu;
   const first = devices().find(({ usable }) => usable)?.name;
-  return { auto: first, instructionSet, threads, devices: devices() };
+  return { addon: addonSource(), auto: first, instructionSet, threads, devices: devices() };
 }
 
 async function describeWeights(path: string) {
@@ -83,6 +84,8 @@ export async function inspect(
   ];
   if ('error' in compute) rows.push(['devices', compute.error]);
   else {
+    const { path: from, passed } = compute.addon;
+    rows.push(['addon', from], ...passed.map((reason): [string, string] => ['', `not ${reason}`]));
     for (const { name, usable, reason } of compute.devices) {
       const state = usable ? `usable${name === compute.auto ? ', taken by auto' : ''}` : 'not used';
       rows.push([name, reason ? `${state}: ${reason}` : state]);
