@@ -1,8 +1,9 @@
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectObject } from '../expect.js';
+import type { Size } from '../ops/window.js';
 import { type Image, type ImageLike, toImage } from '../video/image.js';
 import type { Box } from '../video/masks.js';
-import { dilate } from './regions.js';
+import { dilate, parts, touching } from './regions.js';
 import type { TrackedMask } from './track.js';
 
 const op = 'overlayMask';
@@ -19,8 +20,15 @@ const moves = 0.3;
 const standsOut = { still: 30, alone: 45 } as const;
 /** Levels within which a stroke has the colour of the others. */
 const alike = 40;
-/** Strokes are grown by this many pixels, for their blurred edges and outlines. */
-const grown = 3;
+/**
+ * Around strokes, outlines and shadows are looked for as far as letters are high, times `heights`, and
+ * at least and at most so many pixels. What is half covered moves half as much as what is around it, so
+ * one that moves less than `share` of that belongs to the overlay; where the picture stands still, one
+ * that differs by `levels` from it.
+ */
+const edge = { heights: 0.16, least: 3, most: 16, share: 0.6, levels: 10 } as const;
+/** For blurred edges, all is grown by this many pixels. */
+const blurred = 1;
 /** Less of a box is no overlay, more is the box itself. */
 const share = { least: 0.005, most: 0.6 } as const;
 
@@ -66,35 +74,91 @@ function differences(frame: Image, others: readonly Image[], part: Part): Float3
   return sums;
 }
 
-/** How much brighter each pixel is than those around it, in levels. */
-function contrasts({ data, width, channels }: Image, { left, top, w, h }: Part): Float32Array {
-  const radius = Math.max(6, Math.round(h / 6));
-  const light = new Float32Array(w * h);
+/** Mean around each pixel of those that count; `otherwise` where none does. */
+function means(
+  values: Float32Array,
+  counts: (i: number) => boolean,
+  { h, w }: Size,
+  radius: number,
+  otherwise: number,
+): Float32Array {
   const sums = new Float64Array((w + 1) * (h + 1));
+  const numbers = new Float64Array((w + 1) * (h + 1));
   for (let y = 0; y < h; y++) {
+    let [sum, number] = [0, 0];
     for (let x = 0; x < w; x++) {
-      const i = ((top + y) * width + left + x) * channels;
-      const level =
-        0.299 * (data[i] as number) +
-        0.587 * (data[i + 1] as number) +
-        0.114 * (data[i + 2] as number);
-      light[y * w + x] = level;
+      const i = y * w + x;
+      if (counts(i)) {
+        sum += values[i] as number;
+        number += 1;
+      }
       const at = (y + 1) * (w + 1) + x + 1;
-      sums[at] =
-        level +
-        (sums[at - 1] as number) +
-        (sums[at - w - 1] as number) -
-        (sums[at - w - 2] as number);
+      sums[at] = sum + (sums[at - w - 1] as number);
+      numbers[at] = number + (numbers[at - w - 1] as number);
     }
   }
-  return light.map((level, i) => {
+  return values.map((_, i) => {
     const [y, x] = [Math.floor(i / w), i % w];
-    const [y0, y1] = [Math.max(0, y - radius), Math.min(h, y + radius + 1)];
+    const [y0, y1] = [Math.max(0, y - radius) * (w + 1), Math.min(h, y + radius + 1) * (w + 1)];
     const [x0, x1] = [Math.max(0, x - radius), Math.min(w, x + radius + 1)];
-    const at = (v: number, u: number) => sums[v * (w + 1) + u] as number;
-    const mean = (at(y1, x1) - at(y0, x1) - at(y1, x0) + at(y0, x0)) / ((y1 - y0) * (x1 - x0));
-    return level - mean;
+    const over = (of: Float64Array) =>
+      (of[y1 + x1] as number) -
+      (of[y0 + x1] as number) -
+      (of[y1 + x0] as number) +
+      (of[y0 + x0] as number);
+    const number = over(numbers);
+    return number ? over(sums) / number : otherwise;
   });
+}
+
+/** One of a part's colours, in levels of 255. */
+function channelOf(frame: Image, { left, top, w, h }: Part, k: number): Float32Array {
+  const { data, width, channels } = frame;
+  return Float32Array.from(
+    { length: w * h },
+    (_, i) => data[((top + Math.floor(i / w)) * width + left + (i % w)) * channels + k] as number,
+  );
+}
+
+/** How far outlines and shadows may reach around strokes: by the height of the middle letter. */
+function reachOf(strokes: Uint8Array, size: Size): number {
+  const { part, count } = parts(strokes, size);
+  const top = new Int32Array(count + 1).fill(size.h);
+  const bottom = new Int32Array(count + 1);
+  part.forEach((at, i) => {
+    const y = Math.floor(i / size.w);
+    top[at] = Math.min(top[at] as number, y);
+    bottom[at] = Math.max(bottom[at] as number, y + 1);
+  });
+  // Each letter as often as it has pixels: specks do not count.
+  const heights = [...part]
+    .filter((at) => at)
+    .map((at) => (bottom[at] as number) - (top[at] as number));
+  const middle = heights.sort((a, b) => a - b)[heights.length >> 1] ?? 0;
+  return Math.round(Math.min(edge.most, Math.max(edge.least, edge.heights * middle)));
+}
+
+/** Strokes with what belongs to them around, and their blurred edges. */
+function withEdges(strokes: Uint8Array, belongs: (i: number) => boolean, size: Size): Uint8Array {
+  const all = strokes.map((v, i) => (v || belongs(i) ? 1 : 0));
+  return dilate(touching(all, strokes, size, 1), size, blurred);
+}
+
+/** Whether pixels differ from the mean of those that are not `around` strokes. */
+function differsFrom(
+  colours: readonly Float32Array[],
+  around: Uint8Array,
+  size: Size,
+  radius: number,
+): (i: number) => boolean {
+  // Where nothing is free, all of it counts.
+  const behind = colours.map((colour) =>
+    means(colour, (i) => !around[i], size, radius, Number.NaN),
+  );
+  return (i) =>
+    !behind.every(
+      (free, k) => Math.abs((colours[k]?.[i] as number) - (free[i] as number)) < edge.levels,
+    );
 }
 
 /** Strokes of one kind, bright or dark: whichever stand out more. */
@@ -120,38 +184,59 @@ function overlayIn(
   const size = { h: part.h, w: part.w };
   const n = part.w * part.h;
   const each = sides.filter((side) => side.length).map((side) => differences(frame, side, part));
-  const stands = Uint8Array.from({ length: n }, (_, i) =>
-    each.some((difference) => (difference[i] as number) < still) ? 1 : 0,
+  const moved = Float32Array.from({ length: n }, (_, i) =>
+    Math.min(255, ...each.map((difference) => difference[i] as number)),
   );
-  const moving = stands.reduce((count, v) => count + 1 - v, 0) / n;
-  const contrast = contrasts(frame, part);
-  let region: Uint8Array;
-  if (moving > moves) {
-    const seeds = strokes(contrast, standsOut.still, (i) => !!stands[i]);
-    // Digits that change do not stand still, but have the colour of those that do.
-    const colour = (i: number, k: number) => {
-      const [y, x] = [part.top + Math.floor(i / part.w), part.left + (i % part.w)];
-      return frame.data[(y * frame.width + x) * frame.channels + k] as number;
-    };
-    const mean = [0, 0, 0];
-    let count = 0;
-    for (let i = 0; i < n; i++) {
-      if (!seeds[i]) continue;
-      for (let k = 0; k < 3; k++) mean[k] = (mean[k] as number) + colour(i, k);
-      count += 1;
-    }
-    const own = mean.map((v) => v / Math.max(1, count));
-    region = seeds.map((v, i) => {
-      if (v || Math.abs(contrast[i] as number) < standsOut.alone) return v;
-      return own.every((level, k) => Math.abs(level - colour(i, k)) < alike) ? 1 : 0;
-    });
-  } else {
-    region = strokes(contrast, standsOut.alone, () => true);
+  const moving = moved.reduce((count, v) => count + (v < still ? 0 : 1), 0) / n;
+  const [red, green, blue] = [0, 1, 2].map((k) => channelOf(frame, part, k)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const colours = [red, green, blue];
+  const light = red.map(
+    (v, i) => 0.299 * v + 0.587 * (green[i] as number) + 0.114 * (blue[i] as number),
+  );
+  const radius = Math.max(6, Math.round(part.h / 6));
+  const local = means(light, () => true, size, radius, 0);
+  const contrast = light.map((v, i) => v - (local[i] as number));
+  const isShare = (region: Uint8Array, least: number, most: number) => {
+    const found = region.reduce((a, b) => a + b, 0) / n;
+    return found >= least && found <= most;
+  };
+  if (moving <= moves) {
+    const found = strokes(contrast, standsOut.alone, () => true);
+    if (!isShare(found, share.least, 1)) return undefined;
+    const reach = reachOf(found, size);
+    const around = dilate(found, size, reach);
+    const differs = differsFrom(colours, around, size, reach + 3);
+    const all = withEdges(found, (i) => !!around[i] && differs(i), size);
+    return isShare(all, 0, share.most) ? all : undefined;
   }
-  const found = region.reduce((a, b) => a + b, 0) / n;
-  if (found < share.least) return undefined;
-  const all = dilate(region, size, grown);
-  return all.reduce((a, b) => a + b, 0) / n > share.most ? undefined : all;
+  const seeds = strokes(contrast, standsOut.still, (i) => (moved[i] as number) < still);
+  // Digits that change do not stand still, but have the colour of those that do.
+  const count = seeds.reduce((a, b) => a + b, 0);
+  const own = colours.map(
+    (colour) =>
+      colour.reduce((sum, v, i) => sum + v * (seeds[i] as number), 0) / Math.max(1, count),
+  );
+  const changing = seeds.map((v, i) => {
+    if (v || Math.abs(contrast[i] as number) < standsOut.alone) return 0;
+    return own.every((v, k) => Math.abs(v - (colours[k]?.[i] as number)) < alike) ? 1 : 0;
+  });
+  const found = seeds.map((v, i) => v | (changing[i] as number));
+  if (!isShare(found, share.least, 1)) return undefined;
+  const reach = reachOf(found, size);
+  const around = dilate(found, size, reach);
+  const free = means(moved, (i) => !around[i], size, radius + reach, 0);
+  const least = (i: number) => Math.max(still, edge.share * (free[i] as number));
+  const differs = differsFrom(colours, around, size, reach + 3);
+  const stands = (i: number) => !!around[i] && (moved[i] as number) < least(i);
+  const standing = withEdges(seeds, (i) => stands(i) && differs(i), size);
+  // Nothing tells the outlines of what changes from what is behind them.
+  const others = dilate(changing, size, edge.least);
+  const all = standing.map((v, i) => v | (others[i] as number));
+  return isShare(all, 0, share.most) ? all : undefined;
 }
 
 /**
