@@ -23,6 +23,9 @@ struct Use {
 };
 
 constexpr int most_lanes = 2;
+// Addresses that a program's operations find in a table, so many at most: they are a kernel's
+// parameters, which take 4 KiB.
+constexpr size_t most_indirect = 500;
 
 // One CPU or GPU with its stream and its memory. Made, used and disposed of on one JavaScript
 // thread; the stream's thread runs the work.
@@ -57,9 +60,14 @@ class Device {
     return it.data;
   }
   // A program's work, on the stream's thread: before it, after each of its operations, after it.
-  // `uses`: all memory that it reads and writes. `after`: the numbers of the operations of the
-  // program that this one waits for.
-  virtual void program_begins(int /*lane*/, const std::vector<Use>& /*uses*/) {}
+  // `uses`: all memory that it reads and writes. `table`: addresses of what differs from play to
+  // play, most_indirect at most; answers the pointer by which operations reach the first, 8 bytes
+  // behind it that for the second, and so on, or null where they take addresses as they are. `after`:
+  // the numbers of the operations of the program that this one waits for.
+  virtual char* program_begins(int /*lane*/, const std::vector<Use>& /*uses*/,
+                               const std::vector<const char*>& /*table*/) {
+    return nullptr;
+  }
   virtual void step_ends(const char*, const std::vector<size_t>& /*after*/) {}
   virtual void program_ends() {}
   // How many programs may run side by side; and if several, also operations of one.

@@ -101,8 +101,11 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
   for (const TensorInfo& it : constants) program->constants_.push_back(it.data);
   name(outputs, Kind::output);
 
-  std::map<size_t, Life> lives;      // of intermediates, by slot
-  std::map<size_t, size_t> writers;  // steps, by slot
+  // Of one operation's few launches none is worth a table.
+  const bool has_table = branches && steps_.size() > 1;
+  std::map<std::pair<size_t, size_t>, size_t> entries;  // of the table, by slot and offset
+  std::map<size_t, Life> lives;                         // of intermediates, by slot
+  std::map<size_t, size_t> writers;                     // steps, by slot
   std::vector<Steps> before(steps_.size());
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& from = steps_[i];
@@ -150,8 +153,20 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
     program->parameters_.resize(step.parameters);
     program->parameters_.insert(program->parameters_.end(), from.recorded.parameters.begin(),
                                 from.recorded.parameters.end());
-    for (const Pointer& it : from.pointers)
-      program->pointers_.push_back({step.parameters + it.at, own[it.tensor], it.offset});
+    for (const Pointer& it : from.pointers) {
+      const Program::Entry entry{own[it.tensor], it.offset};
+      const auto kind = program->slots_[entry.slot].kind;
+      size_t place = Program::direct;
+      if (has_table && (kind == Kind::input || kind == Kind::output)) {
+        auto known = entries.find({entry.slot, entry.offset});
+        if (known == entries.end() && entries.size() < most_indirect) {
+          known = entries.emplace(std::pair(entry.slot, entry.offset), entries.size()).first;
+          program->table_.push_back(entry);
+        }
+        if (known != entries.end()) place = known->second;
+      }
+      program->pointers_.push_back({step.parameters + it.at, entry.slot, entry.offset, place});
+    }
     program->steps_.push_back(std::move(step));
   }
   std::vector<Life> all;
@@ -207,14 +222,17 @@ void Program::run(Device& device, int lane, char* arena, const std::vector<void*
     uses.push_back({place, place + slot.bytes, slot.kind == Slot::output});
   }
   if (arena) uses.push_back({arena, arena + arena_, true});
+  std::vector<const char*> table;
+  for (const Entry& it : table_) table.push_back(places[it.slot] + it.offset);
+  char* const indirect = device.program_begins(lane, uses, table);
   Words words(round_up(parameters_.size(), sizeof(Words::value_type)) / sizeof(Words::value_type));
   auto* parameters = reinterpret_cast<std::byte*>(words.data());
   std::memcpy(parameters, parameters_.data(), parameters_.size());
   for (const Pointer& it : pointers_) {
     const char* value = places[it.slot] + it.offset;
+    if (indirect && it.entry != direct) value = indirect + it.entry * sizeof value;
     std::memcpy(parameters + it.at, &value, sizeof value);
   }
-  device.program_begins(lane, uses);
   for (const Step& step : steps_) {
     if (device.stream().stopping()) return;
     try {

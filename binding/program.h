@@ -25,6 +25,9 @@ namespace aa {
 // intermediates share bytes only if all that read the one are among those that the writer of the
 // other depends on, however indirectly: no order comes about by memory alone.
 //
+// There, too, what differs from play to play is reached through a table of addresses, so that all
+// parameters stay: see Note [indirect pointers] in cuda/indirect.cuh.
+//
 // A GPU has two lanes, and programs of the one run beside those of the other: see Lanes, and Note
 // [lanes] in cuda/device.cu.
 
@@ -83,6 +86,11 @@ class Program {
   struct Pointer {
     size_t at;  // in parameters_
     size_t slot, offset;
+    size_t entry;  // in table_; direct: none
+  };
+  static constexpr size_t direct = SIZE_MAX;
+  struct Entry {
+    size_t slot, offset;
   };
   struct Step {
     const char* op;
@@ -100,6 +108,7 @@ class Program {
   std::vector<const char*> constants_;
   std::vector<Slot> slots_;
   std::vector<Pointer> pointers_;
+  std::vector<Entry> table_;  // of inputs and outputs
   std::vector<Step> steps_;
   std::vector<std::byte> parameters_;
   size_t arena_ = 0;

@@ -21,8 +21,15 @@ __device__ const T* pixel(const Window& window, int y, int x) {
   return map<T>(window.data) + (int64_t(y - window.y) * window.w + (x - window.x)) * window.c;
 }
 
+__device__ Blend with_direct(Blend p) {
+  make_direct(p.decoded.data, p.coarse.data, p.known.data, p.previous.data, p.motion.data,
+              p.output);
+  return p;
+}
+
 template <class T>
-__global__ void __launch_bounds__(threads) blend_pixels(const __grid_constant__ Blend p) {
+__global__ void __launch_bounds__(threads) blend_pixels(const __grid_constant__ Blend given) {
+  const Blend p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(p.out.h) * p.out.w) return;
   const int y = p.out.y + int(i / p.out.w), x = p.out.x + int(i % p.out.w);

@@ -69,8 +69,9 @@ __global__ void __launch_bounds__(threads) chain(const __grid_constant__ ChainHo
   const bool before = i < p.target;
   Matrix mine = {{1, 0, 0, 0, 1, 0, 0, 0, 1}};
   if (i < p.steps) {
+    const float* const step = direct(p.step[i]);
 #pragma unroll
-    for (int k = 0; k < 9; ++k) mine.m[k] = p.step[i][k];
+    for (int k = 0; k < 9; ++k) mine.m[k] = step[k];
     mine = scaled(mine);
     if (!before) mine = inverse(mine);
   }
@@ -88,10 +89,11 @@ __global__ void __launch_bounds__(threads) chain(const __grid_constant__ ChainHo
     }
     __syncthreads();
   }
+  float* const output = direct(p.output);
   for (int k = i; k < p.r * 9; k += threads) {
     const int frame = p.reference[k / 9], entry = k % 9;
     const int at = frame < p.target ? frame : frame - 1;
-    p.output[k] =
+    output[k] =
         frame == p.target ? float(entry % 4 == 0) : __fdiv_rn(gathered[entry][at], gathered[8][at]);
   }
 }

@@ -11,7 +11,13 @@ namespace {
 
 constexpr int threads = 32 * 9;
 
-__global__ void __launch_bounds__(threads) compose(const __grid_constant__ ComposeAffine p) {
+__device__ ComposeAffine with_direct(ComposeAffine p) {
+  make_direct(p.outer, p.delta, p.output);
+  return p;
+}
+
+__global__ void __launch_bounds__(threads) compose(const __grid_constant__ ComposeAffine given) {
+  const ComposeAffine p = with_direct(given);
   const int i = blockIdx.x * threads + threadIdx.x;
   if (i >= p.r * 9) return;
   const int row = i / 3 % 3, column = i % 3;

@@ -30,10 +30,16 @@ __device__ bool inside(const Window& window, int y, int x) {
   return y >= window.y && y < window.y + window.h && x >= window.x && x < window.x + window.w;
 }
 
+__device__ Composite with_direct(Composite p) {
+  make_direct(p.y.data, p.known.data, p.frame, p.visibility, p.output);
+  return p;
+}
+
 // T: what maps are, F: what the frame is.
 template <class T, class F>
 __global__ void __launch_bounds__(threads)
-    composite_pixels(const __grid_constant__ Composite p, unsigned* counts) {
+    composite_pixels(const __grid_constant__ Composite given, unsigned* counts) {
+  const Composite p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   bool hole = false, known = false;
   if (i < int64_t(p.h) * p.w) {

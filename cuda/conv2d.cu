@@ -89,13 +89,13 @@ __device__ const T* residual_of(const Conv2d& p, int64_t pixel) {
   if (!r.data) return nullptr;
   const Pixel at(p, pixel);
   const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
-  return map<T>(r.data) + from * p.out_c;
+  return direct(map<T>(r.data)) + from * p.out_c;
 }
 
 // Writes N sums, of channel o of a pixel and on.
 template <class T, int N>
 __device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const float (&sums)[N]) {
-  const auto bias = *reinterpret_cast<const Vector<float, N>*>(p.bias + o);
+  const auto bias = *reinterpret_cast<const Vector<float, N>*>(direct(p.bias) + o);
   Vector<T, N> add = {}, out;
   if (residual) add = *reinterpret_cast<const Vector<T, N>*>(residual + o);
 #pragma unroll
@@ -108,7 +108,7 @@ __device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const
 template <class T, int N>
 __device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
                           const float (&sums)[N]) {
-  T* pixel = map<T>(p.output) + at * p.out_c;
+  T* pixel = direct(map<T>(p.output)) + at * p.out_c;
   if (p.out_c % N == 0) {
     write(p, pixel, residual, o, sums);
   } else {
@@ -194,17 +194,18 @@ __global__ void __launch_bounds__(threads* Tile::groups)
   const auto enter = [&] {
     const bool reads = tap != Piece::none;
     const Window& in = p.inputs[reads ? tap >> 20 : 0];
+    const __half* const data = direct(map<__half>(in.data));
     const int dy = tap >> 10 & 0x3ff, dx = tap & 0x3ff;
 #pragma unroll
     for (int i = 0; i < own; ++i) {
       const int64_t from = place(p, in, image[i], y[i] + dy, x[i] + dx);
-      sources[i] = reads & (from >= 0) ? map<__half>(in.data) + from * in.c : nullptr;
+      sources[i] = reads & (from >= 0) ? data + from * in.c : nullptr;
     }
   };
   // Its rows of weights. Those behind the last are that again: they make channels that nobody writes.
   constexpr int own_columns = Tile::columns < row_step ? 1 : Tile::columns / row_step;
   const bool has_columns = own_row < Tile::columns;
-  const __half* const nothing = map<__half>(p.weights);
+  const __half* const nothing = direct(map<__half>(p.weights));
   const __half* weights[own_columns];
 #pragma unroll
   for (int i = 0; i < own_columns; ++i) {
@@ -407,7 +408,8 @@ __global__ void __launch_bounds__(threads)
     if (is_wide(in.c)) continue;
     const int v = y - in.y, u = x - in.x;
     if (unsigned(v) < unsigned(in.h) && unsigned(u) < unsigned(in.w)) {
-      const __half* from = map<__half>(in.data) + ((image * in.h + v) * in.w + u) * in.c - channel;
+      const __half* from =
+          direct(map<__half>(in.data)) + ((image * in.h + v) * in.w + u) * in.c - channel;
 #pragma unroll
       for (int e = 0; e < vector_channels; ++e)
         if (e >= channel && e < channel + in.c) made.at[e] = from[e];
@@ -425,7 +427,7 @@ __global__ void __launch_bounds__(threads)
   const int first = int(i - pixel * groups) * vector_channels, pad = p.dilation * (p.kernel / 2);
   const Pixel at(p, pixel);
   float sums[vector_channels] = {};
-  const float* weight = p.weights + first;
+  const float* weight = direct(p.weights) + first;
   for (int tap = 0; tap < p.kernel * p.kernel; ++tap) {
     const int y = at.y * p.stride + tap / p.kernel * p.dilation - pad;
     const int x = at.x * p.stride + tap % p.kernel * p.dilation - pad;
@@ -433,8 +435,9 @@ __global__ void __launch_bounds__(threads)
       const Window& in = p.inputs[input];
       const int64_t from = place(p, in, at.image, y, x);
       if (from >= 0) {
+        const float* const data = direct(in.data);
         for (int c = 0; c < in.c; ++c) {
-          const float x = in.data[from * in.c + c];
+          const float x = data[from * in.c + c];
           const float* row = weight + int64_t(c) * groups * vector_channels;
 #pragma unroll
           for (int k = 0; k < vector_channels; ++k) sums[k] += x * row[k];
@@ -474,8 +477,8 @@ __global__ void __launch_bounds__(threads)
     }
   }
   const bool is = tap < p.taps && from >= 0;
-  map<__half>(p.packed)[i] =
-      stored<__half>(is ? p.matrix[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
+  direct(map<__half>(p.packed))[i] =
+      stored<__half>(is ? direct(p.matrix)[(int64_t(o) * p.taps + tap) * p.c + from] : 0);
 }
 
 __global__ void __launch_bounds__(threads)
@@ -484,7 +487,7 @@ __global__ void __launch_bounds__(threads)
   if (i >= count) return;
   const int64_t row = i / width;
   const int o = int(i - row * width);
-  p.packed[i] = o < p.out ? p.matrix[int64_t(o) * p.taps * p.c + row] : 0;
+  direct(p.packed)[i] = o < p.out ? direct(p.matrix)[int64_t(o) * p.taps * p.c + row] : 0;
 }
 
 // Of a block, on any card with the capability.

@@ -1,6 +1,7 @@
 // Counts of pixels over all blocks of some launches. They are whole numbers, added atomically, which
 // gives the same in any order.
 #pragma once
+#include "indirect.cuh"
 #include "launch.cuh"
 
 namespace aa::cuda {
@@ -12,7 +13,7 @@ __device__ inline void count(bool so, unsigned* to) {
 }
 
 static __global__ void __launch_bounds__(32) tell(const unsigned* counts, float* told) {
-  if (threadIdx.x < 2) told[threadIdx.x] = float(counts[threadIdx.x]);
+  if (threadIdx.x < 2) direct(told)[threadIdx.x] = float(counts[threadIdx.x]);
 }
 
 // Two counts, 0 when the next launch begins, as floats in `told` when those that `launch` queues

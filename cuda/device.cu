@@ -23,6 +23,7 @@
 #include "../binding/program.h"
 #include "check.h"
 #include "graph.h"
+#include "indirect.cuh"
 #include "map.cuh"
 #include "operations.cuh"
 #include "scratch.h"
@@ -50,6 +51,16 @@ __global__ void __launch_bounds__(threads) load_half(const __half* from, float* 
   const size_t i = size_t(blockIdx.x) * threads + threadIdx.x;
   if (i < count) to[i] = value(from[i]);
 }
+
+// See Note [indirect pointers].
+struct Table {
+  const char* at[most_indirect];
+};
+__global__ void __launch_bounds__(threads)
+    fill_table(const __grid_constant__ Table table, int count, const char** to) {
+  for (int i = threadIdx.x; i < count; i += threads) to[i] = table.at[i];
+}
+
 dim3 grid_of(size_t count) { return dim3(unsigned(ceil_divide(count, threads))); }
 
 // Segments of the pool, of one GPU. cudaMalloc and cudaFree belong to the calling thread's GPU.
@@ -88,11 +99,16 @@ class Collector final : public Context {
     if (!in_program_) begin_scratch(0);
   }
   // Before a program, with an empty batch. Its operations have scratch memory of their own each, as
-  // they may run side by side.
-  void begin_program(int lane) {
+  // they may run side by side. `table` are addresses to fill `to` with before.
+  void begin_program(int lane, const std::vector<const char*>& table, const char** to) {
     begin_scratch(lane);
     in_program_ = true;
     last_.clear();
+    has_table_ = !table.empty();
+    if (!has_table_) return;
+    Table values{};
+    std::copy(table.begin(), table.end(), values.at);
+    launch(fill_table, dim3(1), cuda::threads, 0, values, int(table.size()), to);
   }
   void end_program() { in_program_ = false; }
   // After it. One that launched nothing leaves no trace.
@@ -105,8 +121,9 @@ class Collector final : public Context {
 
   // After an operation of a program: it waits for those alone that `after` numbers.
   void end(const char* op, const std::vector<size_t>& after) {
-    const size_t first = ends.empty() ? 0 : ends.back();
+    const size_t first = ends.empty() ? has_table_ : ends.back();
     std::vector<size_t> nodes;  // the last ones of the operations it waits for
+    if (after.empty() && has_table_) nodes.push_back(0);
     for (size_t step : after) nodes.insert(nodes.end(), last_[step].begin(), last_[step].end());
     if (batch.size() > first) {
       batch.set_after(first, std::move(nodes));
@@ -146,6 +163,7 @@ class Collector final : public Context {
   int lane_ = 0;
   std::unordered_map<const void*, size_t> shared_;  // dynamic shared memory that a kernel may have
   bool in_program_ = false;
+  bool has_table_ = false;                 // the program's first node fills it
   std::vector<std::vector<size_t>> last_;  // nodes with which each operation of the program ends
 };
 
@@ -210,6 +228,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
     collector_.processors = properties_.multiProcessorCount;
     name_ = "sm_" + std::to_string(collector_.capability);
     operations_ = table(name_.c_str());
+    for (auto& table : tables_) table = staging_.take(sizeof(Table));
     count_ = staging_.take((most_operations + 1) * sizeof(int));
     int* numbers = static_cast<int*>(count_->host);
     std::iota(numbers, numbers + most_operations + 1, 0);
@@ -342,14 +361,17 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   }
   void settle() override { waiter_.settle(); }
   // A program is a batch of its own, so that it finds the graph of its last play.
-  void program_begins(int lane, const std::vector<Use>& uses) override {
+  char* program_begins(int lane, const std::vector<Use>& uses,
+                       const std::vector<const char*>& table) override {
     launch(nullptr);
-    collector_.begin_program(lane);
+    char* const at = static_cast<char*>(tables_[lane]->device);
+    collector_.begin_program(lane, table, reinterpret_cast<const char**>(at));
     lane_ = lane;
     uses_ = {};
     for (const Use& use : uses) (use.writes ? uses_.writes : uses_.reads).push_back(use);
     std::sort(uses_.reads.begin(), uses_.reads.end(),
               [](const Use& a, const Use& b) { return a.begin < b.begin; });
+    return table.empty() ? nullptr : at + indirect;
   }
   void step_ends(const char* op, const std::vector<size_t>& after) override {
     collector_.end(op, after);
@@ -479,6 +501,7 @@ class CudaDevice final : private Source, public Device, private Stream::Follower
   Operations operations_;
   Staging staging_;
   std::shared_ptr<Staging::Block> count_;  // the numbers from 0 on
+  std::shared_ptr<Staging::Block> tables_[most_lanes];
   Collector collector_;
   Graphs graphs_[most_lanes];  // a lane has memory of its own, and so nodes of its own
   Waiter waiter_;

@@ -23,8 +23,15 @@ __device__ Tap tap_at(const FlowWarp& p, int64_t cell) {
                     float(p.out.y + y) + p.scale_y * value(flow[1]), p.source_h, p.source_w);
 }
 
+__device__ FlowWarp with_direct(FlowWarp p) {
+  make_direct(p.source, p.flow, p.output);
+  return p;
+}
+
 template <class T, int N>
-__global__ void __launch_bounds__(threads) warp_map(const __grid_constant__ FlowWarp p, int parts) {
+__global__ void __launch_bounds__(threads)
+    warp_map(const __grid_constant__ FlowWarp given, int parts) {
+  const FlowWarp p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x, cell = i / parts;
   if (cell >= int64_t(p.out.h) * p.out.w) return;
   const int channel = int(i % parts) * N;
@@ -33,7 +40,8 @@ __global__ void __launch_bounds__(threads) warp_map(const __grid_constant__ Flow
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads) warp_bytes(const __grid_constant__ FlowWarp p) {
+__global__ void __launch_bounds__(threads) warp_bytes(const __grid_constant__ FlowWarp given) {
+  const FlowWarp p = with_direct(given);
   const int64_t cell = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (cell >= int64_t(p.out.h) * p.out.w) return;
   const Tap tap = tap_at<T>(p, cell);

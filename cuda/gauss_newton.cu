@@ -432,11 +432,18 @@ __device__ void choose(const GaussNewton& p, Exchange& exchange, const float* re
   for (int i = 0; i < 9; ++i) p.output[i] = __ldcg(refined + best * 9 + i);
 }
 
+__device__ GaussNewton with_direct(GaussNewton p) {
+  make_direct(p.theta, p.anchor, p.target, p.near, p.output);
+  return p;
+}
+
 // output, mismatches: of each reference.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    refine(const __grid_constant__ GaussNewton p, const __grid_constant__ Cut cut,
+    refine(const __grid_constant__ GaussNewton given, const __grid_constant__ Cut cut,
            Exchange* exchanges, float4* sampled, float* output, float* mismatches) {
+  const GaussNewton p = with_direct(given);
+  output = direct(output);
   __shared__ float theta[9], sums[slots_of(product_sums)];
   __shared__ Partial partial;
   const int reference = blockIdx.y;
@@ -454,7 +461,7 @@ __global__ void __launch_bounds__(threads)
   const Residuals residuals = {r, r + held, r + 2 * size_t(held)};
   const float *start = p.theta + reference * 9,
               *anchor = p.anchor ? p.anchor + reference * 9 : nullptr;
-  const T* level = map<T>(p.reference[reference]);
+  const T* level = direct(map<T>(given.reference[reference]));
   if (threadIdx.x < 9) theta[threadIdx.x] = start[threadIdx.x];
   __syncthreads();
 

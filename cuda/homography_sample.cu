@@ -22,9 +22,15 @@ constexpr int threads = 128;
 template <int N>
 constexpr int cells = N == 1 ? threads : warp_size;
 
+__device__ HomographySample with_direct(HomographySample p) {
+  make_direct(p.theta, p.output, p.visibility);
+  return p;
+}
+
 // N channels at a time; `Parts` of N to a cell, or any number for 0.
 template <class T, int N, int Parts>
-__global__ void __launch_bounds__(threads) sample(const __grid_constant__ HomographySample p) {
+__global__ void __launch_bounds__(threads) sample(const __grid_constant__ HomographySample given) {
+  const HomographySample p = with_direct(given);
   // Of neighbours in different banks.
   __shared__ Vector<unsigned, 4> pixels[cells<N>];
   __shared__ Vector<float, 4> weights[cells<N>];
@@ -36,11 +42,11 @@ __global__ void __launch_bounds__(threads) sample(const __grid_constant__ Homogr
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
     pixels[threadIdx.x] = tap.pixels;
     weights[threadIdx.x] = tap.weights;
-    const float visibility = mix(tap, map<T>(p.source_visibility[r]));
+    const float visibility = mix(tap, direct(map<T>(given.source_visibility[r])));
     map<T>(p.visibility)[r * all + cell] = stored<T>(visibility > whole ? 1.f : 0.f);
   }
   __syncthreads();
-  const T* const source = map<T>(p.source[r]);
+  const T* const source = direct(map<T>(given.source[r]));
   T* const to = map<T>(p.output) + (r * all + first) * p.c;
   const int parts = Parts ? Parts : p.c / N;
   for (int i = threadIdx.x; i < count * parts; i += threads) {

@@ -15,10 +15,16 @@ namespace {
 
 constexpr int threads = 128;
 
+__device__ Linear with_direct(Linear p) {
+  make_direct(p.x, p.weights, p.bias, p.output);
+  return p;
+}
+
 // X: what x is, W: what the packed weights are, weight [o, k] at o * down + k * across.
 template <class X, class W>
 __global__ void __launch_bounds__(threads)
-    multiply(const __grid_constant__ Linear p, int down, int across) {
+    multiply(const __grid_constant__ Linear given, int down, int across) {
+  const Linear p = with_direct(given);
   const int i = (blockIdx.x * threads + threadIdx.x) / warp_size, lane = threadIdx.x % warp_size;
   if (i >= p.n * p.out) return;
   const int n = i / p.out, o = i % p.out;

@@ -48,6 +48,11 @@ struct Gaussian {
   float weight[reach + deep];  // zeros behind the radius
 };
 
+__device__ LocalDistance with_direct(LocalDistance p) {
+  make_direct(p.aligned, p.visibility, p.target, p.target_visibility, p.distance, p.offset);
+  return p;
+}
+
 // What a lane reads of a map: four pixels in a row, C values each.
 template <class T, int C>
 struct Pixels {
@@ -171,8 +176,9 @@ __device__ void blur_row(const Gaussian& gaussian, const Row& row, int w, const 
 
 template <class T>
 __global__ void __launch_bounds__(threads)
-    add_colours(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-                float4* rows, float4* sums) {
+    add_colours(const __grid_constant__ LocalDistance given,
+                const __grid_constant__ Gaussian gaussian, float4* rows, float4* sums) {
+  const LocalDistance p = with_direct(given);
   __shared__ float4 cells[tile + 2 * reach];
   const Row row(p, gaussian.radius);
   const auto body = [](const Pair<T>& pixels, int, float(&sum)[4]) {
@@ -194,9 +200,10 @@ __global__ void __launch_bounds__(threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
-    add_sizes(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-              const float4* near, float* rows, float* sums) {
+__global__ void __launch_bounds__(threads) add_sizes(const __grid_constant__ LocalDistance given,
+                                                     const __grid_constant__ Gaussian gaussian,
+                                                     const float4* near, float* rows, float* sums) {
+  const LocalDistance p = with_direct(given);
   __shared__ float cells[tile + 2 * reach];
   const Row row(p, gaussian.radius);
   const int64_t start = row.start(p.w / cell);
@@ -256,8 +263,10 @@ __device__ void blur_down(const Gaussian& gaussian, const Down& at, const V* row
 
 template <class T>
 __global__ void __launch_bounds__(down_threads)
-    make_offset(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
-                const float4* rows, const float4* sums, int count, float4* near) {
+    make_offset(const __grid_constant__ LocalDistance given,
+                const __grid_constant__ Gaussian gaussian, const float4* rows, const float4* sums,
+                int count, float4* near) {
+  const LocalDistance p = with_direct(given);
   const float4 all = sum_of_map(sums, count);
   const int h = p.h / cell, w = p.w / cell;
   const Down at;
@@ -284,9 +293,10 @@ __global__ void __launch_bounds__(down_threads)
 
 template <class T>
 __global__ void __launch_bounds__(down_threads)
-    make_distance(const __grid_constant__ LocalDistance p,
+    make_distance(const __grid_constant__ LocalDistance given,
                   const __grid_constant__ Gaussian gaussian, const float* rows, const float* sums,
                   const float4* colour_sums, int count, const float4* near) {
+  const LocalDistance p = with_direct(given);
   const float all = sum_of_map(sums, count), weights = sum_of_map(colour_sums, count).w;
   const int h = p.h / cell, w = p.w / cell;
   const Down at;

@@ -160,10 +160,16 @@ __device__ void make_logits(float (&logits)[2][8], const uint32_t (&a)[C / 16][4
   }
 }
 
+__device__ MaskedCorrelation with_direct(MaskedCorrelation p) {
+  make_direct(p.target, p.target_visibility, p.output);
+  return p;
+}
+
 // Without a bound of blocks ptxas saves registers for more than there is shared memory for, and spills.
 template <int C>
 __global__ void __launch_bounds__(threads, 4)
-    correlate(const __grid_constant__ MaskedCorrelation p) {
+    correlate(const __grid_constant__ MaskedCorrelation given) {
+  const MaskedCorrelation p = with_direct(given);
   constexpr int height = key_tile<C>;
   __shared__ uint4 shared[height * C / 8];
   __shared__ __align__(16) float inverse[height];
@@ -191,8 +197,8 @@ __global__ void __launch_bounds__(threads, 4)
     for (int first = 0; first < cells; first += height) {
       if (!again || cells > height) {
         __syncthreads();
-        load_tile<C>(tile, inverse, map<__half>(p.reference[r]),
-                     map<__half>(p.reference_visibility[r]), first, cells, p.c, height);
+        load_tile<C>(tile, inverse, direct(map<__half>(given.reference[r])),
+                     direct(map<__half>(given.reference_visibility[r])), first, cells, p.c, height);
       }
       for (int i = warp * group; i < height && first + i < cells; i += warps * group) {
         float logits[2][8];
@@ -257,13 +263,14 @@ __global__ void __launch_bounds__(threads, 4)
 // The same by the book; a lane keeps the logit that is its to write.
 template <class T>
 __global__ void __launch_bounds__(plain_threads)
-    correlate_plainly(const __grid_constant__ MaskedCorrelation p) {
+    correlate_plainly(const __grid_constant__ MaskedCorrelation given) {
+  const MaskedCorrelation p = with_direct(given);
   const int lane = threadIdx.x % warp_size, r = blockIdx.y, cells = p.h * p.w;
   const int j = (blockIdx.x * plain_threads + threadIdx.x) / warp_size;
   if (j >= cells) return;
   const T* target = map<T>(p.target) + int64_t(j) * p.c;
-  const T* reference = map<T>(p.reference[r]);
-  const T* visibility = map<T>(p.reference_visibility[r]);
+  const T* reference = direct(map<T>(given.reference[r]));
+  const T* visibility = direct(map<T>(given.reference_visibility[r]));
   float square = 0;
   for (int k = lane; k < p.c; k += warp_size) square += value(target[k]) * value(target[k]);
   const float to_logit = inverse_length(warp_sum(square)) * (p.scale * log2_e);

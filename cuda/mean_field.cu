@@ -21,8 +21,14 @@ namespace {
 constexpr int tile_w = 32, tile_h = 4;
 constexpr int threads = tile_w * tile_h;
 
+__device__ MeanField with_direct(MeanField p) {
+  make_direct(p.unary, p.state, p.colour, p.output);
+  return p;
+}
+
 template <class T>
-__global__ void __launch_bounds__(threads) step(const __grid_constant__ MeanField p) {
+__global__ void __launch_bounds__(threads) step(const __grid_constant__ MeanField given) {
+  const MeanField p = with_direct(given);
   extern __shared__ float window[];  // [4, rows, columns]: three colours, tanh
   const int columns = tile_w + 2 * p.radius, rows = tile_h + 2 * p.radius;
   const int plane = rows * columns;

@@ -14,9 +14,16 @@ namespace {
 
 constexpr int threads = 128;
 
+__device__ Normalize with_direct(Normalize p) {
+  make_direct(p.x, p.output);
+  return p;
+}
+
 // N channels at a time: 2 make a line of 128 bytes of the network's 64 channels of float16.
 template <class T, int N>
-__global__ void __launch_bounds__(threads) normalize_cells(const __grid_constant__ Normalize p) {
+__global__ void __launch_bounds__(threads)
+    normalize_cells(const __grid_constant__ Normalize given) {
+  const Normalize p = with_direct(given);
   using Part = Vector<T, N>;
   const int cell = (blockIdx.x * threads + threadIdx.x) / warp_size;
   const int lane = threadIdx.x % warp_size;

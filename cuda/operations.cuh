@@ -1,6 +1,7 @@
 // The launchers, each in the file of its name.
 #pragma once
 #include "../binding/operations.h"
+#include "indirect.cuh"
 #include "launch.cuh"
 
 namespace aa::cuda {

@@ -27,9 +27,16 @@ constexpr int threads = 128;
 
 constexpr int rows_of_word = 32;
 
+__device__ PackFrame with_direct(PackFrame p) {
+  make_direct(p.frame, p.mask, p.colour, p.hole, p.visibility, p.network_input,
+              p.native_visibility);
+  return p;
+}
+
 // bits [rows / 32][w]: bit k of a word is row k of its 32, 1 in the hole.
 __global__ void __launch_bounds__(threads)
-    gather_columns(const __grid_constant__ PackFrame p, unsigned* bits) {
+    gather_columns(const __grid_constant__ PackFrame given, unsigned* bits) {
+  const PackFrame p = with_direct(given);
   const int x = blockIdx.x * threads + threadIdx.x, begin = blockIdx.y * rows_of_word;
   if (x >= p.w) return;
   const int rows = min(rows_of_word, p.h - begin);
@@ -42,7 +49,9 @@ __global__ void __launch_bounds__(threads)
 
 // distance: up or down to the nearest hole pixel of the column, or a number over `dilate`.
 __global__ void __launch_bounds__(threads)
-    measure_columns(const __grid_constant__ PackFrame p, const unsigned* bits, uint16_t* distance) {
+    measure_columns(const __grid_constant__ PackFrame given, const unsigned* bits,
+                    uint16_t* distance) {
+  const PackFrame p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(p.h) * p.w) return;
   const int y = int(i / p.w), bit = y % rows_of_word;
@@ -74,7 +83,8 @@ __global__ void __launch_bounds__(threads)
 }
 
 __global__ void __launch_bounds__(threads)
-    dilate(const __grid_constant__ PackFrame p, const uint16_t* distance) {
+    dilate(const __grid_constant__ PackFrame given, const uint16_t* distance) {
+  const PackFrame p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(p.h) * p.w) return;
   const int x = int(i % p.w);
@@ -104,7 +114,8 @@ struct Span {
 };
 
 template <class T>
-__global__ void __launch_bounds__(threads) scale(const __grid_constant__ PackFrame p) {
+__global__ void __launch_bounds__(threads) scale(const __grid_constant__ PackFrame given) {
+  const PackFrame p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= int64_t(p.plane_h) * p.plane_w) return;
   const int y = min(int(i / p.plane_w), p.scaled_h - 1);

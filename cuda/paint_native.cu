@@ -30,6 +30,12 @@ constexpr int threads = tile_w * tile_h;
 constexpr int blocks = 8;
 constexpr int copied = 16;  // bytes at once
 
+__device__ PaintNative with_direct(PaintNative p) {
+  make_direct(p.frame, p.visibility, p.previous, p.theta, p.distance, p.offset, p.coarse,
+              p.decoded.data, p.motion, p.output);
+  return p;
+}
+
 // How many of the four bytes of a word are 0.
 __device__ int zeros(unsigned word) {
   const unsigned low = 0x7f7f7f7f;
@@ -38,7 +44,8 @@ __device__ int zeros(unsigned word) {
 
 template <int C>
 __global__ void __launch_bounds__(threads)
-    copy_frame(const __grid_constant__ PaintNative p, unsigned* counts) {
+    copy_frame(const __grid_constant__ PaintNative given, unsigned* counts) {
+  const PaintNative p = with_direct(given);
   // The block's pixels: C threads vectors of the frame, less at its end, where single bytes are left.
   const int64_t begin = int64_t(blockIdx.x) * threads * copied;
   const int64_t end = min(begin + threads * copied, int64_t(p.h) * p.w);
@@ -68,19 +75,20 @@ __global__ void __launch_bounds__(threads)
 
 // Adds what the references show at a pixel: colours, and the distance.
 template <class T, int C>
-__device__ void pool(const PaintNative& p, const float* theta, int y, int x, const Part& rows,
-                     const Part& columns, Softmax<4>& to) {
+__device__ void pool(const PaintNative& p, const PaintNative& given, const float* theta, int y,
+                     int x, const Part& rows, const Part& columns, Softmax<4>& to) {
   const int64_t area = int64_t(p.local_h) * p.local_w;
   for (int r = 0; r < p.r; ++r) {
     const float2 at = place_of(theta + r * 9, p.extent.h, p.extent.w, x, y);
     const Tap tap = tap_zeros(at.x, at.y, p.h, p.w);
-    if (!(mix(tap, p.reference_visibility[r]) > whole)) continue;
+    if (!(mix(tap, direct(given.reference_visibility[r])) > whole)) continue;
     const float inside =
         tap.weights.at[0] + tap.weights.at[1] + tap.weights.at[2] + tap.weights.at[3];
+    const uint8_t* reference = direct(given.reference[r]);
     float values[4];
 #pragma unroll
     for (int k = 0; k < 3; ++k) {
-      values[k] = mix(tap, p.reference[r], C, k) * (1 / 127.5f) - inside +
+      values[k] = mix(tap, reference, C, k) * (1 / 127.5f) - inside +
                   mix_parts(map<T>(p.offset) + r * area * 3, p.local_w, rows, columns, 3, k);
     }
     values[3] = mix_parts(map<T>(p.distance) + r * area, p.local_w, rows, columns);
@@ -92,7 +100,8 @@ __device__ float sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 template <class T, int C>
 __global__ void __launch_bounds__(threads, blocks)
-    paint_pixels(const __grid_constant__ PaintNative p, unsigned* counts) {
+    paint_pixels(const __grid_constant__ PaintNative given, unsigned* counts) {
+  const PaintNative p = with_direct(given);
   __shared__ float theta[max_references * 9];
   const int column = blockIdx.x * tile_w + threadIdx.x % tile_w;
   const int row = blockIdx.y * tile_h + threadIdx.x / tile_w;
@@ -108,7 +117,7 @@ __global__ void __launch_bounds__(threads, blocks)
   if (hole) {
     const Part rows = bilinear_part(y, float(p.local_h), p.extent.h, 0, p.local_h);
     const Part columns = bilinear_part(x, float(p.local_w), p.extent.w, 0, p.local_w);
-    pool<T, C>(p, theta, y, x, rows, columns, pooled);
+    pool<T, C>(p, given, theta, y, x, rows, columns, pooled);
     const bool any = pooled.total > 0;
     const float known = any ? sigmoid(p.slope * (p.doubt - pooled.sum[3] / pooled.total)) : 0;
 

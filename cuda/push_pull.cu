@@ -43,6 +43,17 @@ struct Guess {
   }
 };
 
+template <class T>
+__device__ Level<T> with_direct(Level<T> level) {
+  make_direct(level.colour, level.weight);
+  return level;
+}
+template <class G>
+__device__ Guess<G> with_direct(Guess<G> guess) {
+  make_direct(guess.colour, guess.trust);
+  return guess;
+}
+
 __host__ __device__ bool smallest(int h, int w) { return h < 2 || w < 2; }
 
 // Channel k of what counts of a pixel.
@@ -89,7 +100,7 @@ template <class T>
 __global__ void __launch_bounds__(threads)
     halve(Level<T> from, int c, int64_t count, float* colour, float* weight) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
-  if (i < count) halve_value(from, c, i, colour, weight);
+  if (i < count) halve_value(with_direct(from), c, i, colour, weight);
 }
 
 // `output` may be the level's own colours.
@@ -97,7 +108,9 @@ template <class T, class G>
 __global__ void __launch_bounds__(threads)
     enlarge(Level<T> level, int c, int64_t count, const float* coarse, Guess<G> guess, T* output) {
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
-  if (i < count) output[i] = stored<T>(filled_value(level, c, i, coarse, guess));
+  if (i < count)
+    direct(output)[i] =
+        stored<T>(filled_value(with_direct(level), c, i, coarse, with_direct(guess)));
 }
 
 // By a block: the weighted mean where nothing is seen.
@@ -121,7 +134,7 @@ __device__ void fill_mean(const Level<T>& level, int c, T* output, float* partia
 template <class T>
 __global__ void __launch_bounds__(small_threads) fill_flat(Level<T> level, int c, T* output) {
   __shared__ float partial[small_threads / warp_size];
-  fill_mean(level, c, output, partial);
+  fill_mean(with_direct(level), c, direct(output), partial);
 }
 
 // From a level of h, w down to the smallest and back. The first is there, and filled in place. All
@@ -133,6 +146,7 @@ __global__ void __launch_bounds__(small_threads)
                int guessed) {
   __shared__ float partial[small_threads / warp_size];
   extern __shared__ float levels[];  // [cells, c] colours, then [cells] weights
+  guess = with_direct(guess);
   float* colours = cells ? levels : first;
   float* weights = cells ? levels + cells * c : first_weights;
   if (cells) {

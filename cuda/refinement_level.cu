@@ -34,6 +34,11 @@ __device__ void fill_gaussian(const RefinementLevel& p, float* weights) {
   __syncthreads();
 }
 
+__device__ RefinementLevel with_direct(RefinementLevel p) {
+  make_direct(p.full, p.hole, p.level, p.near);
+  return p;
+}
+
 // The means of a cell. Pixels of the hole are read, but do not count, whatever they are.
 template <class T>
 __device__ float4 mean_of(const RefinementLevel& p, int x, int y) {
@@ -55,7 +60,8 @@ __device__ float4 mean_of(const RefinementLevel& p, int x, int y) {
 
 template <class T>
 __global__ void __launch_bounds__(tile_w* tile_h)
-    blur_cells(const __grid_constant__ RefinementLevel p) {
+    blur_cells(const __grid_constant__ RefinementLevel given) {
+  const RefinementLevel p = with_direct(given);
   __shared__ float4 means[tile_h][tile_w];
   const int column = threadIdx.x % tile_w, row = threadIdx.x / tile_w;
   const int x = blockIdx.x * inner_w + column - 1, y = blockIdx.y * inner_h + row - 1;
@@ -81,7 +87,8 @@ __global__ void __launch_bounds__(tile_w* tile_h)
 // hidden: how much of the row around a cell is.
 template <class T>
 __global__ void __launch_bounds__(threads)
-    across(const __grid_constant__ RefinementLevel p, float* hidden) {
+    across(const __grid_constant__ RefinementLevel given, float* hidden) {
+  const RefinementLevel p = with_direct(given);
   extern __shared__ float weights[];
   fill_gaussian(p, weights);
   const int x = blockIdx.x * threads + threadIdx.x;
@@ -98,7 +105,8 @@ __global__ void __launch_bounds__(threads)
 
 template <class T>
 __global__ void __launch_bounds__(threads)
-    down(const __grid_constant__ RefinementLevel p, const float* hidden) {
+    down(const __grid_constant__ RefinementLevel given, const float* hidden) {
+  const RefinementLevel p = with_direct(given);
   extern __shared__ float weights[];
   fill_gaussian(p, weights);
   const int x = blockIdx.x * threads + threadIdx.x, y = blockIdx.y;

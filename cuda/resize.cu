@@ -45,9 +45,15 @@ struct Span {
   }
 };
 
+__device__ Resize with_direct(Resize p) {
+  make_direct(p.input.data, p.output);
+  return p;
+}
+
 template <class T>
 __global__ void __launch_bounds__(threads)
-    resize_values(const __grid_constant__ Resize p, int64_t count) {
+    resize_values(const __grid_constant__ Resize given, int64_t count) {
+  const Resize p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x;
   if (i >= count) return;
   const int c = p.input.c;

@@ -51,6 +51,12 @@ __device__ unsigned hashed(unsigned a, unsigned b) {
   return x ^ x >> 16;
 }
 
+__device__ S with_direct(S p) {
+  make_direct(p.decoded.data, p.frame, p.known, p.carried, p.carried_known, p.output, p.made,
+              p.left, p.seam, p.ring, p.membrane);
+  return p;
+}
+
 template <class T>
 __device__ bool is_open(const S& p, int i) {
   return value(map<T>(p.known)[i]) < S::least &&
@@ -66,7 +72,8 @@ __device__ int in_window(const S& p, int i) {
 
 template <class T>
 __global__ void __launch_bounds__(threads)
-    first_level(const __grid_constant__ S p, Level level, int* any) {
+    first_level(const __grid_constant__ S given, Level level, int* any) {
+  const S p = with_direct(given);
   const int i = int(blockIdx.x) * threads + threadIdx.x;
   if (i >= p.h * p.w) return;
   const float known = value(map<T>(p.known)[i]);
@@ -247,7 +254,8 @@ __global__ void __launch_bounds__(threads) mix_patches(Level level) {
 
 // The frame itself, and what is off at its seam.
 template <class T>
-__global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S p, Level level) {
+__global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S given, Level level) {
+  const S p = with_direct(given);
   const int i = int(blockIdx.x) * threads + threadIdx.x;
   if (i >= p.h * p.w || !*level.any || !(level.flags[i] & wanted)) return;
   const int y = i / p.w, x = i % p.w;
@@ -268,7 +276,9 @@ __global__ void __launch_bounds__(threads) last_mix(const __grid_constant__ S p,
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads) close_seam(const __grid_constant__ S p, Level level) {
+__global__ void __launch_bounds__(threads)
+    close_seam(const __grid_constant__ S given, Level level) {
+  const S p = with_direct(given);
   const int i = int(blockIdx.x) * threads + threadIdx.x;
   if (i >= p.h * p.w || !*level.any || !(value(map<T>(p.known)[i]) < S::least)) return;
   const bool made_up = is_open<T>(p, i);

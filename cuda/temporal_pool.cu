@@ -26,8 +26,16 @@ namespace {
 constexpr int threads = 128;
 constexpr int at_once = 4;  // references, read whether seen or not
 
+__device__ TemporalPool with_direct(TemporalPool p) {
+  make_direct(p.aligned, p.visibility, p.distance, p.offset, p.target, p.target_visibility,
+              p.filled, p.borrowed, p.known);
+  return p;
+}
+
 template <class T, int N>
-__global__ void __launch_bounds__(threads) pool(const __grid_constant__ TemporalPool p, int parts) {
+__global__ void __launch_bounds__(threads)
+    pool(const __grid_constant__ TemporalPool given, int parts) {
+  const TemporalPool p = with_direct(given);
   using Channels = Vector<T, N>;
   const int64_t cells = int64_t(p.h) * p.w, i = int64_t(blockIdx.x) * threads + threadIdx.x;
   const int64_t cell = i / parts;

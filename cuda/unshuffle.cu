@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(threads)
   const int64_t row = cell / p.w;
   const int x = int(cell % p.w), dy = channel / f % f, dx = channel % f;
   const int64_t from = (row * f + dy) * p.w * f + int64_t(x) * f + dx;
-  map<T>(p.output)[i] = map<T>(p.inputs[input])[from * p.channels[input] + c];
+  const T* source = direct(map<T>(p.inputs[input]));
+  direct(map<T>(p.output))[i] = source[from * p.channels[input] + c];
 }
 
 }  // namespace

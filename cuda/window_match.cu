@@ -25,8 +25,14 @@ constexpr float hidden = -1;  // in place of a label
 
 __device__ int inside(int i, int n) { return min(max(i, 0), n - 1); }
 
+__device__ WindowMatch with_direct(WindowMatch p) {
+  make_direct(p.target, p.frames, p.visibility, p.labels, p.output);
+  return p;
+}
+
 template <class T>
-__global__ void __launch_bounds__(threads) match(const __grid_constant__ WindowMatch p) {
+__global__ void __launch_bounds__(threads) match(const __grid_constant__ WindowMatch given) {
+  const WindowMatch p = with_direct(given);
   extern __shared__ float window[];  // [4, rows, columns]: three colours, label
   const int edge = p.radius + 1, columns = tile_w + 2 * edge, rows = tile_h + 2 * edge;
   const int plane = rows * columns;

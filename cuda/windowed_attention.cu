@@ -82,6 +82,11 @@ struct Part {
   }
 };
 
+__device__ WindowedAttention with_direct(WindowedAttention p) {
+  make_direct(p.x, p.query, p.keys, p.colours, p.offset, p.visibility, p.distance, p.output);
+  return p;
+}
+
 // What a reference is worth to a cell is the same for all keys.
 template <class T>
 __device__ float worth(const WindowedAttention& p, int64_t at) {
@@ -97,7 +102,8 @@ __device__ float colour_of(const WindowedAttention& p, int64_t key, int k) {
 // C is p.c or more; sums and largest are of the parts, [r, h, w].
 template <int C>
 __global__ void __launch_bounds__(threads, 3)
-    attend(const __grid_constant__ WindowedAttention p, float4* sums, float* largest) {
+    attend(const __grid_constant__ WindowedAttention given, float4* sums, float* largest) {
+  const WindowedAttention p = with_direct(given);
   constexpr int steps = C / depth;
   __shared__ uint4 asked[steps][tile][4];  // float16 by eight
   __shared__ float factors[tile];
@@ -254,7 +260,8 @@ __global__ void __launch_bounds__(threads, 3)
 // The same by the book. N values are read at once.
 template <class T, int N>
 __global__ void __launch_bounds__(plain_threads)
-    attend_plainly(const __grid_constant__ WindowedAttention p, float4* sums, float* largest) {
+    attend_plainly(const __grid_constant__ WindowedAttention given, float4* sums, float* largest) {
+  const WindowedAttention p = with_direct(given);
   extern __shared__ float asked_by_all[];  // [plain_warps][c]
   const int lane = threadIdx.x % warp_size, warp = threadIdx.x / warp_size;
   const int x = blockIdx.x * plain_warps + warp, y = blockIdx.y;
@@ -319,8 +326,9 @@ __global__ void __launch_bounds__(plain_threads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(threads)
-    merge(const __grid_constant__ WindowedAttention p, const float4* sums, const float* largest) {
+__global__ void __launch_bounds__(threads) merge(const __grid_constant__ WindowedAttention given,
+                                                 const float4* sums, const float* largest) {
+  const WindowedAttention p = with_direct(given);
   const int64_t i = int64_t(blockIdx.x) * threads + threadIdx.x, cells = int64_t(p.h) * p.w;
   const int64_t cell = i / merging;
   const int lane = threadIdx.x % merging;

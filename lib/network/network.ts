@@ -245,19 +245,33 @@ export class Network implements Owner {
    * answer owns what is still of use of it, the rest is freed.
    */
   encode({ colour, hole, visibility, input, nativeVisibility }: Packed): Encoded {
-    const parts = this.programs.run(`encode ${colour.shape}`, { colour, hole, input }, (it) => {
-      const features = this.parts.encoder.encode([it.input]);
-      const quarter = { ...planeOf(features), mode: 'area' } as const;
-      return {
-        features,
-        featuresVisibility: resize(it.hole, { ...quarter, below: 0.01 }),
-        featuresHole: resize(it.hole, { ...quarter, atLeast: 0.01 }),
-        cellColours: resize(it.colour, quarter),
-      };
-    });
+    const parts = this.programs.run(`encode ${colour.shape}`, { colour, hole, input }, (it) =>
+      this.#encode(it),
+    );
     input.dispose();
     hole.dispose();
     return owner({ colour, visibility, nativeVisibility, ...parts });
+  }
+
+  /** What {@link pack}, {@link encode} and {@link pyramid} make of a frame. */
+  prepare(
+    frame: Tensor,
+    mask: Tensor,
+    options: PackFrameOptions,
+  ): { readonly encoded: Encoded; readonly pyramid: Pyramid & Owner } {
+    const { encoded, pyramid } = this.programs.run(
+      packKey('prepare', frame, options),
+      { frame, mask },
+      (it) => {
+        const packed = packFrame(it.frame, it.mask, options);
+        const { colour, hole, visibility, nativeVisibility } = packed;
+        return {
+          encoded: { colour, visibility, nativeVisibility, ...this.#encode(packed) },
+          pyramid: this.parts.homography.pyramid(colour, hole),
+        };
+      },
+    );
+    return { encoded: owner(encoded), pyramid: owner(pyramid) };
   }
 
   /** The homography from a frame to the one before it, refined: [1 3 3]. */
@@ -382,6 +396,17 @@ export class Network implements Owner {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #encode({ colour, hole, input }: Pick<PackedFrame, 'colour' | 'hole' | 'input'>) {
+    const features = this.parts.encoder.encode([input]);
+    const quarter = { ...planeOf(features), mode: 'area' } as const;
+    return {
+      features,
+      featuresVisibility: resize(hole, { ...quarter, below: 0.01 }),
+      featuresHole: resize(hole, { ...quarter, atLeast: 0.01 }),
+      cellColours: resize(colour, quarter),
+    };
   }
 
   #registrationFeatures(packed: Pick<PackedFrame, 'colour' | 'hole' | 'visibility' | 'input'>) {

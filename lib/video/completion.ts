@@ -321,7 +321,11 @@ export class Completion {
     const { index, bounds } = held;
     const turn = this.#enter(held);
     const reach = lookBehind(this.#options.referenceStride, this.plan(held).maxReferences);
-    if (this.#start !== undefined && index >= wanted - reach) await this.#track([index], turn);
+    if (this.#start !== undefined && index >= wanted - reach) {
+      await this.#track([index], turn);
+      await this.#bring(index, turn);
+      this.#load(held);
+    }
     if (bounds) this.#dropOutputs();
     else if (index >= wanted - 2) {
       await this.#bring(index, turn);
@@ -559,8 +563,8 @@ export class Completion {
 
   /**
    * Registers the frames up to the last wanted one, each with the one before it; keeps the features
-   * of the wanted ones. The others are loaded anew when their turn comes: a whole look-ahead of them
-   * would be many times all else.
+   * of the wanted ones. Those of the others are made anew when their turn comes: a whole look-ahead
+   * of them would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
     const last = Math.max(...wanted);
@@ -575,13 +579,6 @@ export class Completion {
       await turn.over();
       await this.#bring(at, turn);
       this.#register(at, wanted.includes(at));
-    }
-    for (const at of wanted) {
-      const tracked = this.#tracked.get(at) as Tracked;
-      if (tracked.features) continue;
-      await turn.over();
-      await this.#bring(at, turn);
-      tracked.features = this.#network.pyramid(this.#packed(at));
     }
   }
 
@@ -678,12 +675,23 @@ export class Completion {
 
   /** A frame that is tracked, with all that painting takes of it. */
   #painted(index: number): Painted {
+    const tracked = this.#tracked.get(index) as Tracked;
+    if (!tracked.features && !this.#loaded.has(index)) {
+      const held = this.#window.get(index) as HeldFrame;
+      const { sizes } = this.plan(held);
+      const { frame, mask } = this.#upload(held);
+      const { encoded, pyramid } = this.#network.prepare(frame, mask, sizes);
+      mask.dispose();
+      this.#loaded.set(index, { frame, packed: undefined, encoded });
+      tracked.features = pyramid;
+    }
     const loaded = this.#load(this.#window.get(index) ?? index);
     if (loaded.packed) {
+      tracked.features ??= this.#network.pyramid(loaded.packed);
       loaded.encoded = this.#network.encode(loaded.packed);
       loaded.packed = undefined;
     }
-    const { levels, near } = (this.#tracked.get(index) as Tracked).features as Pyramid;
+    const { levels, near } = tracked.features as Pyramid;
     const { frame, encoded } = loaded as Loaded & { encoded: Encoded };
     return { frame, encoded, pyramid: { levels, near } };
   }
