@@ -66,8 +66,8 @@ void conv2d(Call& call, const Operations& on) {
   p.upsample = call.flag("upsample");
   p.activation = Activation(call.integer("activation"));
   p.residual = call.window(2, "residual");
-  p.weights = call.input(0);
-  p.bias = call.input(1);
+  p.weights = call.weights(0);
+  p.bias = call.weights(1);
   p.output = call.output(0);
   call.push(on.conv2d, p);
 }
@@ -83,7 +83,7 @@ void linear(Call& call, const Operations& on) {
   const int n = call.in[0]->dim(0);
   call.push(on.linear,
             {n, int(call.in[0]->elements()) / n, call.out[0]->dim(1), call.in[0]->rank() == 4,
-             call.input(0), call.input(1), call.input(2), call.output(0)});
+             call.input(0), call.weights(1), call.weights(2), call.output(0)});
 }
 
 void resize(Call& call, const Operations& on) {

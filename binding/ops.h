@@ -40,6 +40,10 @@ class Call {
   const float* input_from(size_t i, size_t at) const {
     return reinterpret_cast<const float*>(input<char>(i) + at * size_of(in[i]->type()));
   }
+  // Packed weights: kernels do not ask where they are.
+  const float* weights(size_t i) const {
+    return static_cast<const float*>(shifted(in[i]->data(), i, Recorder::direct));
+  }
   Napi::Object params() const { return params_; }
 
   template <class T = float>
@@ -65,9 +69,10 @@ class Call {
   }
 
  private:
-  void* shifted(void* data, size_t tensor) const {
+  void* shifted(void* data, size_t tensor, uintptr_t mark = 0) const {
     if (!shifts) return data;
-    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(data) + Recorder::shift(tensor));
+    return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(data) + Recorder::shift(tensor) +
+                                   mark);
   }
   Napi::Value value(const std::string& name) const;
   void push_task(std::function<void()> run);

@@ -69,11 +69,12 @@ void Recorder::add(const char* op, const Recorded& at, const Recorded& shifted,
   // members may differ by anything.
   for (size_t i = 0; i + sizeof(uintptr_t) <= at.parameters.size(); i += sizeof(uintptr_t)) {
     const uintptr_t here = word(at, i), difference = word(shifted, i) - here;
-    const size_t tensor = (difference >> 48) - 1;
+    const size_t tensor = ((difference & ~direct) >> 48) - 1;
     if (difference == 0 || difference << 16 != 0 || tensor >= step.tensors.size()) continue;
     const TensorInfo& info = step.tensors[tensor];
     const uintptr_t offset = here - reinterpret_cast<uintptr_t>(info.data);
-    if (offset < info.bytes) step.pointers.push_back({i, tensor, offset});
+    if (offset < info.bytes)
+      step.pointers.push_back({i, tensor, offset, (difference & direct) != 0});
   }
   steps_.push_back(std::move(step));
 }
@@ -157,7 +158,7 @@ std::shared_ptr<const Program> Recorder::finish(std::vector<TensorInfo> inputs,
       const Program::Entry entry{own[it.tensor], it.offset};
       const auto kind = program->slots_[entry.slot].kind;
       size_t place = Program::direct;
-      if (has_table && (kind == Kind::input || kind == Kind::output)) {
+      if (has_table && !it.direct && (kind == Kind::input || kind == Kind::output)) {
         auto known = entries.find({entry.slot, entry.offset});
         if (known == entries.end() && entries.size() < most_indirect) {
           known = entries.emplace(std::pair(entry.slot, entry.offset), entries.size()).first;

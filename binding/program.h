@@ -140,6 +140,8 @@ class Recorder {
   void add(const char* op, const Recorded& at, const Recorded& shifted,
            std::vector<TensorInfo> tensors, size_t first_output);
   static uintptr_t shift(size_t i) { return uintptr_t(i + 1) << 48; }
+  // Added to the shift of a pointer that has to be direct.
+  static constexpr uintptr_t direct = uintptr_t(1) << 63;
   // `branches`: steps may run side by side. Throws Error when a tensor of unknown origin is read.
   std::shared_ptr<const Program> finish(std::vector<TensorInfo> inputs,
                                         std::vector<TensorInfo> constants,
@@ -148,6 +150,7 @@ class Recorder {
  private:
   struct Pointer {
     size_t at, tensor, offset;
+    bool direct;
   };
   struct Step {
     const char* op;

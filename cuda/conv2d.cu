@@ -82,20 +82,20 @@ struct Pixel {
   }
 };
 
-// What is added to a pixel of the output; null if nothing is.
+// What is added to a pixel of the output; null if nothing is. `data`: of all pixels.
 template <class T>
-__device__ const T* residual_of(const Conv2d& p, int64_t pixel) {
+__device__ const T* residual_of(const Conv2d& p, const T* data, int64_t pixel) {
   const Window& r = p.residual;
-  if (!r.data) return nullptr;
+  if (!data) return nullptr;
   const Pixel at(p, pixel);
   const int64_t from = (int64_t(at.image) * r.h + at.y - r.y) * r.w + at.x - r.x;
-  return direct(map<T>(r.data)) + from * p.out_c;
+  return data + from * p.out_c;
 }
 
 // Writes N sums, of channel o of a pixel and on.
 template <class T, int N>
 __device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const float (&sums)[N]) {
-  const auto bias = *reinterpret_cast<const Vector<float, N>*>(direct(p.bias) + o);
+  const auto bias = *reinterpret_cast<const Vector<float, N>*>(p.bias + o);
   Vector<T, N> add = {}, out;
   if (residual) add = *reinterpret_cast<const Vector<T, N>*>(residual + o);
 #pragma unroll
@@ -106,9 +106,9 @@ __device__ void write(const Conv2d& p, T* pixel, const T* residual, int o, const
 
 // The same for any number of channels out.
 template <class T, int N>
-__device__ void write_any(const Conv2d& p, int64_t at, const T* residual, int o,
+__device__ void write_any(const Conv2d& p, T* output, int64_t at, const T* residual, int o,
                           const float (&sums)[N]) {
-  T* pixel = direct(map<T>(p.output)) + at * p.out_c;
+  T* pixel = output + at * p.out_c;
   if (p.out_c % N == 0) {
     write(p, pixel, residual, o, sums);
   } else {
@@ -205,7 +205,7 @@ __global__ void __launch_bounds__(threads* Tile::groups)
   // Its rows of weights. Those behind the last are that again: they make channels that nobody writes.
   constexpr int own_columns = Tile::columns < row_step ? 1 : Tile::columns / row_step;
   const bool has_columns = own_row < Tile::columns;
-  const __half* const nothing = direct(map<__half>(p.weights));
+  const __half* const nothing = map<__half>(p.weights);
   const __half* weights[own_columns];
 #pragma unroll
   for (int i = 0; i < own_columns; ++i) {
@@ -332,6 +332,8 @@ __global__ void __launch_bounds__(threads* Tile::groups)
     }
     __syncthreads();
   }
+  __half* const output = direct(map<__half>(p.output));
+  const __half* const added_to = direct(map<__half>(p.residual.data));
 #pragma unroll
   for (int slice = 0; slice < slices; ++slice) {
     if (slice % groups != group) continue;
@@ -349,7 +351,7 @@ __global__ void __launch_bounds__(threads* Tile::groups)
     }
     const int64_t pixel = first_pixel + row + slice * 8 + g;
     if (pixel >= shape.pixels) continue;
-    const __half* residual = shape.splits > 1 ? nullptr : residual_of<__half>(p, pixel);
+    const __half* residual = shape.splits > 1 ? nullptr : residual_of(p, added_to, pixel);
 #pragma unroll
     for (int j = 0; j < Tile::wide; j += Tile::grouped) {
       const int o = first_column + column + channel_of_column<Tile>(j, 2 * t);
@@ -367,7 +369,7 @@ __global__ void __launch_bounds__(threads* Tile::groups)
           if (o + k < p.out_c) *reinterpret_cast<Some*>(to + k) = part;
         }
       } else {
-        write_any(p, pixel, residual, o, made);
+        write_any(p, output, pixel, residual, o, made);
       }
     }
   }
@@ -387,7 +389,8 @@ __global__ void __launch_bounds__(threads)
     for (int k = 0; k < added; ++k) sums[k] += part.at[k];
   }
   const int o = int(i - pixel * groups) * added;
-  write_any(p, pixel, residual_of<__half>(p, pixel), o, sums);
+  const __half* residual = residual_of(p, direct(map<__half>(p.residual.data)), pixel);
+  write_any(p, direct(map<__half>(p.output)), pixel, residual, o, sums);
 }
 
 // Lays the narrow inputs beside each other: a thread makes 8 channels of a pixel.
@@ -427,7 +430,7 @@ __global__ void __launch_bounds__(threads)
   const int first = int(i - pixel * groups) * vector_channels, pad = p.dilation * (p.kernel / 2);
   const Pixel at(p, pixel);
   float sums[vector_channels] = {};
-  const float* weight = direct(p.weights) + first;
+  const float* weight = p.weights + first;
   for (int tap = 0; tap < p.kernel * p.kernel; ++tap) {
     const int y = at.y * p.stride + tap / p.kernel * p.dilation - pad;
     const int x = at.x * p.stride + tap % p.kernel * p.dilation - pad;
@@ -446,7 +449,8 @@ __global__ void __launch_bounds__(threads)
       weight += int64_t(in.c) * groups * vector_channels;
     }
   }
-  write_any(p, pixel, residual_of<float>(p, pixel), first, sums);
+  const float* residual = residual_of(p, direct(p.residual.data), pixel);
+  write_any(p, direct(p.output), pixel, residual, first, sums);
 }
 
 __global__ void __launch_bounds__(threads)

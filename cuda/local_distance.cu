@@ -49,7 +49,7 @@ struct Gaussian {
 };
 
 __device__ LocalDistance with_direct(LocalDistance p) {
-  make_direct(p.aligned, p.visibility, p.target, p.target_visibility, p.distance, p.offset);
+  make_direct(p.aligned, p.visibility, p.target, p.target_visibility);
   return p;
 }
 
@@ -263,10 +263,8 @@ __device__ void blur_down(const Gaussian& gaussian, const Down& at, const V* row
 
 template <class T>
 __global__ void __launch_bounds__(down_threads)
-    make_offset(const __grid_constant__ LocalDistance given,
-                const __grid_constant__ Gaussian gaussian, const float4* rows, const float4* sums,
-                int count, float4* near) {
-  const LocalDistance p = with_direct(given);
+    make_offset(const __grid_constant__ LocalDistance p, const __grid_constant__ Gaussian gaussian,
+                const float4* rows, const float4* sums, int count, float4* near) {
   const float4 all = sum_of_map(sums, count);
   const int h = p.h / cell, w = p.w / cell;
   const Down at;
@@ -284,7 +282,7 @@ __global__ void __launch_bounds__(down_threads)
                     (v[i].z + per * all.z) / weight, v[i].w);
     const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
     near[to] = offset;
-    T* const written = map<T>(p.offset) + to * 3;
+    T* const written = direct(map<T>(p.offset)) + to * 3;
     written[0] = stored<T>(offset.x);
     written[1] = stored<T>(offset.y);
     written[2] = stored<T>(offset.z);
@@ -293,10 +291,9 @@ __global__ void __launch_bounds__(down_threads)
 
 template <class T>
 __global__ void __launch_bounds__(down_threads)
-    make_distance(const __grid_constant__ LocalDistance given,
+    make_distance(const __grid_constant__ LocalDistance p,
                   const __grid_constant__ Gaussian gaussian, const float* rows, const float* sums,
                   const float4* colour_sums, int count, const float4* near) {
-  const LocalDistance p = with_direct(given);
   const float all = sum_of_map(sums, count), weights = sum_of_map(colour_sums, count).w;
   const int h = p.h / cell, w = p.w / cell;
   const Down at;
@@ -309,7 +306,7 @@ __global__ void __launch_bounds__(down_threads)
   for (int i = 0; i < deep; ++i) {
     if (at.y + i >= h) break;
     const int64_t to = (int64_t(blockIdx.z) * h + at.y + i) * w + at.x;
-    map<T>(p.distance)[to] = stored<T>((v[i] + mean) / (near[to].w + prior));
+    direct(map<T>(p.distance))[to] = stored<T>((v[i] + mean) / (near[to].w + prior));
   }
 }
 

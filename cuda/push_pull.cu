@@ -130,9 +130,10 @@ __device__ void fill_mean(const Level<T>& level, int c, T* output, float* partia
   }
 }
 
-// A frame that is its own smallest level.
+// A frame that is its own smallest level. Without a bound of blocks ptxas makes room for two on 8.0,
+// and spills.
 template <class T>
-__global__ void __launch_bounds__(small_threads) fill_flat(Level<T> level, int c, T* output) {
+__global__ void __launch_bounds__(small_threads, 1) fill_flat(Level<T> level, int c, T* output) {
   __shared__ float partial[small_threads / warp_size];
   fill_mean(with_direct(level), c, direct(output), partial);
 }

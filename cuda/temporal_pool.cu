@@ -26,9 +26,9 @@ namespace {
 constexpr int threads = 128;
 constexpr int at_once = 4;  // references, read whether seen or not
 
+// But for what is used last, when there are registers to spare.
 __device__ TemporalPool with_direct(TemporalPool p) {
-  make_direct(p.aligned, p.visibility, p.distance, p.offset, p.target, p.target_visibility,
-              p.filled, p.borrowed, p.known);
+  make_direct(p.aligned, p.visibility, p.distance, p.offset, p.target_visibility);
   return p;
 }
 
@@ -76,19 +76,20 @@ __global__ void __launch_bounds__(threads)
   const bool any = pooled.total > 0;
   const float borrowed = any ? 1 - own : 0;
   Channels target = {};
-  if (own > 0) target = *reinterpret_cast<const Channels*>(map<T>(p.target) + cell * p.c + channel);
+  if (own > 0)
+    target = *reinterpret_cast<const Channels*>(direct(map<T>(p.target)) + cell * p.c + channel);
   Channels filled;
 #pragma unroll
   for (int k = 0; k < N; ++k) {
     const float mean = any ? pooled.sum[k] / pooled.total * borrowed : 0;
     filled.at[k] = stored<T>(own > 0 ? value(target.at[k]) * own + mean : mean);
   }
-  *reinterpret_cast<Channels*>(map<T>(p.filled) + cell * p.c + channel) = filled;
+  *reinterpret_cast<Channels*>(direct(map<T>(p.filled)) + cell * p.c + channel) = filled;
   if (channel == 0) {
     const float distance = any ? pooled.sum[N] / pooled.total : 0;
     const float trust = 1 / (1 + expf(-p.slope * (p.doubt - distance)));
-    map<T>(p.borrowed)[cell] = stored<T>(borrowed);
-    map<T>(p.known)[cell] = stored<T>(fmaxf(own, borrowed * trust));
+    direct(map<T>(p.borrowed))[cell] = stored<T>(borrowed);
+    direct(map<T>(p.known))[cell] = stored<T>(fmaxf(own, borrowed * trust));
   }
 }
 

@@ -83,14 +83,14 @@ struct Part {
 };
 
 __device__ WindowedAttention with_direct(WindowedAttention p) {
-  make_direct(p.x, p.query, p.keys, p.colours, p.offset, p.visibility, p.distance, p.output);
+  make_direct(p.x, p.query, p.keys, p.visibility, p.colours, p.offset);
   return p;
 }
 
 // What a reference is worth to a cell is the same for all keys.
 template <class T>
 __device__ float worth(const WindowedAttention& p, int64_t at) {
-  return -log2_e * p.pool * value(map<T>(p.distance)[at]);
+  return -log2_e * p.pool * value(direct(map<T>(p.distance))[at]);
 }
 
 // What a reference shows at a key.
@@ -346,7 +346,7 @@ __global__ void __launch_bounds__(threads) merge(const __grid_constant__ Windowe
   if (lane > 0 || cell >= cells) return;
   const bool any = all.sum.w > 0;
   if (any) all.scale(1 / all.sum.w);
-  reinterpret_cast<Vector<T, 4>*>(map<T>(p.output))[cell] = {
+  reinterpret_cast<Vector<T, 4>*>(direct(map<T>(p.output)))[cell] = {
       stored<T>(all.sum.x), stored<T>(all.sum.y), stored<T>(all.sum.z), stored<T>(any ? 1 : 0)};
 }
 

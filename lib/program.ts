@@ -26,12 +26,15 @@ function collect(value: unknown, tensors: Tensor[]): Tensor[] {
   if (value instanceof Tensor) tensors.push(value);
   else if (Array.isArray(value)) for (const part of value) collect(part, tensors);
   else if (typeof value === 'object' && value !== null)
-    for (const part of Object.values(value)) collect(part, tensors);
+    for (const name in value) collect((value as Record<string, unknown>)[name], tensors);
   return tensors;
 }
 
-const numbersOf = (op: string, tensors: readonly Tensor[]) =>
-  Int32Array.from(tensors, (tensor) => tensor.number(op));
+function numbersOf(op: string, tensors: readonly Tensor[]): Int32Array {
+  const numbers = new Int32Array(tensors.length);
+  for (const [i, tensor] of tensors.entries()) numbers[i] = tensor.number(op);
+  return numbers;
+}
 
 /** Puts the tensors of a tree into `outputs`, each once. */
 function shapeOf(value: unknown, outputs: Tensor[]): Shape {

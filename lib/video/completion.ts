@@ -562,9 +562,9 @@ export class Completion {
   }
 
   /**
-   * Registers the frames up to the last wanted one, each with the one before it; keeps the features
-   * of the wanted ones. Those of the others are made anew when their turn comes: a whole look-ahead
-   * of them would be many times all else.
+   * Registers the frames up to the last wanted one, each with the one before it. What is made of a
+   * frame meanwhile is made anew when it is painted or painted from: kept for a whole look-ahead, it
+   * would be many times all else.
    */
   async #track(wanted: readonly number[], turn: Turn): Promise<void> {
     const last = Math.max(...wanted);
@@ -578,7 +578,7 @@ export class Completion {
       if (this.#tracked.has(at)) continue;
       await turn.over();
       await this.#bring(at, turn);
-      this.#register(at, wanted.includes(at));
+      this.#register(at);
     }
   }
 
@@ -592,7 +592,7 @@ export class Completion {
     const reach = target + lookAhead(stride, this.#plan?.maxReferences as number);
     if (at >= end || at > reach) return;
     await this.#bring(at, turn);
-    this.#register(at, (at - (this.#start as number)) % stride === 0);
+    this.#register(at);
   }
 
   /** Has the bytes of a frame there that is not loaded. */
@@ -602,11 +602,11 @@ export class Completion {
     turn.check();
   }
 
-  /** Registers a frame with the one before it; `keep`: it will be wanted. */
-  #register(at: number, keep: boolean): void {
+  /** Registers a frame with the one before it. */
+  #register(at: number): void {
     const before = this.#tracked.get(at - 1)?.features as Registration | undefined;
     const held = this.#window.get(at);
-    if (before && held && !keep && !this.#loaded.has(at)) {
+    if (before && held && !this.#loaded.has(at)) {
       const { sizes } = this.plan(held);
       const { frame, mask } = this.#upload(held);
       this.#tracked.set(at, this.#network.register(frame, mask, sizes, before));
@@ -616,7 +616,6 @@ export class Completion {
       const features = this.#network.registrationFeatures(this.#packed(at));
       const step = before && this.#network.track(features, before);
       this.#tracked.set(at, { features, step });
-      if (!keep) this.#unload(at);
     }
     if (!this.#loaded.has(at - 1)) this.#dropFeatures(at - 1);
   }
