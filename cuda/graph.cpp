@@ -10,6 +10,8 @@ namespace {
 // A frame makes a few batches, one with a new reference or another hole some others.
 constexpr size_t most_graphs = 64;
 constexpr size_t value_alignment = 16;
+// Graphs of the same launches; and for a second one, how many nodes have to be set in the first.
+constexpr size_t most_alike = 2, many_set = 8;
 // Of a single node, a graph is no gain.
 constexpr size_t least_nodes = 2;
 }  // namespace
@@ -171,9 +173,18 @@ void Batch::set(const Node& node, cudaGraphExec_t executable, cudaGraphNode_t at
 
 bool Graphs::play(const Batch& batch, cudaStream_t stream) {
   if (batch.size() < least_nodes) return false;
-  const auto found = std::find_if(graphs_.begin(), graphs_.end(),
-                                  [&](const Graph& it) { return it.batch.like(batch); });
-  if (found == graphs_.end()) {
+  auto found = graphs_.end();
+  size_t alike = 0, fewest = SIZE_MAX;
+  for (auto it = graphs_.begin(); it != graphs_.end(); ++it) {
+    if (!it->batch.like(batch)) continue;
+    ++alike;
+    size_t set = 0;
+    for (size_t i = 0; i < batch.size(); ++i) set += it->batch.differs(i, batch);
+    if (set >= fewest) continue;
+    fewest = set;
+    found = it;
+  }
+  if (fewest > many_set && alike < most_alike) {
     graphs_.push_front({batch, {}, nullptr, nullptr});
     if (graphs_.size() > most_graphs) graphs_.pop_back();  // if it runs, it still runs to its end
     return false;

@@ -17,11 +17,12 @@ namespace aa::cuda {
 // launches what one before it launched, on grids and with parameters that may differ, is played as a
 // graph: one call instead of hundreds. It is made when such a batch comes for the second time, so
 // that what comes only once (the packing of weights) makes none. The nodes that differ are set anew:
-// those that read or write a frame's own tensors, and where a hole moves, those whose grids change
-// with it. Several graphs of the same launches were tried: 33 instead of 10 over 120 frames with a
-// hole that moves, and as many nodes set, since references move on with every frame. Batches are in the
-// order of one stream. Within a batch nodes are in order, too, but for those of a program, which only
-// wait for the operations that they depend on.
+// of a program it is the one that fills its table of addresses, see Note [indirect pointers]; and
+// where the hole leaves its window, those whose grids and places change with that. As it may go back
+// and forth between two windows, two graphs of the same launches are kept, not more: 33 instead of 10
+// were made over 120 frames, before there were tables. Batches are in the order of one stream. Within
+// a batch nodes are in order, too, but for those of a program, which only wait for the operations
+// that they depend on.
 
 // Kernels, fills and copies in order.
 class Batch {
