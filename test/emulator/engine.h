@@ -25,6 +25,7 @@ struct Settings {
   int delay = 0;              // milliseconds before what is waited for runs
   bool uninitialised = true;  // use of registers, shared and global bytes that nothing wrote
   bool count = false;         // fill Counters
+  bool execute = true;        // else a launch is over at once, and nothing was done
   uint64_t most_instructions = 4'000'000'000;  // of a warp; more is an endless loop
 };
 Settings& settings();

@@ -132,6 +132,7 @@ Fault launch(const Kernel& kernel, Size3 grid, Size3 block, const void* const* a
     counters->launches = 1;
   }
   if (Fault wrong = check(program, grid, block); wrong.kind != Fault::Kind::none) return wrong;
+  if (!settings().execute) return {};
   Launch launch{program, grid, block, dynamic_shared, settings()};
   launch.settings.count &= counters != nullptr;
   launch.parameters.resize(program.parameter_bytes);

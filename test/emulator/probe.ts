@@ -63,6 +63,8 @@ export interface Settings {
   readonly uninitialised?: boolean;
   /** Whether counters are filled. */
   readonly count?: boolean;
+  /** Whether kernels run; else launches are over at once, and counted as ever. */
+  readonly execute?: boolean;
   /** Of a warp; more is taken for an endless loop. */
   readonly mostInstructions?: number;
   /** 75 for 7.5. */

@@ -90,6 +90,8 @@ void set(std::string_view name, std::string_view value) {
     engine.uninitialised = n != 0;
   } else if (name == "count") {
     engine.count = n != 0;
+  } else if (name == "execute") {
+    engine.execute = n != 0;
   } else if (name == "mostInstructions") {
     engine.most_instructions = n;
   } else if (name == "capability") {

@@ -102,4 +102,23 @@ describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
     expect(starts).toHaveLength(3);
     expect(segments).toEqual(undivided);
   });
+
+  it('plays few graphs, and sets few of their nodes, where a hole moves and changes its size', async () => {
+    const [count, width, height] = [300, 64, 48];
+    const hole = (t: number) => {
+      const w = Math.round(20 + 4 * Math.sin(t / 17));
+      const h = Math.round(16 + 3 * Math.sin(t / 23));
+      const x = Math.round((width - w) * (0.5 + 0.35 * Math.sin(t / 61)));
+      const y = Math.round((height - h) * (0.5 + 0.35 * Math.sin(t / 47)));
+      return [x, y, x + w, y + h] as const;
+    };
+    emulator.reset();
+    emulator.set({ execute: false }); // what is launched does not depend on what was computed
+    await complete('cuda', 'f16', clip({ width, height, frames: count, hole }), narrow);
+    emulator.set({ execute: true });
+    const { made, launched, set } = emulator.graphs();
+    expect(made).toBeLessThanOrEqual(20);
+    expect(launched).toBeGreaterThanOrEqual(2 * count);
+    expect(set / count).toBeLessThanOrEqual(8);
+  });
 });
