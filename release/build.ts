@@ -87,7 +87,7 @@ function main(): void {
   const folder = join(out, 'package-main');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  run('npm', ['run', 'build:types']);
+  for (const script of ['build:types', 'build:page']) run('npm', ['run', script]);
   const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
     cwd: root,
     encoding: 'utf8',

@@ -71,6 +71,10 @@ function described(): void {
   attempt('the types', 'npx', ['attw', main, '--profile', 'esm-only', '--format', 'ascii'], {
     cwd: root,
   });
+  const listed = execFileSync('tar', ['-tzf', main], { encoding: 'utf8' }).split('\n');
+  const page = ['index.html', 'main.js', 'style.css', 'LICENSE'];
+  const missing = page.filter((name) => !listed.includes(`package/dist/studio/page/${name}`));
+  report("the studio's page", !missing.length, missing.join(', '));
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
   report(`the changelog of ${own.version}`, changelog.includes(`\n## ${own.version}`));
   report(

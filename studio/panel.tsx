@@ -1,6 +1,6 @@
 // What was said, what can be done with it, and what came of it.
 
-import type { JobKind, Point, Zone } from '../lib/studio/protocol.js';
+import type { JobKind, JobRequest, Point, Zone } from '../lib/studio/protocol.js';
 import { cancel, open, redo, say, start, state, undo } from './server.js';
 import { addBox } from './stage.js';
 import { frame, goTo, radius, type Shown, shown, type Tool, tool, video } from './view.js';
@@ -93,6 +93,7 @@ function clock(seconds: number): string {
 
 const doing: Readonly<Record<JobKind, string>> = {
   track: 'Looking for it',
+  look: 'Estimating what is made up',
   preview: 'Previewing the frame',
   clip: 'Previewing the clip',
   mask: 'Writing the mask',
@@ -106,7 +107,8 @@ export function Work() {
   const { kind, done, of, left } = job;
   const far = of ? `, ${done} of ${of}` : '';
   const rest = left !== undefined && of ? `, ${clock(left)} left` : '';
-  const next = waiting.length ? `; then: ${waiting.map((it) => doing[it].toLowerCase())}` : '';
+  const asked = waiting.filter((it) => it !== 'look').map((it) => doing[it].toLowerCase());
+  const next = asked.length ? `; then: ${asked.join(', ')}` : '';
   return (
     <div class="work" role="status">
       <span>
@@ -127,7 +129,7 @@ export function Actions() {
   const { said, job, ready = 0 } = state.value ?? {};
   const isEmpty = !said || said.points.length + said.paints.length + said.zones.length === 0;
   const isRunning = job?.kind === 'run';
-  const actions: readonly (readonly [JobKind, string, string])[] = [
+  const actions: readonly (readonly [JobRequest['kind'], string, string])[] = [
     ['preview', 'Preview frame', 'V'],
     ['clip', 'Preview clip', 'C'],
     ['run', 'Remove it', 'Ctrl+Enter'],

@@ -1,7 +1,7 @@
 // What the page asks of the server.
 
 import { signal } from '@preact/signals';
-import type { JobKind, Said, State } from '../lib/studio/protocol.js';
+import type { JobRequest, Said, State } from '../lib/studio/protocol.js';
 
 /** What the server knows; undefined until it has told. */
 export const state = signal<State | undefined>(undefined);
@@ -85,7 +85,7 @@ export function paint(frame: number, picture: Blob): Promise<void> {
 }
 
 /** Asks for a job. */
-export function start(kind: JobKind, frame: number): Promise<void> {
+export function start(kind: JobRequest['kind'], frame: number): Promise<void> {
   return next('/api/jobs', () => ({ kind, frame }));
 }
 

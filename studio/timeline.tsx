@@ -26,7 +26,7 @@ function Lane({ name, children }: { name: string; children: ComponentChildren })
 }
 
 export function Timeline() {
-  const { holes = [], coverage = [], said } = state.value ?? {};
+  const { holes = [], coverage = [], isEstimate, said } = state.value ?? {};
   const { from, to } = pair.value ?? { from: 0, to: last.value };
   const largest = Math.max(1e-6, ...holes);
   // What is hardly to be seen is to be seen as well.
@@ -87,7 +87,7 @@ export function Timeline() {
       <Lane
         name={
           least === undefined
-            ? 'How much of what is removed other frames show: told by a preview or a run'
+            ? 'How much of what is removed other frames show: nothing is removed'
             : `How much of what is removed other frames show, along time: ${least} % at least`
         }
       >
@@ -104,7 +104,7 @@ export function Timeline() {
       <p class="legend">
         <span class="hole" /> removed <span class="spoken" /> said something <span class="seen" />{' '}
         seen in other frames <span class="made" /> made up
-        {known.length ? '' : ' (known after a preview, a clip or a run)'}
+        {isEstimate && known.length > 0 && ' (estimated on small frames, until a run)'}
       </p>
     </section>
   );

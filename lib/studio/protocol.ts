@@ -50,11 +50,11 @@ export interface Project {
 }
 
 /** What there is to do. */
-export type JobKind = 'track' | 'preview' | 'clip' | 'mask' | 'run';
+export type JobKind = 'track' | 'look' | 'preview' | 'clip' | 'mask' | 'run';
 
 /** A job that can be asked for. */
 export interface JobRequest {
-  readonly kind: JobKind;
+  readonly kind: Exclude<JobKind, 'look'>;
   /** Of a preview, or in the middle of a clip. */
   readonly frame: number;
 }
@@ -109,8 +109,13 @@ export interface State {
    * known.
    */
   readonly holes: readonly number[];
-  /** The least share of a hole that other frames show, -1 where it is not known. */
+  /**
+   * The least share of a hole that other frames show, -1 where it is not known; an estimate, until it
+   * is known of all frames.
+   */
   readonly coverage: readonly number[];
+  /** Whether some of that is an estimate. */
+  readonly isEstimate: boolean;
   readonly preview: Readonly<{ id: string; frame: number; coverage: number }> | undefined;
   readonly clip: Pair | undefined;
   readonly mask: string | undefined;

@@ -19,7 +19,7 @@ import { streamSSE } from 'hono/streaming';
 import { InpaintError } from '../errors.js';
 import type { InpainterOptions } from '../inpainter.js';
 import { fileError } from '../video/ffmpeg.js';
-import type { JobKind, JobRequest } from './protocol.js';
+import type { JobRequest } from './protocol.js';
 import { Busy, Session } from './session.js';
 
 /** How the studio is started; everything may be left out. */
@@ -47,7 +47,7 @@ const limits = { json: 2 ** 21, paint: 2 ** 25, project: 2 ** 28 } as const;
 /** Milliseconds between two states that a page is told. */
 const pause = 100;
 
-const kinds: readonly JobKind[] = ['track', 'preview', 'clip', 'mask', 'run'];
+const kinds: readonly JobRequest['kind'][] = ['track', 'preview', 'clip', 'mask', 'run'];
 
 /** The built page: the same place from the sources and from the package. */
 const page = fileURLToPath(new URL('../../dist/studio/page/', import.meta.url));

@@ -29,6 +29,8 @@ const op = 'studio';
 
 /** As the inpainter has them by default; what a preview reads follows from them. */
 const references = { maxReferences: 16, referenceStride: 10 } as const;
+/** Longer side at which it is estimated what other frames show: a sixth of the run's time. */
+const estimateSize = 128;
 /** Seconds of a clip around its frame, on either side. */
 const clipReach = 1.5;
 /** Frames that tell a mask that is made ahead of the others. */
@@ -51,6 +53,9 @@ export interface Offer {
   readonly name: string;
 }
 
+/** How a session works. */
+type SessionOptions = Pick<InpainterOptions, 'device' | 'threads' | 'weights' | 'workSize'>;
+
 /** All that is known of one video, and its pictures. */
 interface Opened {
   readonly id: string;
@@ -69,6 +74,8 @@ interface Opened {
   /** Places in that, by frames of which nothing else was said. */
   readonly painted: Map<number, number>;
   readonly coverage: Float32Array;
+  /** Frames of which that is no estimate. */
+  readonly measured: Set<number>;
   /** Frames of the layers that are what is said now. */
   readonly ready: { tracked: number; text: number };
 }
@@ -76,6 +83,9 @@ interface Opened {
 /** The work on one video: what was said of it, and what follows from that. */
 export class Session implements AsyncDisposable {
   readonly #inpainter: Inpainter;
+  readonly #options: SessionOptions;
+  /** What estimates, once it was needed. */
+  #estimator: Inpainter | undefined;
   readonly #folder: string;
   readonly #queue: JobQueue;
   readonly #listeners = new Set<() => void>();
@@ -93,8 +103,9 @@ export class Session implements AsyncDisposable {
   #mask: string | undefined;
   #result: State['result'];
 
-  private constructor(inpainter: Inpainter, folder: string) {
+  private constructor(inpainter: Inpainter, folder: string, options: SessionOptions) {
     this.#inpainter = inpainter;
+    this.#options = options;
     this.#folder = folder;
     this.#queue = new JobQueue(
       () => this.#changed(),
@@ -105,11 +116,8 @@ export class Session implements AsyncDisposable {
   }
 
   /** @param folder for what is made, and removed by the caller */
-  static async create(
-    folder: string,
-    options: Pick<InpainterOptions, 'device' | 'threads' | 'weights' | 'workSize'>,
-  ): Promise<Session> {
-    return new Session(await Inpainter.create({ ...options, ...references }), folder);
+  static async create(folder: string, options: SessionOptions): Promise<Session> {
+    return new Session(await Inpainter.create({ ...options, ...references }), folder, options);
   }
 
   /** What a page shows. */
@@ -130,7 +138,9 @@ export class Session implements AsyncDisposable {
       waiting: this.#queue.waiting,
       notes: this.#notes,
       error: this.#error,
-      ...(video ? timeline(video, this.#said.zones) : { holes: [], coverage: [] }),
+      ...(video
+        ? timeline(video, this.#said.zones)
+        : { holes: [], coverage: [], isEstimate: false }),
       preview: this.#preview,
       clip: this.#clip,
       mask: this.#mask,
@@ -282,6 +292,7 @@ export class Session implements AsyncDisposable {
     for (const { frame, mask } of said.paints)
       if (!isSpokenOf(said, frame)) video.painted.set(frame, video.ids.get(mask) as number);
     video.coverage.fill(-1);
+    video.measured.clear();
     this.#withdraw(this.#preview?.id, this.#clip?.id, this.#mask);
     this.#preview = this.#clip = this.#mask = undefined;
     if (this.#result) this.#result = { ...this.#result, isOld: true };
@@ -291,6 +302,7 @@ export class Session implements AsyncDisposable {
     if (isTracked(said) !== isTracked(before)) video.ready.tracked = 0;
     if (isText(said) !== isText(before)) video.ready.text = 0;
     this.#track(video, said, before);
+    this.#look(video, said);
   }
 
   /** Makes the masks that are not there yet. */
@@ -311,6 +323,38 @@ export class Session implements AsyncDisposable {
       if (ready.tracked < frames) await this.#trackAhead(video, said, before, signal);
       if (ready.text < frames) await this.#findText(video, said, signal, tell);
       if (ready.tracked < frames) await this.#follow(video, said, signal, tell);
+    });
+  }
+
+  /** Estimates, when nothing else is to be done, how much of the holes other frames show. */
+  #look(video: Opened, said: Said): void {
+    if (!said.points.length && !said.paints.length && !said.zones.length) return;
+    this.#queue.add('look', async (signal, tell) => {
+      const { view, path, coverage, measured } = video;
+      if (measured.size === view.frames) return;
+      this.#estimator ??= await Inpainter.create({
+        ...this.#options,
+        ...references,
+        workSize: estimateSize,
+      });
+      await using source = await openVideo(path, { onError: 'keep' });
+      const { width, height } = source;
+      async function* pairs(): AsyncGenerator<FramePair, void, void> {
+        let index = 0;
+        for await (const frame of source) {
+          source.timings.length = 0;
+          yield {
+            frame,
+            mask: { data: maskOf(video, said, index++), width, height, channels: 1 },
+          };
+        }
+      }
+      for await (const frame of this.#estimator.inpaint(pairs(), { signal })) {
+        const { index } = frame;
+        const isHole = maskOf(video, said, index).includes(255);
+        if (!measured.has(index)) coverage[index] = isHole ? frame.coverage : -1;
+        tell(index + 1, view.frames);
+      }
     });
   }
 
@@ -427,14 +471,16 @@ export class Session implements AsyncDisposable {
     if (video.ready.tracked < video.view.frames || video.ready.text < video.view.frames) {
       if (!this.#queue.has('track')) this.#track(video, said, nothing);
     }
-    if (kind === 'track') return;
+    this.#queue.cancel('look');
     this.#queue.cancel('preview', 'clip');
-    this.#queue.add(kind, (signal, tell) => {
+    const work = (signal: AbortSignal, tell: Tell) => {
       if (kind === 'preview') return this.#makePreview(video, said, frame, signal);
       if (kind === 'clip') return this.#makeClip(video, said, frame, signal, tell);
       if (kind === 'mask') return this.#makeMask(video, said, signal, tell);
       return this.#makeResult(video, said, signal, tell);
-    });
+    };
+    if (kind !== 'track') this.#queue.add(kind, work);
+    if (kind !== 'run') this.#look(video, said);
   }
 
   /** Ends all that is done and waits. */
@@ -463,6 +509,7 @@ export class Session implements AsyncDisposable {
 
   #told(video: Opened, said: Said, index: number, coverage: number): void {
     video.coverage[index] = maskOf(video, said, index).includes(255) ? coverage : -1;
+    video.measured.add(index);
   }
 
   async #makePreview(video: Opened, said: Said, frame: number, signal: AbortSignal): Promise<void> {
@@ -622,6 +669,7 @@ export class Session implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
     await this.#inpainter.dispose();
+    await this.#estimator?.dispose();
   }
 }
 
@@ -645,6 +693,7 @@ async function opened(
     ids: new Map(),
     painted: new Map(),
     coverage: new Float32Array(view.frames).fill(-1),
+    measured: new Set(),
     ready: { tracked: view.frames, text: view.frames },
   };
 }
@@ -707,7 +756,10 @@ function maskOf(video: Opened, said: Said, index: number): Uint8Array {
 }
 
 /** What is known of parts of a video. */
-function timeline(video: Opened, zones: readonly Zone[]): Pick<State, 'holes' | 'coverage'> {
+function timeline(
+  video: Opened,
+  zones: readonly Zone[],
+): Pick<State, 'holes' | 'coverage' | 'isEstimate'> {
   const { view, tracked, text, paints, painted, coverage, ready } = video;
   const { frames } = view;
   const { width, height } = view.video;
@@ -730,5 +782,5 @@ function timeline(video: Opened, zones: readonly Zone[]): Pick<State, 'holes' | 
     }
     holes[part] = Math.max(holes[part] as number, Number(Math.min(1, share).toFixed(4)));
   }
-  return { holes, coverage: least };
+  return { holes, coverage: least, isEstimate: video.measured.size < frames };
 }
