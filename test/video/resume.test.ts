@@ -232,6 +232,7 @@ describe('inpaintFile with resume', () => {
     await expect(run({ mask: 'http://host/mask.mp4' })).rejects.toThrow(/got http/);
     const report = await Report.create(at('report.html'));
     await expect(run({ report })).rejects.toBeInstanceOf(InpaintError);
+    await expect(run({ output: at('out.txt') })).rejects.toThrow(/ends in/);
     expect(await hidden()).toEqual([]);
   });
 
