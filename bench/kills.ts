@@ -34,8 +34,6 @@ for (const name of ['whole.mp4', 'whole']) {
     if (isSame) same += 1;
     else console.log(`run ${runs} differs: ${run.text}`);
     if (!run.text.includes('"resumed":0')) resumed += 1;
+    console.log(`${name}: ${kills} kills in ${runs} runs, ${same} the same, ${resumed} went on`);
   }
-  console.log(
-    `${name}: so far ${kills} kills in ${runs} runs, ${same} the same, ${resumed} went on`,
-  );
 }

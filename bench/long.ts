@@ -165,7 +165,7 @@ const output = join(out, `done-${frames}.mkv`);
 await using inpainter = await Inpainter.create({ device: 'cpu', workSize });
 const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
 let resident: number[] = [];
-let since = performance.now();
+let [since, used] = [performance.now(), process.cpuUsage()];
 const means: number[] = [];
 const result = await inpaintFile(inpainter, {
   input: film,
@@ -176,14 +176,15 @@ const result = await inpaintFile(inpainter, {
     if (frame % 10 === 0) resident.push(process.memoryUsage.rss());
     if (frame % 1000) return;
     const seconds = (performance.now() - since) / 1000;
+    const { user, system } = process.cpuUsage(used);
     const mean = resident.reduce((a, b) => a + b, 0) / resident.length;
     means.push(mean);
     console.log(
       `frames to ${frame}: resident ${mib(mean)} MiB on average, ${mib(Math.max(...resident))} at most; ` +
-        `${(1000 / seconds).toFixed(2)} frames a second`,
+        `${(1000 / seconds).toFixed(2)} frames a second, ${Math.round((user + system) / 1e6)} s of CPUs`,
     );
     resident = [];
-    since = performance.now();
+    [since, used] = [performance.now(), process.cpuUsage()];
   },
 });
 const [last, second] = [means.at(-1) ?? 0, means[1] ?? 0];

@@ -30,15 +30,20 @@ export function expectObject(op: string, name: string, value: object): void {
   );
 }
 
-/** @internal Options with no names but these: a misspelt one would be left unread. */
+/**
+ * @internal Options with no names but these: a misspelt one would be left unread.
+ *
+ * @param own further ones, which users are not told of
+ */
 export function expectOptions(
   op: string,
   name: string,
   value: object,
   known: readonly string[],
+  own: readonly string[] = [],
 ): void {
   expectObject(op, name, value);
-  const wrong = Object.keys(value).find((key) => !known.includes(key));
+  const wrong = Object.keys(value).find((key) => !known.includes(key) && !own.includes(key));
   if (wrong === undefined) return;
   const like = known.find((key) => key.toLowerCase() === wrong.toLowerCase().replaceAll('_', ''));
   const expected = like ?? known.join(', ');

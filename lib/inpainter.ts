@@ -134,7 +134,6 @@ const inpaintOptions = [
   'frames',
   'from',
   'to',
-  'segmented',
 ] satisfies (keyof InpaintOptions)[];
 
 /** The weights that come with the package. */
@@ -298,7 +297,7 @@ export class Inpainter implements AsyncDisposable {
     source: Iterable<FramePair> | AsyncIterable<FramePair>,
     options: InpaintOptions = {},
   ): AsyncGenerator<InpaintedFrame, void, void> {
-    expectOptions('inpaint', 'options', options, inpaintOptions);
+    expectOptions('inpaint', 'options', options, inpaintOptions, ['segmented']);
     const {
       signal,
       onProgress,

@@ -343,7 +343,9 @@ export class WorkFolder implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#begun?.abandon();
     this.#begun = undefined;
-    if (locks.delete(this.#lock)) await rm(this.#lock, { force: true });
+    if (!locks.delete(this.#lock)) return;
+    await rm(this.#lock, { force: true });
+    await rmdir(this.path).catch(() => {}); // where nothing was begun
   }
 }
 
