@@ -75,6 +75,7 @@ describe('align-and-attend', () => {
       resumed: 0,
       masked: 3,
       coverage: 0.5,
+      givenUp: 0,
       concealed: [],
       encoding: 'h264 (crf 16, preset fast, yuv420p)',
       seconds: expect.any(Number),

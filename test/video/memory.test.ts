@@ -2,10 +2,11 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { estimateBytes, workingSizes } from '../../lib/video/completion.js';
 import type { FileResult } from '../../lib/video/index.js';
-import { makeClip, scratch } from './clips.js';
+import { Random } from '../random.js';
+import { makeClip, type Paint, scratch } from './clips.js';
 
 const at = scratch();
 const [width, height, frames] = [1600, 900, 100];
@@ -19,19 +20,25 @@ interface Told extends FileResult {
   readonly peak: number;
 }
 
-async function run(output: string, options: object): Promise<Told> {
-  const hole = [600, 300, 900, 600] as const;
-  const input = await makeClip(at('in.mp4'), {
-    width,
-    height,
-    frames,
-    options: { preset: 'ultrafast' },
-  });
-  const mask = await makeClip(at('mask.mp4'), {
-    width,
-    height,
-    frames,
-    options: { preset: 'ultrafast' },
+const hole = [600, 300, 900, 600] as const;
+const options = { preset: 'ultrafast' };
+
+/** Rows of noise that move. */
+const texture: Paint = ([y, u, v], [stride = 0], index) => {
+  const noise = new Random(1).bytes(2 * stride);
+  for (let row = 0; row < height; row++) {
+    const from = (97 * row + 2 * index) % stride;
+    y?.set(noise.subarray(from, from + stride), row * stride);
+  }
+  u?.fill(128);
+  v?.fill(128);
+};
+
+beforeAll(async () => {
+  const clip = { width, height, frames, options };
+  await makeClip(at('in.mp4'), { ...clip, paint: texture });
+  await makeClip(at('mask.mp4'), {
+    ...clip,
     paint: ([y, u, v], [stride = 0]) => {
       y?.fill(16);
       u?.fill(128);
@@ -40,9 +47,12 @@ async function run(output: string, options: object): Promise<Told> {
         y?.fill(235, row * stride + hole[0], row * stride + hole[2]);
     },
   });
+}, 300_000);
+
+async function run(output: string, options: object): Promise<Told> {
   const script = fileURLToPath(new URL('inpaint_in_child.ts', import.meta.url));
   const settings = JSON.stringify({ workSize: 128, ...options });
-  const args = ['--import', 'tsx', script, input, mask, at(output), settings];
+  const args = ['--import', 'tsx', script, at('in.mp4'), at('mask.mp4'), at(output), settings];
   const { stdout } = await promisify(execFile)(process.execPath, args, { encoding: 'utf8' });
   return JSON.parse(stdout);
 }
