@@ -61,8 +61,9 @@ it('holds frames ahead as they were decoded, and stays under what it says it nee
   const told = await run('all.mp4', {});
   expect(told).toMatchObject({ frames, masked: frames, givenUp: 0 });
   expect(told.peak).toBeLessThan(estimateBytes(sizes, { ...use, references: 16 }));
-  // With the bytes of all frames of the window, and their masks, it would be more.
-  expect(told.peak - told.resident).toBeLessThan(82 * width * height * 4 + 28 * width * height * 4);
+  // Codecs and network, and the frames of the window: with their bytes it would be over that.
+  const window = 82 * width * height * 4;
+  expect(told.peak - told.resident).toBeLessThan(window + use.besides + 128 * 2 ** 20);
 }, 600_000);
 
 it('gives references up so that the process stays under the limit, and tells how many', async () => {
