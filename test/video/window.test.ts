@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { InpaintError } from '../../lib/errors.js';
 import { workingBounds, workingSizes } from '../../lib/video/completion.js';
-import type { FramePair, Image } from '../../lib/video/image.js';
-import { FrameWindow, take } from '../../lib/video/window.js';
+import { type FramePair, type Image, tellStored } from '../../lib/video/image.js';
+import { FrameWindow, mostInFlight, take } from '../../lib/video/window.js';
 import { Random } from '../random.js';
 import { clip } from './scenes.js';
 
@@ -208,6 +208,59 @@ describe('FrameWindow', () => {
     free = true;
     await window.pull(3);
     expect(window.bytes(2)?.frame).toBe(memory);
+  });
+
+  it('holds of a stored frame what is stored, and brings its bytes', async () => {
+    const frames = clip({ width: 9, height: 6, frames: 7, hole: (t) => [t, 1, t + 2, 5] });
+    const events: string[] = [];
+    frames.forEach(({ frame }, i) => {
+      tellStored(frame, {
+        bytes: 9,
+        besides: 0,
+        read: async (into) => {
+          events.push(`read ${i}`);
+          into.set(frame.data);
+        },
+        free: () => events.push(`free ${i}`),
+      });
+    });
+    const window = new FrameWindow(frames);
+    await window.pull(7);
+    expect(frames.map((_, i) => window.bytes(i) !== undefined)).toEqual(
+      frames.map((_, i) => i === 6),
+    );
+    for (const [i, { frame, mask }] of frames.entries()) {
+      const bytes = await window.bring(i);
+      expect(bytes.frame).toEqual(frame.data);
+      expect(bytes.mask.map((value) => +(value > 0))).toEqual(
+        Uint8Array.from(mask.data, (value) => +(value > 0)),
+      );
+      window.letGo(i);
+      expect(window.bytes(i)).toBeUndefined();
+    }
+    expect(events).toEqual([0, 1, 2, 3, 4, 5].map((i) => `read ${i}`));
+    window.drop(({ index }) => index > 1);
+    expect(events.slice(6)).toEqual(['free 0', 'free 1']);
+    await window.close();
+    expect(events.slice(8)).toEqual([2, 3, 4, 5, 6].map((i) => `free ${i}`));
+  });
+
+  it('waits for the device instead of holding the bytes of many stored frames', async () => {
+    const frames = clip({ width: 8, height: 6, frames: 12 });
+    for (const { frame } of frames) {
+      const read = async (into: Uint8Array) => into.set(frame.data);
+      tellStored(frame, { bytes: 9, besides: 0, read, free: () => {} });
+    }
+    const window = new FrameWindow(frames);
+    await window.pull(12);
+    const used = new Set<Uint8Array>();
+    for (let i = 0; i < 12; ++i) {
+      used.add((await window.bring(i)).frame);
+      let asked = 0;
+      window.letGo(i, () => ++asked > 3); // read some time later
+    }
+    expect(used.size).toBeLessThanOrEqual(mostInFlight + 1);
+    await window.close();
   });
 
   it('starts a new shot at a cut', async () => {
