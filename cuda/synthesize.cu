@@ -136,7 +136,8 @@ __global__ void __launch_bounds__(threads) prepare(Level level) {
   }
   level.flags[i] = uint8_t((shown ? whole : 0) | (reaches ? wanted : 0));
   level.match[i] = level.next[i] = none;
-  level.weight[i] = uint8_t(level.state[i] == open ? S::most >> depth_of(level, y, x) : S::most);
+  level.weight[i] =
+      uint8_t(level.state[i] == open ? S::most >> (depth_of(level, y, x) + 1) / 2 : S::most);
 }
 
 // Twice the match of the level below, where that has one.
