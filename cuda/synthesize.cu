@@ -288,6 +288,7 @@ __device__ float share_of(const S& p, int i) {
 template <class T>
 __device__ void move(const S& p, int y, int x) {
   bool fades = false;
+#pragma unroll 1  // sixteen at once spill
   for (int k = 0; k < 16; ++k) {
     const float share = share_of<T>(p, (y * 4 + k / 4) * p.w + x * 4 + k % 4);
     fades |= share > 0 && share < 1;
