@@ -136,7 +136,8 @@ __global__ void __launch_bounds__(threads) prepare(Level level) {
   }
   level.flags[i] = uint8_t((shown ? whole : 0) | (reaches ? wanted : 0));
   level.match[i] = level.next[i] = none;
-  level.weight[i] = uint8_t(level.state[i] == open ? S::most >> depth_of(level, y, x) : S::most);
+  level.weight[i] =
+      uint8_t(level.state[i] == open ? S::most >> (depth_of(level, y, x) + 1) / 2 : S::most);
 }
 
 // Twice the match of the level below, where that has one.
@@ -287,6 +288,7 @@ __device__ float share_of(const S& p, int i) {
 template <class T>
 __device__ void move(const S& p, int y, int x) {
   bool fades = false;
+#pragma unroll 1  // sixteen at once spill
   for (int k = 0; k < 16; ++k) {
     const float share = share_of<T>(p, (y * 4 + k / 4) * p.w + x * 4 + k % 4);
     fades |= share > 0 && share < 1;

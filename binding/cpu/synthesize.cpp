@@ -103,7 +103,7 @@ void prepare(Level& level) {
     if (reaches) level.patches[level.patch_count++] = i;
     if (level.state[i] == open) {
       level.opened[level.open_count++] = i;
-      level.weight[i] = uint8_t(S::most >> depth_of(level, y, x));
+      level.weight[i] = uint8_t(S::most >> (depth_of(level, y, x) + 1) / 2);
     }
   }
 }

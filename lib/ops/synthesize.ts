@@ -49,8 +49,8 @@ export interface Synthesized {
  * all can; its colour is the mean of the pixels that are not open, of all if there is none. From the
  * smallest level to the frame, for every patch of 7 x 7 pixels that reaches into what is open:
  *
- *   w[p] = what a pixel counts: 64 / 2^k, k being its distance from what is not open (rows or
- *     columns, the greater), at most 6; 0 beyond the border
+ *   w[p] = what a pixel counts: 64 / 2^floor((k + 1) / 2), k being its distance from what is not open
+ *     (rows or columns, the greater), at most 12; 0 beyond the border
  *   d(p, q) = sum over a patch's offsets o of w[p + o] |colour[p + o] - colour[q + o]|^2
  *   match[p] = the nearest of its own, its four neighbours' (at distance 1, then 4) moved along, two
  *     anywhere and two near its own, at random; all see the matches of the round before
@@ -68,7 +68,7 @@ export interface Synthesized {
  *
  * Where nothing is made up or carried, and was before, truth comes in without a jump:
  *
- *   share = max(fading - 1/8, 0),   decoded = (1 - share) decoded
+ *   share = max(fading - 1/4, 0),   decoded = (1 - share) decoded
  *   logit of a cell = -20 if 0 < share < 1 in a pixel of it, so that blend takes `share` of what was before
  *
  * Source: C. Barnes, E. Shechtman, A. Finkelstein, D. Goldman, PatchMatch, SIGGRAPH 2009; Y. Wexler, E. Shechtman,

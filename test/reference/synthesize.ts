@@ -106,12 +106,12 @@ class Filling {
     this.#whole = places.map((at) => around(at).every((i) => i >= 0 && state[i] === 'source'));
     this.#weights = places.map((at, i) => {
       if (state[i] !== 'open') return 64;
-      let depth = 6;
+      let depth = 12;
       places.forEach((to, j) => {
         if (state[j] !== 'open')
           depth = Math.min(depth, Math.max(Math.abs(to.y - at.y), Math.abs(to.x - at.x)));
       });
-      return 64 / 2 ** depth;
+      return 64 / 2 ** Math.floor((depth + 1) / 2);
     });
     this.#counts = places.map(() => 0);
     this.matches = places.map(() => undefined);
@@ -286,7 +286,7 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
     if (made[i] === 1 && window(i) >= 0) left.set([0, 0, 0, 1], window(i));
   });
   const share = state.map((_, i) =>
-    unknown(i) && made[i] === 1 ? 1 : Math.max((maps.fading?.[i] ?? 0) - 1 / 8, 0),
+    unknown(i) && made[i] === 1 ? 1 : Math.max((maps.fading?.[i] ?? 0) - 1 / 4, 0),
   );
   const moved = Float64Array.from(maps.motion ?? []);
   share.forEach((it, i) => {
