@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { InpaintError } from '../../lib/errors.js';
@@ -44,8 +43,7 @@ function difference(a: VideoFrame, b: VideoFrame): number {
   return most;
 }
 
-const leftovers = async () =>
-  (await readdir(dirname(at('')))).filter((name) => name.includes('.part'));
+const leftovers = async () => (await readdir(at(''))).filter((name) => name.includes('.part'));
 afterEach(async () => expect(await leftovers()).toEqual([]));
 
 describe('openVideo', () => {
