@@ -14,6 +14,7 @@ import {
 } from './video/completion.js';
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
+import type { ShotChange } from './video/shots.js';
 import { FrameWindow, type HeldFrame } from './video/window.js';
 
 /** What an {@link Inpainter} is made with; everything may be left out. */
@@ -71,6 +72,8 @@ export interface Segmented {
   readonly carried?: Carried | undefined;
   /** Whether a segment ends before a frame, whose shot begins at `shot`. */
   readonly endsBefore: (index: number, shot: number) => boolean;
+  /** What frames say of the shots before them, where that is known. */
+  readonly changes?: ReadonlyMap<number, ShotChange>;
 }
 
 /** How one video is inpainted; everything may be left out. */
@@ -330,7 +333,7 @@ export class Inpainter implements AsyncDisposable {
       );
     }
     const { segmented } = options;
-    const window = new FrameWindow(source);
+    const window = new FrameWindow(source, segmented?.changes);
     return this.#run(window, { signal, onProgress, frames, from, to, segmented });
   }
 
@@ -357,6 +360,37 @@ export class Inpainter implements AsyncDisposable {
     }
     const message = `expected a source with a frame ${index}, got one that ends before`;
     throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+
+  /**
+   * @internal The shot that each frame belongs to when {@link inpaint} comes to it, which may be
+   * before a dissolve is known; `changes` are those so far.
+   */
+  async *shots(
+    source: AsyncIterable<FramePair>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ shot: number; changes: ReadonlyMap<number, ShotChange> }, void, void> {
+    const window = new FrameWindow(source);
+    const completion = new Completion(this.device, this.#network, window, this.#options);
+    try {
+      for (let index = 0; ; ++index) {
+        await orAborted(window.pull(index + 1), signal);
+        const first = window.get(index);
+        if (!first) return;
+        await orAborted(window.pull(index + 1 + this.#ahead(completion, first)), signal);
+        const { shot } = window.get(index) as HeldFrame;
+        yield { shot, changes: window.changes };
+        window.drop((frame) => frame.index > index);
+      }
+    } finally {
+      completion.dispose();
+      await window.close();
+    }
+  }
+
+  /** How many frames ahead of a target are looked at. */
+  #ahead(completion: Completion, held: HeldFrame): number {
+    return lookAhead(this.#options.referenceStride, completion.plan(held).maxReferences);
   }
 
   async *#run(
@@ -388,12 +422,11 @@ export class Inpainter implements AsyncDisposable {
     try {
       for (let index = 0; index <= to; ++index) {
         await orAborted(window.pull(index + 1), signal);
-        const held = window.get(index);
-        if (!held) break;
-        const { maxReferences } = completion.plan(held);
-        givenUp = this.#options.maxReferences - maxReferences;
-        const ahead = lookAhead(this.#options.referenceStride, maxReferences);
-        await orAborted(window.pull(index + 1 + ahead), signal);
+        const first = window.get(index);
+        if (!first) break;
+        givenUp = this.#options.maxReferences - completion.plan(first).maxReferences;
+        await orAborted(window.pull(index + 1 + this.#ahead(completion, first)), signal);
+        const held = window.get(index) as HeldFrame; // its shot may be known only now
         if (index < from) {
           await orAborted(completion.skip(held, from), signal);
           continue;
@@ -406,7 +439,9 @@ export class Inpainter implements AsyncDisposable {
         if (last) yield await last(ended);
         last = (end) => finish(queued, held, end);
       }
-      if (last) yield await last();
+      const next = segmented && window.get(to + 1);
+      const isEnd = next && segmented.endsBefore(to + 1, next.shot);
+      if (last) yield await last(isEnd ? completion.carry(next) : undefined);
     } finally {
       completion.dispose();
       const closed = window.close();

@@ -114,9 +114,17 @@ export class FrameWindow {
   /** A frame that is being copied. */
   #taking: Promise<unknown> | undefined;
   readonly #shots = new Shots();
+  readonly #known: ReadonlyMap<number, ShotChange> | undefined;
+  /** What each frame said of the shots before it, where it said something. */
+  readonly changes = new Map<number, ShotChange>();
   #last: { size: HeldFrame['size']; shot: number } | undefined;
 
-  constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
+  /** @param known what frames say of the shots before them, where that was found out before */
+  constructor(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    known?: ReadonlyMap<number, ShotChange>,
+  ) {
+    this.#known = known;
     const given = source as
       | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
       | null
@@ -202,14 +210,16 @@ export class FrameWindow {
       stored?.free();
       return;
     }
-    const change = this.#shots.next(small);
+    const change = this.#known ? this.#known.get(index) : this.#shots.next(small);
     const shot = change?.start ?? this.#last?.shot ?? index;
     this.#last = { size, shot };
     const hole = stored && bounds && pack(memory.mask, width, bounds);
     this.#bytes.set(index, memory);
     this.#held.set(index, { index, size, shot, bounds, stored, hole });
     this.#pulled = index + 1;
-    if (change) this.#divide(change);
+    if (!change) return;
+    this.changes.set(index, change);
+    this.#divide(change);
   }
 
   /** Puts frames that came before a dissolve was known into the shots that it begins. */
