@@ -9,7 +9,7 @@ const worker = await createWorker({
   storage: fileStorage(root),
   device: 'cpu',
   threads: 1,
-  takeOver: 2000,
+  takeOver: 4000,
   weights: fixturePath('narrow.safetensors'),
   logger: (message) => process.stdout.write(`${message}\n`),
 });
