@@ -15,15 +15,17 @@ import {
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
 import type { ShotChange } from './video/shots.js';
-import { FrameWindow, type HeldFrame } from './video/window.js';
+import { Spread } from './video/spread.js';
+import { FrameWindow, type HeldFrame, iteratorOf } from './video/window.js';
 
 /** What an {@link Inpainter} is made with; everything may be left out. */
 export interface InpainterOptions {
   /**
    * Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link
-   * Inpainter.device}.
+   * Inpainter.device}. Of several, each works on what follows a cut, when it is free; a limit of
+   * memory is each one's own, and half a GiB of frames may wait for them.
    */
-  readonly device?: DeviceName;
+  readonly device?: DeviceName | readonly DeviceName[];
   /** Threads of the CPU device, by default as many as it has cores. */
   readonly threads?: number;
   /** How a GPU stores maps, by default `f16`; see {@link DeviceOptions}. The CPU has no say. */
@@ -73,7 +75,9 @@ export interface Segmented {
   /** Whether a segment ends before a frame, whose shot begins at `shot`. */
   readonly endsBefore: (index: number, shot: number) => boolean;
   /** What frames say of the shots before them, where that is known. */
-  readonly changes?: ReadonlyMap<number, ShotChange>;
+  readonly changes?: Pick<ReadonlyMap<number, ShotChange>, 'get'>;
+  /** Whether a frame is still to be completed; asked when it has come. */
+  readonly goesOn?: (index: number) => Promise<boolean>;
 }
 
 /** How one video is inpainted; everything may be left out. */
@@ -197,8 +201,10 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
  * ```
  */
 export class Inpainter implements AsyncDisposable {
-  /** The device in use. */
+  /** The device in use; of several, the first. */
   readonly device: Device;
+  /** One for each further device. */
+  readonly #others: readonly Inpainter[];
   readonly #network: Network;
   readonly #options: CompletionOptions;
   readonly #weights: string;
@@ -209,7 +215,9 @@ export class Inpainter implements AsyncDisposable {
     network: Network,
     options: CompletionOptions,
     { weights, precision }: { readonly weights: string; readonly precision: 'f16' | 'f32' },
+    others: readonly Inpainter[],
   ) {
+    this.#others = others;
     this.device = device;
     this.#network = network;
     this.#options = options;
@@ -226,7 +234,10 @@ export class Inpainter implements AsyncDisposable {
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
     expectOptions(op, 'options', options, createOptions);
-    const { device: name, threads, precision, memoryLimit, weights, logger } = options;
+    const { device: given, threads, precision, memoryLimit, weights, logger } = options;
+    const [name, ...others] = given === undefined || typeof given === 'string' ? [given] : given;
+    if (given?.length === 0)
+      throw new InpaintError('ERR_ARGUMENT', op, 'expected at least one device, got none');
     const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
     expectInteger(op, 'workSize', workSize, 16, 4096);
     expectInteger(op, 'dilate', dilate, 0, 64);
@@ -251,7 +262,10 @@ export class Inpainter implements AsyncDisposable {
       ...(precision === undefined ? {} : { precision }),
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
+    const further: Inpainter[] = [];
     try {
+      for (const other of others)
+        further.push(await Inpainter.create({ ...options, device: other as DeviceName }));
       const network = await loadNetwork(device, weights ?? defaultWeights, memoryLimit);
       const completion = {
         workSize,
@@ -262,11 +276,17 @@ export class Inpainter implements AsyncDisposable {
         logger: logger ?? (() => {}),
       };
       const made = { weights: weights ?? defaultWeights, precision: precision ?? 'f16' };
-      return new Inpainter(device, network, completion, made);
+      return new Inpainter(device, network, completion, made, further);
     } catch (error) {
+      for (const other of further) await other.dispose();
       device.dispose();
       throw error;
     }
+  }
+
+  /** The devices in use. */
+  get devices(): readonly Device[] {
+    return [this.device, ...this.#others.map(({ device }) => device)];
   }
 
   /** @internal All that decides what a frame's bits are, beside the frames. */
@@ -333,6 +353,8 @@ export class Inpainter implements AsyncDisposable {
       );
     }
     const { segmented } = options;
+    const isWhole = from === 0 && options.to === undefined && !segmented;
+    if (this.#others.length && isWhole) return this.#spread(source, { signal, onProgress, frames });
     const window = new FrameWindow(source, segmented?.changes);
     return this.#run(window, { signal, onProgress, frames, from, to, segmented });
   }
@@ -388,6 +410,32 @@ export class Inpainter implements AsyncDisposable {
     }
   }
 
+  /** Completes a video on all devices. */
+  async *#spread(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    { signal, onProgress, frames }: InpaintOptions,
+  ): AsyncGenerator<InpaintedFrame, void, void> {
+    const { maxReferences, referenceStride } = this.#options;
+    const ahead = lookAhead(referenceStride, maxReferences);
+    const started = performance.now();
+    const spread = new Spread([this, ...this.#others], iteratorOf(source), ahead, signal);
+    const results = spread.frames();
+    try {
+      for (;;) {
+        const { value: frame, done } = await orAborted(results.next(), signal);
+        if (done) return;
+        const { index, coverage } = frame;
+        const fps = ((index + 1) * 1000) / (performance.now() - started);
+        onProgress?.({ frame: index + 1, frames, fps, coverage });
+        yield frame;
+      }
+    } finally {
+      const closed = results.return();
+      if (signal?.aborted) closed.catch(() => {});
+      else await closed;
+    }
+  }
+
   /** How many frames ahead of a target are looked at. */
   #ahead(completion: Completion, held: HeldFrame): number {
     return lookAhead(this.#options.referenceStride, completion.plan(held).maxReferences);
@@ -423,7 +471,7 @@ export class Inpainter implements AsyncDisposable {
       for (let index = 0; index <= to; ++index) {
         await orAborted(window.pull(index + 1), signal);
         const first = window.get(index);
-        if (!first) break;
+        if (!first || (segmented?.goesOn && !(await segmented.goesOn(index)))) break;
         givenUp = this.#options.maxReferences - completion.plan(first).maxReferences;
         await orAborted(window.pull(index + 1 + this.#ahead(completion, first)), signal);
         const held = window.get(index) as HeldFrame; // its shot may be known only now
@@ -455,6 +503,7 @@ export class Inpainter implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#network.dispose();
     this.device.dispose();
+    for (const other of this.#others) await other.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import type { ConnectionOptions, FlowJob, FlowProducer, Job, Queue, Worker } from 'bullmq';
-import { type DeviceName, devices } from '../device.js';
+import { Device, type DeviceName, devices } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { expectInteger, expectOptions } from '../expect.js';
 import { Inpainter, type InpainterOptions } from '../inpainter.js';
@@ -478,6 +478,7 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
   if (!names.length) {
     throw new InpaintError('ERR_ARGUMENT', op, 'expected at least one device, got none');
   }
+  for (const each of names) Device.create(each).dispose(); // told now, not by the first job
   const library = await bullmq(op);
   const scratch = await mkdtemp(join(tmpdir(), 'align-and-attend-queue-'));
   const queue = new library.Queue(name, { connection });

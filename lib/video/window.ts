@@ -94,6 +94,20 @@ export async function take(
   }
 }
 
+/** @throws InpaintError ERR_ARGUMENT when it cannot be iterated */
+export function iteratorOf(
+  source: Iterable<FramePair> | AsyncIterable<FramePair>,
+): AsyncIterator<FramePair> | Iterator<FramePair> {
+  const given = source as
+    | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
+    | null
+    | undefined;
+  const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
+  if (typeof iterator?.next === 'function') return iterator;
+  const message = `expected an iterable source of { frame, mask }, got ${typeof source}`;
+  throw new InpaintError('ERR_ARGUMENT', 'inpaint', message);
+}
+
 /**
  * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are
  * copied as they come, on a thread of their own, so a source may reuse its buffers when the next
@@ -114,7 +128,7 @@ export class FrameWindow {
   /** A frame that is being copied. */
   #taking: Promise<unknown> | undefined;
   readonly #shots = new Shots();
-  readonly #known: ReadonlyMap<number, ShotChange> | undefined;
+  readonly #known: Pick<ReadonlyMap<number, ShotChange>, 'get'> | undefined;
   /** What each frame said of the shots before it, where it said something. */
   readonly changes = new Map<number, ShotChange>();
   #last: { size: HeldFrame['size']; shot: number } | undefined;
@@ -122,22 +136,10 @@ export class FrameWindow {
   /** @param known what frames say of the shots before them, where that was found out before */
   constructor(
     source: Iterable<FramePair> | AsyncIterable<FramePair>,
-    known?: ReadonlyMap<number, ShotChange>,
+    known?: Pick<ReadonlyMap<number, ShotChange>, 'get'>,
   ) {
     this.#known = known;
-    const given = source as
-      | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
-      | null
-      | undefined;
-    const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
-    if (typeof iterator?.next !== 'function') {
-      throw new InpaintError(
-        'ERR_ARGUMENT',
-        'inpaint',
-        `expected an iterable source of { frame, mask }, got ${typeof source}`,
-      );
-    }
-    this.#source = iterator;
+    this.#source = iteratorOf(source);
   }
 
   /** Frames pulled so far. */
