@@ -191,7 +191,8 @@ export class Spread<Frame extends Inpainted> {
     for (;;) {
       await this.#until(() => this.#next < this.#runs.length || this.#isEnded);
       const run = this.#runs[this.#next];
-      if (!run) return;
+      if (!run && this.#isEnded) return;
+      if (!run) continue; // another device took it
       this.#next += 1;
       const { start } = run;
       const frames = inpainter.inpaint(this.#take(run), {
