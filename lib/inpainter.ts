@@ -23,7 +23,8 @@ export interface InpainterOptions {
   /**
    * Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link
    * Inpainter.device}. Of several, each works on what follows a cut, when it is free; a limit of
-   * memory is each one's own, and half a GiB of frames may wait for them.
+   * memory is each one's own, and half a GiB of frames may wait for them. Parts of a video, previews and work with
+   * `resume` run on the first.
    */
   readonly device?: DeviceName | readonly DeviceName[];
   /** Threads of the CPU device, by default as many as it has cores. */
