@@ -492,6 +492,7 @@ export async function createWorker(options: WorkerOptions): Promise<QueueWorker>
   const workers = names.map((each) => {
     const made = {
       device: each,
+      logger,
       ...(threads !== undefined && { threads }),
       ...(weights !== undefined && { weights }),
     };

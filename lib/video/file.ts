@@ -127,10 +127,10 @@ export interface FileResult {
 }
 
 /**
- * Frames, as they are decoded, in memory outside of the inpainter: in four decoders, an encoder and
+ * @internal Frames, as they are decoded, in memory outside of the inpainter: in four decoders, an encoder and
  * on their way. Measured with two cores: 118 of 1920x1080.
  */
-const framesBesides = 128;
+export const framesBesides = 128;
 
 /** Share of the picture above which a mask is likely to be the wrong way round. */
 const largestShare = 0.5;

@@ -6,10 +6,10 @@ import { crc32 } from 'node:zlib';
 import { InpaintError } from '../errors.js';
 import { containers } from './encoding.js';
 import { mediaError } from './ffmpeg.js';
-import { type FileJob, type FrameInpainter, readAhead, tellFields } from './file.js';
+import { type FileJob, type FrameInpainter, framesBesides, readAhead, tellFields } from './file.js';
 import type { FramePair } from './image.js';
 import { openMask, pairFrames } from './masks.js';
-import { createResumable, openVideo } from './media.js';
+import { createPartial, openVideo } from './media.js';
 import { isStream, type VideoReader } from './reader.js';
 import { beginAt } from './seeker.js';
 import { endsBefore, type SegmentLengths } from './segments.js';
@@ -187,12 +187,12 @@ export async function completePart(
   await using video = await openInput(job);
   await video.count();
   await beginAt(video, reads, ({ data }) => crc32(data) === part.check);
-  video.tellStored();
+  video.tellStored(framesBesides);
   const { invert, from: first, to: last } = job;
   await using holes = await openMask(job.mask, video, { invert, from: first, to: last });
   await holes.begin();
   const output = join(folder, `part${extname(job.output)}`);
-  await using writer = await createResumable(output, video, encodingOf(job), work);
+  await using writer = await createPartial(output, video, encodingOf(job), undefined, work);
   const holed = new Set<number>();
   let read = reads;
   async function* pairs() {
@@ -266,7 +266,7 @@ export async function joinParts(
     throw mediaError(op, `segments of ${frames} frames of ${input}`, `${work.next}`);
   await using video = await openInput(job);
   await video.count();
-  await using writer = await createResumable(output, video, encodingOf(job), work);
+  await using writer = await createPartial(output, video, encodingOf(job), undefined, work);
   await writer.close();
   const { encoding, changesCodec, dropsChapters, dropped } = writer;
   const warnings = dropped.map((it) => `${output} cannot hold ${it} of ${input}; it is left out`);
