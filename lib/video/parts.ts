@@ -137,7 +137,7 @@ export async function* planParts(
     const to = index - 1;
     chain.push({ from, to, isCarriedOn, carriesOn: isNeeded, reads, check, changes: known });
   };
-  for await (const seen of inpainter.shots(unmasked(video, checks), signal)) {
+  for await (const seen of inpainter.shots(readAhead(unmasked(video, checks), 2), signal)) {
     ({ changes } = seen);
     const isCut = seen.shot === index;
     if (isCut) cut = index;
