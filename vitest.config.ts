@@ -20,6 +20,7 @@ const emulator = {
       'test/network/emulated.test.ts',
       'test/program.test.ts',
       'test/network/parts.test.ts',
+      'test/video/spread.test.ts',
     ],
     env: {
       AA_PROJECT: 'emulator',

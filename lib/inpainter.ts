@@ -14,15 +14,19 @@ import {
 } from './video/completion.js';
 import type { FramePair } from './video/image.js';
 import { lookAhead } from './video/references.js';
-import { FrameWindow, type HeldFrame } from './video/window.js';
+import type { ShotChange } from './video/shots.js';
+import { Spread } from './video/spread.js';
+import { FrameWindow, type HeldFrame, iteratorOf } from './video/window.js';
 
 /** What an {@link Inpainter} is made with; everything may be left out. */
 export interface InpainterOptions {
   /**
    * Default `auto`: the first usable GPU, else the CPU. Nothing falls back silently: see {@link
-   * Inpainter.device}.
+   * Inpainter.device}. Of several, each works on what follows a cut, when it is free; a limit of
+   * memory is each one's own, and half a GiB of frames may wait for them. Parts of a video, previews and work with
+   * `resume` run on the first.
    */
-  readonly device?: DeviceName;
+  readonly device?: DeviceName | readonly DeviceName[];
   /** Threads of the CPU device, by default as many as it has cores. */
   readonly threads?: number;
   /** How a GPU stores maps, by default `f16`; see {@link DeviceOptions}. The CPU has no say. */
@@ -71,6 +75,10 @@ export interface Segmented {
   readonly carried?: Carried | undefined;
   /** Whether a segment ends before a frame, whose shot begins at `shot`. */
   readonly endsBefore: (index: number, shot: number) => boolean;
+  /** What frames say of the shots before them, where that is known. */
+  readonly changes?: Pick<ReadonlyMap<number, ShotChange>, 'get'>;
+  /** Whether a frame is still to be completed; asked when it has come. */
+  readonly goesOn?: (index: number) => Promise<boolean>;
 }
 
 /** How one video is inpainted; everything may be left out. */
@@ -194,8 +202,10 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
  * ```
  */
 export class Inpainter implements AsyncDisposable {
-  /** The device in use. */
+  /** The device in use; of several, the first. */
   readonly device: Device;
+  /** One for each further device. */
+  readonly #others: readonly Inpainter[];
   readonly #network: Network;
   readonly #options: CompletionOptions;
   readonly #weights: string;
@@ -206,7 +216,9 @@ export class Inpainter implements AsyncDisposable {
     network: Network,
     options: CompletionOptions,
     { weights, precision }: { readonly weights: string; readonly precision: 'f16' | 'f32' },
+    others: readonly Inpainter[],
   ) {
+    this.#others = others;
     this.device = device;
     this.#network = network;
     this.#options = options;
@@ -223,7 +235,10 @@ export class Inpainter implements AsyncDisposable {
   static async create(options: InpainterOptions = {}): Promise<Inpainter> {
     const op = 'Inpainter.create';
     expectOptions(op, 'options', options, createOptions);
-    const { device: name, threads, precision, memoryLimit, weights, logger } = options;
+    const { device: given, threads, precision, memoryLimit, weights, logger } = options;
+    const [name, ...others] = given === undefined || typeof given === 'string' ? [given] : given;
+    if (given?.length === 0)
+      throw new InpaintError('ERR_ARGUMENT', op, 'expected at least one device, got none');
     const { workSize = 512, dilate = 4, maxReferences = 16, referenceStride = 10 } = options;
     expectInteger(op, 'workSize', workSize, 16, 4096);
     expectInteger(op, 'dilate', dilate, 0, 64);
@@ -248,7 +263,10 @@ export class Inpainter implements AsyncDisposable {
       ...(precision === undefined ? {} : { precision }),
       ...(memoryLimit === undefined ? {} : { memoryLimit }),
     });
+    const further: Inpainter[] = [];
     try {
+      for (const other of others)
+        further.push(await Inpainter.create({ ...options, device: other as DeviceName }));
       const network = await loadNetwork(device, weights ?? defaultWeights, memoryLimit);
       const completion = {
         workSize,
@@ -259,11 +277,17 @@ export class Inpainter implements AsyncDisposable {
         logger: logger ?? (() => {}),
       };
       const made = { weights: weights ?? defaultWeights, precision: precision ?? 'f16' };
-      return new Inpainter(device, network, completion, made);
+      return new Inpainter(device, network, completion, made, further);
     } catch (error) {
+      for (const other of further) await other.dispose();
       device.dispose();
       throw error;
     }
+  }
+
+  /** The devices in use. */
+  get devices(): readonly Device[] {
+    return [this.device, ...this.#others.map(({ device }) => device)];
   }
 
   /** @internal All that decides what a frame's bits are, beside the frames. */
@@ -330,7 +354,9 @@ export class Inpainter implements AsyncDisposable {
       );
     }
     const { segmented } = options;
-    const window = new FrameWindow(source);
+    const isWhole = from === 0 && options.to === undefined && !segmented;
+    if (this.#others.length && isWhole) return this.#spread(source, { signal, onProgress, frames });
+    const window = new FrameWindow(source, segmented?.changes);
     return this.#run(window, { signal, onProgress, frames, from, to, segmented });
   }
 
@@ -357,6 +383,63 @@ export class Inpainter implements AsyncDisposable {
     }
     const message = `expected a source with a frame ${index}, got one that ends before`;
     throw new InpaintError('ERR_ARGUMENT', op, message);
+  }
+
+  /**
+   * @internal The shot that each frame belongs to when {@link inpaint} comes to it, which may be
+   * before a dissolve is known; `changes` are those so far.
+   */
+  async *shots(
+    source: AsyncIterable<FramePair>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<{ shot: number; changes: ReadonlyMap<number, ShotChange> }, void, void> {
+    const window = new FrameWindow(source);
+    const completion = new Completion(this.device, this.#network, window, this.#options);
+    try {
+      for (let index = 0; ; ++index) {
+        await orAborted(window.pull(index + 1), signal);
+        const first = window.get(index);
+        if (!first) return;
+        await orAborted(window.pull(index + 1 + this.#ahead(completion, first)), signal);
+        const { shot } = window.get(index) as HeldFrame;
+        yield { shot, changes: window.changes };
+        window.drop((frame) => frame.index > index);
+      }
+    } finally {
+      completion.dispose();
+      await window.close();
+    }
+  }
+
+  /** Completes a video on all devices. */
+  async *#spread(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    { signal, onProgress, frames }: InpaintOptions,
+  ): AsyncGenerator<InpaintedFrame, void, void> {
+    const { maxReferences, referenceStride } = this.#options;
+    const ahead = lookAhead(referenceStride, maxReferences);
+    const started = performance.now();
+    const spread = new Spread([this, ...this.#others], iteratorOf(source), ahead, signal);
+    const results = spread.frames();
+    try {
+      for (;;) {
+        const { value: frame, done } = await orAborted(results.next(), signal);
+        if (done) return;
+        const { index, coverage } = frame;
+        const fps = ((index + 1) * 1000) / (performance.now() - started);
+        onProgress?.({ frame: index + 1, frames, fps, coverage });
+        yield frame;
+      }
+    } finally {
+      const closed = results.return();
+      if (signal?.aborted) closed.catch(() => {});
+      else await closed;
+    }
+  }
+
+  /** How many frames ahead of a target are looked at. */
+  #ahead(completion: Completion, held: HeldFrame): number {
+    return lookAhead(this.#options.referenceStride, completion.plan(held).maxReferences);
   }
 
   async *#run(
@@ -388,12 +471,11 @@ export class Inpainter implements AsyncDisposable {
     try {
       for (let index = 0; index <= to; ++index) {
         await orAborted(window.pull(index + 1), signal);
-        const held = window.get(index);
-        if (!held) break;
-        const { maxReferences } = completion.plan(held);
-        givenUp = this.#options.maxReferences - maxReferences;
-        const ahead = lookAhead(this.#options.referenceStride, maxReferences);
-        await orAborted(window.pull(index + 1 + ahead), signal);
+        const first = window.get(index);
+        if (!first || (segmented?.goesOn && !(await segmented.goesOn(index)))) break;
+        givenUp = this.#options.maxReferences - completion.plan(first).maxReferences;
+        await orAborted(window.pull(index + 1 + this.#ahead(completion, first)), signal);
+        const held = window.get(index) as HeldFrame; // its shot may be known only now
         if (index < from) {
           await orAborted(completion.skip(held, from), signal);
           continue;
@@ -406,7 +488,9 @@ export class Inpainter implements AsyncDisposable {
         if (last) yield await last(ended);
         last = (end) => finish(queued, held, end);
       }
-      if (last) yield await last();
+      const next = segmented && window.get(to + 1);
+      const isEnd = next && segmented.endsBefore(to + 1, next.shot);
+      if (last) yield await last(isEnd ? completion.carry(next) : undefined);
     } finally {
       completion.dispose();
       const closed = window.close();
@@ -420,6 +504,7 @@ export class Inpainter implements AsyncDisposable {
   async dispose(): Promise<void> {
     this.#network.dispose();
     this.device.dispose();
+    for (const other of this.#others) await other.dispose();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

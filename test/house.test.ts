@@ -83,14 +83,14 @@ describe('boundaries', () => {
     expect(having(/['"]node-gyp-build['"]|\.node['"`]/, lib)).toEqual(['lib/addon.ts']);
   });
 
-  it('points dependencies from cli to studio to mask to inpainter to video to network to ops to the rest', () => {
+  it('points dependencies from cli to studio and queue to mask to inpainter to video to network to ops to the rest', () => {
     const order = [
       /^ops\//,
       /^network\//,
       /^video\//,
       /^inpainter\.ts/,
       /^mask\//,
-      /^studio\//,
+      /^(studio|queue)\//,
       /^(cli\/|index\.ts)/,
     ];
     const rank = (path: string) => order.findIndex((pattern) => pattern.test(path)) + 1;
@@ -141,6 +141,7 @@ describe('text', () => {
       'lib/index.ts',
       'lib/mask/index.ts',
       'lib/ops/index.ts',
+      'lib/queue/index.ts',
       'lib/video/index.ts',
     ]) {
       for (const [, names, target = ''] of text(entry).matchAll(

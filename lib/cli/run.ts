@@ -14,6 +14,7 @@ import { type MaskCommandOptions, mask } from './mask.js';
 import { showProgress } from './progress.js';
 import { stoppable } from './signals.js';
 import { studio } from './studio.js';
+import { type WorkerCommandOptions, worker } from './worker.js';
 
 const name = 'align-and-attend';
 
@@ -114,6 +115,7 @@ Examples:
   align-and-attend street.mp4 --mask person.mp4 --preview 120 -o frame.png
   align-and-attend mask street.mp4 --point 310,120@0 -o person.mp4
   align-and-attend studio street.mp4
+  align-and-attend worker --redis redis://127.0.0.1:6379
   align-and-attend inspect
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
@@ -246,6 +248,27 @@ export async function run(
     .exitOverride()
     .action(async (video: string | undefined, options: Omit<StudioOptions, 'video'>) => {
       code = await studio({ ...options, video });
+    });
+  program
+    .command('worker')
+    .description('work on what is in a queue (BullMQ), beside other workers, until it is stopped')
+    .option('--redis <url>', 'where the queue is: redis://host:6379')
+    .option('--queue <name>', 'name of the queue (default: align-and-attend)')
+    .option(
+      '-d, --device <name>',
+      'cpu or cuda:N, may be repeated (default: all GPUs, or the CPU)',
+      (text: string, all: DeviceName[] = []) => [...all, deviceName(text)],
+    )
+    .option('--concurrency <n>', 'parts that a device works on at a time (default: 1)', integer)
+    .option('--root <folder>', 'what relative paths of jobs start at (default: this folder)')
+    .option('--bucket <name>', 'files are in this bucket of S3 instead')
+    .option('--endpoint <url>', 'of what speaks as S3 does')
+    .option('--threads <n>', 'threads of the CPU (default: all)', integer)
+    .option('--weights <file>', 'other weights than those of the package')
+    .option('-q, --quiet', 'print errors only')
+    .exitOverride()
+    .action(async (options: WorkerCommandOptions) => {
+      code = await worker(options);
     });
   try {
     await program.parseAsync(args, { from: 'user' });

@@ -11,6 +11,7 @@ import { createPartial, openVideo } from './media.js';
 import { isStream, type ReadOptions, type VideoFrame, type VideoReader } from './reader.js';
 import type { Report } from './report.js';
 import { endsBefore } from './segments.js';
+import type { ShotChange } from './shots.js';
 import { fingerprint, WorkFolder } from './work.js';
 import { clearLeftovers, type VideoWriter } from './writer.js';
 
@@ -50,6 +51,7 @@ export interface FrameInpainter {
       segmented?: {
         readonly carried?: Carried | undefined;
         readonly endsBefore: (index: number, shot: number) => boolean;
+        readonly changes?: ReadonlyMap<number, ShotChange>;
       };
     },
   ): AsyncIterable<Inpainted>;
@@ -125,10 +127,10 @@ export interface FileResult {
 }
 
 /**
- * Frames, as they are decoded, in memory outside of the inpainter: in four decoders, an encoder and
+ * @internal Frames, as they are decoded, in memory outside of the inpainter: in four decoders, an encoder and
  * on their way. Measured with two cores: 118 of 1920x1080.
  */
-const framesBesides = 128;
+export const framesBesides = 128;
 
 /** Share of the picture above which a mask is likely to be the wrong way round. */
 const largestShare = 0.5;
@@ -225,8 +227,8 @@ function segmentsFrom({ next, carried }: WorkFolder) {
   };
 }
 
-/** Asks for the next items while the latest is worked on: decoding and computing overlap. */
-async function* readAhead<T>(
+/** @internal Asks for the next items while the latest is worked on: decoding and computing overlap. */
+export async function* readAhead<T>(
   source: AsyncGenerator<T, void, void>,
   items: number,
 ): AsyncGenerator<T, void, void> {

@@ -605,7 +605,8 @@ export class FileWriter extends VideoWriter {
 
   protected override async finish(): Promise<void> {
     const output = this.#output as FormatContext;
-    if (!this.frames) throw mediaError(op, `at least one frame for ${this.path}`, 'none');
+    if (!(this.work?.next ?? this.frames))
+      throw mediaError(op, `at least one frame for ${this.path}`, 'none');
     if (this.work) await this.#join(this.work);
     else await this.flush();
     if (this.#around) await this.#copyVideo(this.#around.times.length);

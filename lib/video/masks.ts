@@ -17,6 +17,7 @@ import type { Image } from './image.js';
 import { decodePicture, isPicture } from './picture.js';
 import { isStream, type VideoFrame, VideoReader } from './reader.js';
 import { type Rotation, turned } from './rotation.js';
+import { beginAt } from './seeker.js';
 import { isOpaque } from './writer.js';
 
 const op = 'openMask';
@@ -193,6 +194,12 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     return new MaskReader(av, like, source);
   }
 
+  /** @internal Makes the masks begin with that of the video's first frame that is read. */
+  async begin(): Promise<void> {
+    const { reader, byTime } = this.#source;
+    if (reader && !byTime) await beginAt(reader, this.#like.begun);
+  }
+
   /** Whether all frames have the same mask. */
   get isConstant(): boolean {
     const { still, boxes, options } = this.#source;
@@ -209,7 +216,7 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
     const { width, height } = this.#like;
     const { boxes, options } = this.#source;
     const holes = this.#source.byTime ? this.#holesByTime() : this.#holes();
-    for (let index = 0; ; ++index) {
+    for (let index = this.#like.begun; ; ++index) {
       if (this.#isPast(options.to, index, true)) {
         yield { data: Buffer.alloc(width * height), width, height, channels: 1 };
         continue;
@@ -246,7 +253,7 @@ export class MaskReader implements AsyncIterable<Image>, AsyncDisposable {
       const same = still ? await this.#hole(still, path) : Buffer.alloc(width * height);
       for (;;) yield same;
     }
-    let index = 0;
+    let index = reader.begun;
     for await (const frame of reader.decoded(op)) {
       yield await this.#hole(frame, reader.images?.[index] ?? path, reader);
       reader.timings.length = 0;

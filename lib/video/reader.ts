@@ -196,6 +196,10 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   others: Packet[] | undefined;
   /** @internal Copies of its decoded frames, once they are asked for. */
   kept: Frame[] | undefined;
+  /** The first frame that is read: its number; its timestamp, and that of the file's first. */
+  #begin: { readonly index: number; readonly at?: number; readonly first?: number | undefined } = {
+    index: 0,
+  };
   readonly #options: ReadOptions;
   readonly #format: number;
   #told: { frames: number | undefined; exact: boolean };
@@ -309,8 +313,10 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   }
 
   /** @internal The same source, to be read from its start. */
-  again(op: string): Promise<VideoReader> {
-    return VideoReader.open(op, this.path, this.#options);
+  async again(op: string): Promise<VideoReader> {
+    const same = await VideoReader.open(op, this.path, this.#options);
+    same.#begin = this.#begin;
+    return same;
   }
 
   /** @internal The open file; undefined for images. */
@@ -350,6 +356,22 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
     const flags = this.#av.AVSEEK_FLAG_BACKWARD;
     const code = await input.seekFrame(stream.index, BigInt(pts), flags);
     check(this.#av, code, 'openVideo', `to find a key frame of ${this.path}`);
+  }
+
+  /**
+   * @internal Makes reading, here and by {@link again}, begin at a frame. Where it is known when all
+   * frames are shown, only those from a key frame on are decoded to get there; else all are.
+   *
+   * @param pts of all frames, ascending, in units of the time base
+   */
+  begin(index: number, pts?: readonly number[]): void {
+    const at = pts?.[index];
+    this.#begin = { index, ...(at !== undefined && { at, first: pts?.[0] }) };
+  }
+
+  /** @internal Number of the first frame that is read. */
+  get begun(): number {
+    return this.#begin.index;
   }
 
   /** What the file holds, for people: `video 0 h264 yuv420p`, `audio 1 aac`; none for images. */
@@ -493,7 +515,8 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   async *#checked(op: string, frames: AsyncIterable<Frame>): AsyncGenerator<Frame, void, void> {
     const av = this.#av;
     const { width, height, channels } = this;
-    let index = 0;
+    const begun = this.images ? this.begun : 0;
+    let index = begun;
     for await (const frame of frames) {
       const which = this.images?.[index] ?? `frame ${index} of ${this.path}`;
       if (frame.decodeErrorFlags || frame.hasFlags(av.AV_FRAME_FLAG_CORRUPT)) {
@@ -512,7 +535,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
       index += 1;
       yield frame;
     }
-    if (!index) throw mediaError(op, `${this.path} to hold frames`, 'none');
+    if (index === begun) throw mediaError(op, `${this.path} to hold frames`, 'none');
   }
 
   /** Makes whole frames, one of each two fields, with FFmpeg's filter bwdif. */
@@ -553,10 +576,20 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   }
 
   async *#timed(frames: AsyncIterable<Frame>): AsyncGenerator<Frame, void, void> {
+    const { index, at, first } = this.#begin;
+    if (this.images) this.#read = index;
+    if (at !== undefined) await this.seek(at);
+    let isBegun = false;
     for await (const frame of frames) {
-      this.timings.push(this.#timing(frame));
-      if (!this.#read) this.#first = this.#latest.pts;
+      const timing = this.#timing(frame);
+      if (!this.#read) this.#first = first ?? this.#latest.pts;
       this.#read += 1;
+      if (!isBegun && (at === undefined ? this.#read <= index : timing.pts < at)) continue;
+      if (!isBegun && at !== undefined && timing.pts !== at) {
+        throw mediaError('openVideo', `a frame of ${this.path} at ${at}`, `one at ${timing.pts}`);
+      }
+      isBegun = true;
+      this.timings.push(timing);
       const copy = this.kept && frame.clone();
       if (copy) this.kept?.push(copy);
       yield frame;
@@ -583,7 +616,7 @@ export class VideoReader implements AsyncIterable<VideoFrame>, AsyncDisposable {
   }
 
   async *#decodeImages(op: string): AsyncGenerator<Frame, void, void> {
-    for (const path of this.images ?? []) {
+    for (const path of this.images?.slice(this.begun) ?? []) {
       using frame = await decodePicture(this.#av, op, path);
       yield frame;
     }

@@ -1,5 +1,6 @@
 // Single frames of a video by their numbers. Internal.
 
+import { InpaintError } from '../errors.js';
 import {
   allocateFrame,
   Converter,
@@ -62,6 +63,34 @@ async function readTimes(av: FFmpeg, path: string): Promise<Times | undefined> {
     return pts.some((time, i) => time === pts[i - 1]) ? undefined : { pts, keys };
   } finally {
     await file.input.closeInput();
+  }
+}
+
+/**
+ * Makes reading begin at a frame, by the shortest way that leads to it: from a key frame, where the
+ * packets tell the frames apart and a look at the first one confirms it, else from the start.
+ *
+ * @param isIt whether a frame is the one that is wanted
+ */
+export async function beginAt(
+  reader: VideoReader,
+  index: number,
+  isIt: (frame: VideoFrame) => boolean = () => true,
+): Promise<void> {
+  reader.begin(index);
+  // What the decoder mends, and what a filter makes of two frames, depends on those before.
+  const isPlain = !reader.keepsErrors && reader.storedFields === reader.fieldOrder;
+  if (index === 0 || reader.images || !isPlain) return;
+  const times = await readTimes(await ffmpeg(op), reader.path);
+  await using trial = await reader.again(op);
+  trial.begin(index, times?.pts);
+  try {
+    for await (const frame of trial) {
+      if (times && isIt(frame)) reader.begin(index, times.pts);
+      return;
+    }
+  } catch (error) {
+    if (!(error instanceof InpaintError)) throw error;
   }
 }
 

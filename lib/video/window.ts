@@ -94,6 +94,20 @@ export async function take(
   }
 }
 
+/** @throws InpaintError ERR_ARGUMENT when it cannot be iterated */
+export function iteratorOf(
+  source: Iterable<FramePair> | AsyncIterable<FramePair>,
+): AsyncIterator<FramePair> | Iterator<FramePair> {
+  const given = source as
+    | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
+    | null
+    | undefined;
+  const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
+  if (typeof iterator?.next === 'function') return iterator;
+  const message = `expected an iterable source of { frame, mask }, got ${typeof source}`;
+  throw new InpaintError('ERR_ARGUMENT', 'inpaint', message);
+}
+
 /**
  * The part of a source that is in memory: pulled ahead of the target, dropped behind it. Frames are
  * copied as they come, on a thread of their own, so a source may reuse its buffers when the next
@@ -114,22 +128,18 @@ export class FrameWindow {
   /** A frame that is being copied. */
   #taking: Promise<unknown> | undefined;
   readonly #shots = new Shots();
+  readonly #known: Pick<ReadonlyMap<number, ShotChange>, 'get'> | undefined;
+  /** What each frame said of the shots before it, where it said something. */
+  readonly changes = new Map<number, ShotChange>();
   #last: { size: HeldFrame['size']; shot: number } | undefined;
 
-  constructor(source: Iterable<FramePair> | AsyncIterable<FramePair>) {
-    const given = source as
-      | Partial<AsyncIterable<FramePair> & Iterable<FramePair>>
-      | null
-      | undefined;
-    const iterator = given?.[Symbol.asyncIterator]?.() ?? given?.[Symbol.iterator]?.();
-    if (typeof iterator?.next !== 'function') {
-      throw new InpaintError(
-        'ERR_ARGUMENT',
-        'inpaint',
-        `expected an iterable source of { frame, mask }, got ${typeof source}`,
-      );
-    }
-    this.#source = iterator;
+  /** @param known what frames say of the shots before them, where that was found out before */
+  constructor(
+    source: Iterable<FramePair> | AsyncIterable<FramePair>,
+    known?: Pick<ReadonlyMap<number, ShotChange>, 'get'>,
+  ) {
+    this.#known = known;
+    this.#source = iteratorOf(source);
   }
 
   /** Frames pulled so far. */
@@ -202,14 +212,16 @@ export class FrameWindow {
       stored?.free();
       return;
     }
-    const change = this.#shots.next(small);
+    const change = this.#known ? this.#known.get(index) : this.#shots.next(small);
     const shot = change?.start ?? this.#last?.shot ?? index;
     this.#last = { size, shot };
     const hole = stored && bounds && pack(memory.mask, width, bounds);
     this.#bytes.set(index, memory);
     this.#held.set(index, { index, size, shot, bounds, stored, hole });
     this.#pulled = index + 1;
-    if (change) this.#divide(change);
+    if (!change) return;
+    this.changes.set(index, change);
+    this.#divide(change);
   }
 
   /** Puts frames that came before a dissolve was known into the shots that it begins. */

@@ -26,6 +26,18 @@ import { syncFolder, takeLock } from './lock.js';
 
 const op = 'inpaintFile';
 
+/** The name of a segment's file. */
+export const segmentName = (from: number) => `${String(from).padStart(9, '0')}.segment`;
+
+/** The name of the file of what a frame takes of those before it. */
+export const carriedName = (end: number) => `${end}.carried`;
+
+/** What {@link WorkFolder.endSegment} kept of what is carried on. */
+export async function readCarried(path: string): Promise<Carried> {
+  for await (const record of records(path)) return record as Carried;
+  throw mediaError(op, `${path} to be readable`, 'a damaged one');
+}
+
 /** An encoded frame; times in units of the encoder. */
 export interface StoredPacket {
   readonly pts: bigint;
@@ -149,6 +161,9 @@ export class WorkFolder implements AsyncDisposable {
   readonly #lock: string;
   readonly #ends: SegmentEnd[] = [];
   #carried: Carried | undefined;
+  #first = 0;
+  /** Where segments are that are not in the folder, by their first frame. */
+  readonly #elsewhere = new Map<number, string>();
   #begun: RecordWriter | undefined;
   #pts: bigint[] = [];
 
@@ -189,9 +204,35 @@ export class WorkFolder implements AsyncDisposable {
     return work;
   }
 
+  /** A new folder, of which no one else knows, for segments from a frame on. */
+  static async private(path: string, first: number): Promise<WorkFolder> {
+    const work = new WorkFolder(path);
+    await mkdir(path);
+    work.#first = first;
+    return work;
+  }
+
+  /**
+   * Takes segments that were made elsewhere, in their order.
+   *
+   * @throws InpaintError (rejects) ERR_MEDIA when they do not follow each other
+   */
+  async gather(paths: readonly string[]): Promise<void> {
+    for (const path of paths) {
+      let end: SegmentEnd | undefined;
+      for await (const record of records(path)) if (isEnd(record)) end = record;
+      if (end?.from !== this.next) {
+        const got = end ? `one from frame ${end.from}` : 'a damaged one';
+        throw mediaError(op, `${path} to be a segment from frame ${this.next}`, got);
+      }
+      this.#elsewhere.set(end.from, path);
+      this.#ends.push(end);
+    }
+  }
+
   /** The first frame that is not finished. */
   get next(): number {
-    return this.#ends.at(-1)?.end ?? 0;
+    return this.#ends.at(-1)?.end ?? this.#first;
   }
 
   get sums(): Sums {
@@ -278,11 +319,11 @@ export class WorkFolder implements AsyncDisposable {
   }
 
   get #carriedPath(): string {
-    return join(this.path, `${this.next}.carried`);
+    return join(this.path, carriedName(this.next));
   }
 
   #segmentPath(from: number): string {
-    return join(this.path, `${String(from).padStart(9, '0')}.segment`);
+    return this.#elsewhere.get(from) ?? join(this.path, segmentName(from));
   }
 
   /** Adds a packet to the segment that is being made. */
@@ -301,7 +342,7 @@ export class WorkFolder implements AsyncDisposable {
     const last: SegmentEnd = { from, end, masked, covered, pts: this.#pts, isCarriedOn };
     await this.#begun.add(last);
     if (carried) {
-      const file = await RecordWriter.create(join(this.path, `${end}.carried`));
+      const file = await RecordWriter.create(join(this.path, carriedName(end)));
       await file.add(carried);
       await file.close();
       await syncFolder(this.path);

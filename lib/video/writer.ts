@@ -106,6 +106,7 @@ export abstract class VideoWriter implements AsyncDisposable {
     this.path = path;
     this.like = like;
     this.work = work;
+    this.#frames = like.begun;
     this.#final = isFile ? resolve(path) : undefined;
     this.temporary = work
       ? join(work.path, `output${extname(path)}`)

@@ -64,6 +64,12 @@ describe('align-and-attend', () => {
     expect((await probe(at('out.mp4'))).tracks[0]?.packets).toHaveLength(10);
   });
 
+  it('wants to know where the queue is that it works on', async () => {
+    const { code, stderr } = await cli('worker');
+    expect(code).toBe(2);
+    expect(stderr).toContain('expected --redis to say where the queue is');
+  });
+
   it('prints one line of JSON when told to', async () => {
     const box = ['--box', '0,0,8,8@2-3', '-b', '8,8,8,8@3-4'];
     const { code, stdout } = await cli(at('in.mp4'), ...box, '-o', at('json.mp4'), '--json');
