@@ -37,7 +37,7 @@ struct Synthesize {
   static constexpr int most = 64, depths = 12;  // what a pixel counts, halved up to how deep
   static constexpr float steady =
       1.f / 256;                          // how much what was there before counts in the membrane
-  static constexpr float fade = 1.f / 4;  // what a share loses from frame to frame once it is shown
+  static constexpr float fade = 1.f / 2;  // what a share loses from frame to frame once it is shown
   static constexpr float all = -20;       // the logit of a blend that takes all of what was before
   static constexpr int soft = 4, unit = 1 << 14;  // a patch counts unit / (soft + distance)
 };

@@ -68,7 +68,7 @@ export interface Synthesized {
  *
  * Where nothing is made up or carried, and was before, truth comes in without a jump:
  *
- *   share = max(fading - 1/4, 0),   decoded = (1 - share) decoded
+ *   share = max(fading - 1/2, 0),   decoded = (1 - share) decoded
  *   logit of a cell = -20 if 0 < share < 1 in a pixel of it, so that blend takes `share` of what was before
  *
  * Source: C. Barnes, E. Shechtman, A. Finkelstein, D. Goldman, PatchMatch, SIGGRAPH 2009; Y. Wexler, E. Shechtman,

@@ -286,7 +286,7 @@ export function synthesize(maps: SynthesisMaps, seed: number, round: Round) {
     if (made[i] === 1 && window(i) >= 0) left.set([0, 0, 0, 1], window(i));
   });
   const share = state.map((_, i) =>
-    unknown(i) && made[i] === 1 ? 1 : Math.max((maps.fading?.[i] ?? 0) - 1 / 4, 0),
+    unknown(i) && made[i] === 1 ? 1 : Math.max((maps.fading?.[i] ?? 0) - 1 / 2, 0),
   );
   const moved = Float64Array.from(maps.motion ?? []);
   share.forEach((it, i) => {
