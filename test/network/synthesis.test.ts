@@ -75,10 +75,10 @@ describeBackends('makeUp', (backend) => {
     let { left, motion } = await run(undefined);
     expect(left[middle]).toBe(1);
     expect(motion[cell(middle)]).toBe(0);
-    for (let step = 1; step <= 5; step++) {
+    for (let step = 1; step <= 3; step++) {
       const out = await run(undefined, all, left);
       ({ left, motion } = out);
-      const share = Math.max(1 - step / 4, 0);
+      const share = Math.max(1 - step / 2, 0);
       expect(left[middle]).toBeCloseTo(share, 3);
       // What blend gets: `share` of the previous output, and no more than that.
       expect(out.decoded[4 * middle + 3]).toBeCloseTo(1 - share, 3);
