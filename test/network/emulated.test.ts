@@ -57,8 +57,12 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 // A map of float16 is off by at most 2^-11 of its values, 0.06 of a level. Of 64 maps one behind the
 // other, errors that add up at random make 0.5: bytes differ by 1 where that passes a rounding, here
 // and there by 2 where the frames before differ too, and few do. Sums of float32 in another order
-// make bytes differ only where a value lies on a rounding.
-const bounds = { f16: { most: 2, mean: 0.06 }, f32: { most: 1, mean: 0.001 } };
+// make bytes differ only where a value lies on a rounding. What is made up is a mean of patches, and
+// float16 may find others as near: that moves a pixel further, of few patches.
+const bounds = {
+  f16: { most: 2, mean: 0.06, beyond: 0.01 },
+  f32: { most: 1, mean: 0.001, beyond: 0 },
+};
 
 const skipped = emulator.available ? '' : `: ${emulator.reason}`;
 
@@ -85,7 +89,8 @@ describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
         expect(emulator.graphs().made).toBeLessThanOrEqual(20);
       }
       const off = differences(frames, got, wanted);
-      expect(off.every((it) => it <= bounds[precision].most)).toBe(true);
+      const beyond = off.filter((it) => !(it <= bounds[precision].most));
+      expect(beyond.length / off.length).toBeLessThanOrEqual(bounds[precision].beyond);
       expect(mean(off)).toBeLessThanOrEqual(bounds[precision].mean);
     },
   );
