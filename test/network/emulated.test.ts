@@ -57,12 +57,11 @@ const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / 
 // A map of float16 is off by at most 2^-11 of its values, 0.06 of a level. Of 64 maps one behind the
 // other, errors that add up at random make 0.5: bytes differ by 1 where that passes a rounding, here
 // and there by 2 where the frames before differ too, and few do. Sums of float32 in another order
-// make bytes differ only where a value lies on a rounding. What is made up is a mean of patches, and
-// float16 may find others as near: that moves a pixel further, of few patches.
-const bounds = {
-  f16: { most: 2, mean: 0.06, beyond: 0.01 },
-  f32: { most: 1, mean: 0.001, beyond: 0 },
-};
+// make bytes differ only where a value lies on a rounding.
+const bounds = { f16: { most: 2, mean: 0.06 }, f32: { most: 1, mean: 0.001 } };
+// Of a hole that stays where it is, something is made up in the course of 14 frames: a mean of patches, of
+// which float16 may find others as near. Measured: 0.8 % of the pixels go beyond.
+const otherPatches = 0.01;
 
 const skipped = emulator.available ? '' : `: ${emulator.reason}`;
 
@@ -90,7 +89,9 @@ describe.skipIf(skipped)(`the inpainter on the emulated GPU${skipped}`, () => {
       }
       const off = differences(frames, got, wanted);
       const beyond = off.filter((it) => !(it <= bounds[precision].most));
-      expect(beyond.length / off.length).toBeLessThanOrEqual(bounds[precision].beyond);
+      expect(beyond.length / off.length).toBeLessThanOrEqual(
+        precision === 'f16' && count === 14 && speed === 0 ? otherPatches : 0,
+      );
       expect(mean(off)).toBeLessThanOrEqual(bounds[precision].mean);
     },
   );
