@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Device } from '../device.js';
 import { InpaintError } from '../errors.js';
 import { mediaError } from '../video/ffmpeg.js';
-import { type Box, openMask } from '../video/masks.js';
+import { type Box, openMask, stored } from '../video/masks.js';
 import { createWriter, openVideo } from '../video/media.js';
 import type { VideoReader } from '../video/reader.js';
 import { overlayMask } from './overlay.js';
@@ -39,20 +39,6 @@ export interface MaskResult {
   readonly seconds: number;
   /** Masks a second, decoding and encoding included. */
   readonly fps: number;
-}
-
-/** @internal The box that is stored where x, y, width, height is displayed. */
-export function stored(x: number, y: number, width: number, height: number, like: VideoReader) {
-  const { width: w, height: h, rotation } = like;
-  const [left, top] = {
-    0: [x, y],
-    90: [y, h - x - width],
-    180: [w - x - width, h - y - height],
-    270: [w - y - height, x],
-  }[rotation] as [number, number];
-  return rotation % 180
-    ? { x: left, y: top, width: height, height: width }
-    : { x: left, y: top, width, height };
 }
 
 /** @internal A prompt for frames as they are stored; a mask is read. */

@@ -6,7 +6,7 @@ import { type ErrorCode, InpaintError } from '../errors.js';
 import { expectInteger, expectOptions } from '../expect.js';
 import type { InpainterOptions } from '../inpainter.js';
 import type { FileJob } from '../video/file.js';
-import { expectJoinable, type Part } from '../video/parts.js';
+import { expectJoinable, type Part, type PartJob } from '../video/parts.js';
 import type { SegmentLengths } from '../video/segments.js';
 
 /** The queue that workers serve if no other is named. */
@@ -16,20 +16,7 @@ type InpainterSettings = Pick<
   InpainterOptions,
   'precision' | 'memoryLimit' | 'workSize' | 'dilate' | 'maxReferences' | 'referenceStride'
 >;
-type FileSettings = Pick<
-  FileJob,
-  | 'fps'
-  | 'deinterlace'
-  | 'onError'
-  | 'invert'
-  | 'from'
-  | 'to'
-  | 'codec'
-  | 'crf'
-  | 'preset'
-  | 'pixelFormat'
-  | 'format'
->;
+type FileSettings = Omit<PartJob, 'input' | 'mask' | 'output'>;
 
 /** How a job is done: as `Inpainter.create` and `inpaintFile` say, and how it is divided. */
 export interface JobOptions extends InpainterSettings, FileSettings {

@@ -124,8 +124,8 @@ function expectBox(box: Box): Box {
   return box;
 }
 
-/** The same box on the frame as it is stored, cut to it; right and bottom are just outside. */
-function storedBox({ x, y, width, height }: Box, like: VideoReader) {
+/** @internal The box that is stored where x, y, width, height is displayed. */
+export function stored(x: number, y: number, width: number, height: number, like: VideoReader) {
   const { width: w, height: h, rotation } = like;
   const [left, top] = {
     0: [x, y],
@@ -133,10 +133,18 @@ function storedBox({ x, y, width, height }: Box, like: VideoReader) {
     180: [w - x - width, h - y - height],
     270: [w - y - height, x],
   }[rotation] as [number, number];
-  const [across, down] = rotation % 180 ? [height, width] : [width, height];
+  return rotation % 180
+    ? { x: left, y: top, width: height, height: width }
+    : { x: left, y: top, width, height };
+}
+
+/** The same box on the frame as it is stored, cut to it; right and bottom are just outside. */
+function storedBox({ x, y, width, height }: Box, like: VideoReader) {
+  const box = stored(x, y, width, height, like);
   const clip = (value: number, most: number) => Math.min(Math.max(value, 0), most);
-  const [right, bottom] = [clip(left + across, w), clip(top + down, h)];
-  return { x: clip(left, w), y: clip(top, h), right, bottom };
+  const right = clip(box.x + box.width, like.width);
+  const bottom = clip(box.y + box.height, like.height);
+  return { x: clip(box.x, like.width), y: clip(box.y, like.height), right, bottom };
 }
 
 /** What masks are made of: an image that serves for all frames, or a video or folder, and boxes. */
